@@ -1,0 +1,5 @@
+"""`python -m spade_edu` is the same as `spade-edu`."""
+
+from .cli import main
+
+main()

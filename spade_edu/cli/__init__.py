@@ -1,0 +1,34 @@
+"""The command line: `spade-edu ...` or `python -m spade_edu ...`.
+
+Each command lives in a file of its own beside this one and is registered here; imports that cost time stay inside
+the commands, so that `spade-edu --help` answers at once.
+"""
+
+import sys
+
+import typer
+
+from ..errors import UserError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Learn SPADE by building it: train, sample, evaluate, look at data.",
+)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; a mistake of the user's gives one line and exit code 2, never a traceback."""
+    try:
+        app(args=arguments)
+    except UserError as error:
+        sys.exit(_fail(str(error)))
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
+        sys.exit(130)
+
+
+def _fail(message: str) -> int:
+    print(f"spade-edu: {message}", file=sys.stderr)
+    return 2
