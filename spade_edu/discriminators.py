@@ -1,0 +1,81 @@
+"""PatchGAN discriminators: each output pixel judges one patch of the image (pix2pix, pix2pixHD, SPADE figure 13)."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .blocks import conv
+from .normalization import make_norm
+
+
+class PatchDiscriminator(nn.Module):
+    """(n, in_channels, h, w) -> the feature map after every layer; the last one, with one channel, is the verdict.
+
+    `num_layers` convolutions of kernel 4 and padding 2, all but the last of them with stride 2, then one to a single
+    channel; widths ndf, 2 ndf, 4 ndf, at most 8 ndf. The first and the last carry neither norm nor spectral norm.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        *,
+        ndf: int = 64,
+        num_layers: int = 4,
+        norm: str = "instance",
+        spectral: bool = True,
+        bias: bool = False,
+    ):
+        super().__init__()
+        widths = [min(ndf * 2**i, 8 * ndf) for i in range(num_layers)]
+        first = nn.Sequential(nn.Conv2d(in_channels, ndf, 4, stride=2, padding=2), nn.LeakyReLU(0.2))
+        self.layers = nn.ModuleList([first])
+        for i, (fin, fout) in enumerate(zip(widths, widths[1:]), start=2):
+            stride = 1 if i == num_layers else 2
+            layer = conv(fin, fout, 4, stride=stride, padding=2, bias=bias, spectral=spectral)
+            self.layers.append(nn.Sequential(layer, make_norm(norm, fout), nn.LeakyReLU(0.2)))
+        self.layers.append(nn.Sequential(nn.Conv2d(widths[-1], 1, 4, stride=1, padding=2)))
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> list[Float[Tensor, "n _ _ _"]]:
+        """Every layer's output, prediction last."""
+        features = []
+        for layer in self.layers:
+            x = layer(x)
+            features.append(x)
+        return features
+
+
+class MultiScaleDiscriminator(nn.Module):
+    """D(segmap, image) -> for each scale, finest first, the list of its feature maps, prediction last.
+
+    segmap: (n, label_channels, h, w), image: (n, 3, h, w), concatenated in this order. Each next scale has weights of
+    its own and sees the input after 3x3 average pooling with stride 2 (padding not counted).
+    """
+
+    def __init__(
+        self,
+        label_channels: int,
+        *,
+        ndf: int = 64,
+        num_scales: int = 2,
+        num_layers: int = 4,
+        norm: str = "instance",
+        spectral: bool = True,
+        bias: bool = False,
+    ):
+        super().__init__()
+        options = dict(ndf=ndf, num_layers=num_layers, norm=norm, spectral=spectral, bias=bias)
+        self.scales = nn.ModuleList(
+            PatchDiscriminator(label_channels + 3, **options) for _ in range(num_scales)
+        )
+
+    def forward(
+        self, segmap: Float[Tensor, "n l h w"], image: Float[Tensor, "n 3 h w"]
+    ) -> list[list[Float[Tensor, "n _ _ _"]]]:
+        """Judge whether the image is real, given its label map."""
+        x = torch.cat([segmap, image], dim=1)
+        results = []
+        for scale in self.scales:
+            results.append(scale(x))
+            x = F.avg_pool2d(x, 3, stride=2, padding=1, count_include_pad=False)
+        return results

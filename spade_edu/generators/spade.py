@@ -1,0 +1,122 @@
+"""The SPADE generator: a decoder that is told the label map at every layer (paper, figures 4 and 12)."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..blocks import SPADEResnetBlock
+from ..errors import UserError
+from ..labels import resize_segmap
+
+UPSAMPLINGS = {"normal": 5, "more": 6, "most": 7}
+
+
+def latent_size(image_size: tuple[int, int], num_upsampling_layers: str = "normal") -> tuple[int, int]:
+    """(height, width) of the generator's first feature map: the image's, halved once for each upsampling.
+
+    Errors: a UserError where the size does not divide. (The official code rounds, and for some sizes builds a first
+    map of height zero without a word.)
+    """
+    if num_upsampling_layers not in UPSAMPLINGS:
+        raise UserError(
+            f"num_upsampling_layers is 'normal', 'more' or 'most', not {num_upsampling_layers!r}."
+        )
+    factor = 2 ** UPSAMPLINGS[num_upsampling_layers]
+    height, width = image_size
+    if height % factor or width % factor or min(height, width) < factor:
+        raise UserError(
+            f"The plan {num_upsampling_layers!r} doubles the size {UPSAMPLINGS[num_upsampling_layers]} times, so height "
+            f"and width must be multiples of {factor}; got {height}x{width}. Choose such a size or another plan."
+        )
+    return height // factor, width // factor
+
+
+class SPADEGenerator(nn.Module):
+    """G(segmap, z) -> image in [-1, 1].
+
+    segmap: (n, label_channels, H, W); image: (n, 3, H, W) for the H, W that `latent` (the first map's size, see
+    `latent_size`) leads to. With `z_dim` the first map is a linear layer of z (n, z_dim), drawn from N(0, 1) where z is
+    None; without, it is the label map itself, downsampled, behind a 3x3 convolution (the released models): no noise
+    enters and z is ignored. Seven blocks of widths 16, 16, 16, 8, 4, 2, 1 times ngf, with nearest-neighbour doubling
+    between them; "more" doubles once more before G_middle_1, "most" also ends with one more block, up_4.
+    """
+
+    def __init__(
+        self,
+        label_channels: int,
+        *,
+        latent: tuple[int, int] = (8, 8),
+        num_upsampling_layers: str = "normal",
+        ngf: int = 64,
+        z_dim: int | None = None,
+        kernel_size: int = 3,
+        hidden_channels: int = 128,
+        norm: str = "syncbatch",
+        spectral: bool = True,
+    ):
+        super().__init__()
+        self.latent, self.plan, self.z_dim = latent, num_upsampling_layers, z_dim
+        self.label_channels, self.ngf = label_channels, ngf
+        sh, sw = latent
+        if z_dim is None:
+            self.fc = nn.Conv2d(label_channels, 16 * ngf, 3, padding=1)
+        else:
+            self.fc = nn.Linear(z_dim, 16 * ngf * sh * sw)
+
+        def block(fin: int, fout: int) -> SPADEResnetBlock:
+            return SPADEResnetBlock(
+                fin * ngf,
+                fout * ngf,
+                label_channels,
+                kernel_size=kernel_size,
+                hidden_channels=hidden_channels,
+                norm=norm,
+                spectral=spectral,
+            )
+
+        self.head_0 = block(16, 16)
+        self.G_middle_0, self.G_middle_1 = block(16, 16), block(16, 16)
+        self.up_0, self.up_1, self.up_2, self.up_3 = block(16, 8), block(8, 4), block(4, 2), block(2, 1)
+        last = ngf
+        if num_upsampling_layers == "most":
+            last = ngf // 2
+            self.up_4 = SPADEResnetBlock(
+                ngf,
+                last,
+                label_channels,
+                kernel_size=kernel_size,
+                hidden_channels=hidden_channels,
+                norm=norm,
+                spectral=spectral,
+            )
+        self.conv_img = nn.Conv2d(last, 3, 3, padding=1)
+
+    def forward(
+        self, segmap: Float[Tensor, "n l H W"], z: Float[Tensor, "n z_dim"] | None = None
+    ) -> Float[Tensor, "n 3 H2 W2"]:
+        """Paint the label map, from the coarsest scale to the finest."""
+        x = self.first_map(segmap, z)
+        x = self.head_0(x, segmap)
+        x = self.G_middle_0(_double(x), segmap)
+        x = self.G_middle_1(_double(x) if self.plan in ("more", "most") else x, segmap)
+        for block in self.up_blocks():
+            x = block(_double(x), segmap)
+        return torch.tanh(self.conv_img(F.leaky_relu(x, 0.2)))
+
+    def first_map(self, segmap: Float[Tensor, "n l H W"], z: Float[Tensor, "n z_dim"] | None) -> Tensor:
+        """The map that everything grows from, (n, 16 ngf, *latent): of z, or of the downsampled label map."""
+        if self.z_dim is None:
+            return self.fc(resize_segmap(segmap, self.latent))
+        if z is None:
+            z = torch.randn(segmap.shape[0], self.z_dim, device=segmap.device, dtype=self.fc.weight.dtype)
+        return self.fc(z).view(-1, 16 * self.ngf, *self.latent)
+
+    def up_blocks(self) -> list[SPADEResnetBlock]:
+        """The blocks that each double the size and narrow the width."""
+        blocks = [self.up_0, self.up_1, self.up_2, self.up_3]
+        return blocks + [self.up_4] if self.plan == "most" else blocks
+
+
+def _double(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h2 w2"]:
+    return F.interpolate(x, scale_factor=2, mode="nearest")

@@ -1,0 +1,25 @@
+"""How the published networks start."""
+
+from torch import nn
+
+
+def init_spade(module: nn.Module, gain: float = 0.02) -> nn.Module:
+    """Glorot normal with gain 0.02 on every convolution and linear layer, biases 0 (official code).
+
+    std = gain sqrt(2 / (fan_in + fan_out)). The paper says Glorot without naming a gain. Under spectral norm the scale
+    cancels; in SPADE's own convolutions it doesn't: gamma and beta start near 0, so SPADE starts as a plain norm.
+    """
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            nn.init.xavier_normal_(layer.weight, gain=gain)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+    return module
+
+
+def init_pix2pixhd(module: nn.Module, std: float = 0.02) -> nn.Module:
+    """Normal(0, 0.02) on every convolution's weight (pix2pixHD's code); biases keep torch's default."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.normal_(layer.weight, 0.0, std)
+    return module

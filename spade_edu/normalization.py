@@ -1,0 +1,211 @@
+"""Normalising activations: batch norm and instance norm from first principles, then SPADE.
+
+All of them first do the same thing: subtract a mean, divide by a standard deviation. They differ in which pixels share
+one mean, and in where the scale `gamma` and the shift `beta` come from afterwards:
+
+    layer            mean and deviation over     gamma and beta
+    batch norm       batch, height, width        learned, one number a channel
+    instance norm    height, width               none (as pix2pixHD uses it)
+    SPADE            batch, height, width        computed from the label map, one number a channel and pixel
+"""
+
+import torch
+import torch.distributed as dist
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .labels import resize_segmap
+
+
+def batch_statistics(x: Float[Tensor, "n c h w"]) -> tuple[Float[Tensor, " c"], Float[Tensor, " c"]]:
+    """Mean and variance of each channel over batch and pixels (SPADE paper, equations 2 and 3), dividing by n h w.
+
+    The variance takes two passes, E[(x - mean)^2]. The paper's E[x^2] - mean^2 is the same number in exact
+    arithmetic but loses digits in float32 where the mean is large.
+    """
+    mean = x.mean(dim=(0, 2, 3))
+    variance = (x - mean[None, :, None, None]).square().mean(dim=(0, 2, 3))
+    return mean, variance
+
+
+class BatchNorm2d(nn.Module):
+    """y = gamma_c (x - mean_c) / sqrt(var_c + eps) + beta_c, over batch and pixels (Ioffe & Szegedy 2015).
+
+    Shapes: (n, c, h, w) in and out. In training the statistics are the batch's, and running averages are updated with
+    `momentum` (the running variance with the unbiased n - 1 form); in evaluation the running averages are used.
+    Same parameters, buffers and results as torch.nn.BatchNorm2d; affine=False leaves gamma and beta out.
+    """
+
+    def __init__(self, num_features: int, *, eps: float = 1e-5, momentum: float = 0.1, affine: bool = True):
+        super().__init__()
+        self.eps, self.momentum = eps, momentum
+        self.weight = nn.Parameter(torch.ones(num_features)) if affine else None  # gamma
+        self.bias = nn.Parameter(torch.zeros(num_features)) if affine else None  # beta
+        self.register_buffer("running_mean", torch.zeros(num_features))
+        self.register_buffer("running_var", torch.ones(num_features))
+        self.register_buffer("num_batches_tracked", torch.tensor(0))
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        """Normalise and, if affine, scale and shift."""
+        if self.training:
+            mean, variance, count = self.statistics(x)
+            self.update_running_averages(mean.detach(), variance.detach(), count)
+        else:
+            mean, variance = self.running_mean, self.running_var
+        y = (x - mean[:, None, None]) / torch.sqrt(variance[:, None, None] + self.eps)
+        return y if self.weight is None else y * self.weight[:, None, None] + self.bias[:, None, None]
+
+    def statistics(self, x: Float[Tensor, "n c h w"]) -> tuple[Tensor, Tensor, int]:
+        """Mean, variance, and the number of values that each was taken over."""
+        mean, variance = batch_statistics(x)
+        return mean, variance, x.numel() // x.shape[1]
+
+    @torch.no_grad()
+    def update_running_averages(self, mean: Tensor, variance: Tensor, count: int) -> None:
+        """running = (1 - momentum) running + momentum new; the variance is first made unbiased."""
+        if count < 2:
+            raise ValueError(
+                "Batch norm in training needs more than one value a channel: use a larger batch or image."
+            )
+        self.running_mean.lerp_(mean, self.momentum)
+        self.running_var.lerp_(variance * count / (count - 1), self.momentum)
+        self.num_batches_tracked += 1
+
+
+class SyncBatchNorm(BatchNorm2d):
+    """Batch norm whose batch is spread over several processes: every process uses the statistics of all pixels.
+
+    With one process it is plain batch norm, and then runs torch's fused kernel (a test holds both equal). Works on
+    CPU and GPU. The package that the official code used clamps the variance at eps instead of adding eps when it runs
+    on several GPUs; here eps is always added.
+    """
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        """Normalise with the statistics of all processes."""
+        if _several_processes() and self.training:
+            return super().forward(x)
+        if self.training:
+            self.num_batches_tracked += 1
+        return F.batch_norm(
+            x,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            self.training,
+            self.momentum,
+            self.eps,
+        )
+
+    def statistics(self, x: Float[Tensor, "n c h w"]) -> tuple[Tensor, Tensor, int]:
+        """Two passes again: the mean of all pixels everywhere, then the mean squared distance from it."""
+        x = x.float()
+        count = int(_sum_over_processes(torch.tensor(float(x.numel() // x.shape[1]), device=x.device)))
+        mean = _sum_over_processes(x.sum(dim=(0, 2, 3))) / count
+        squares = (x - mean[:, None, None]).square().sum(dim=(0, 2, 3))
+        return mean, _sum_over_processes(squares) / count, count
+
+
+def _several_processes() -> bool:
+    return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+
+
+class _SumOverProcesses(torch.autograd.Function):
+    """y = sum over processes of x. Each x adds to every process's y, so the gradient is summed the same way."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        total = x.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> Tensor:
+        total = grad.clone()
+        dist.all_reduce(total)
+        return total
+
+
+def _sum_over_processes(x: Tensor) -> Tensor:
+    return _SumOverProcesses.apply(x)
+
+
+class InstanceNorm2d(nn.Module):
+    """y = (x - mean_nc) / sqrt(var_nc + eps), over the pixels of one channel of one image (Ulyanov et al. 2016).
+
+    Shapes: (n, c, h, w) in and out. No gamma, beta or running averages, as in pix2pixHD. Note what it does to a
+    channel that is constant: it becomes zero, whatever the constant was.
+    """
+
+    def __init__(self, num_features: int, *, eps: float = 1e-5):
+        super().__init__()
+        self.num_features, self.eps = num_features, eps
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        """Normalise each channel of each image by itself."""
+        mean = x.mean(dim=(2, 3), keepdim=True)
+        variance = (x - mean).square().mean(dim=(2, 3), keepdim=True)
+        return (x - mean) / torch.sqrt(variance + self.eps)
+
+
+def make_norm(kind: str, num_features: int, *, affine: bool = False) -> nn.Module:
+    """The norm called "batch", "syncbatch", "instance" or "none", in torch's fused form where there is one.
+
+    Instance norm never carries gamma and beta here, nor running averages (as in the published networks).
+    """
+    if kind == "batch":
+        return nn.BatchNorm2d(num_features, affine=affine)
+    if kind == "syncbatch":
+        return SyncBatchNorm(num_features, affine=affine)
+    if kind == "instance":
+        return nn.InstanceNorm2d(num_features)
+    if kind == "none":
+        return nn.Identity()
+    raise ValueError(f"norm is 'batch', 'syncbatch', 'instance' or 'none', not {kind!r}.")
+
+
+class SPADE(nn.Module):
+    """Spatially-adaptive normalization: scale and shift come from the label map (paper, equation 1 and figure 10).
+
+        y = (1 + gamma(segmap)) * norm(x) + beta(segmap)
+
+    x: (n, c, h, w). segmap: (n, label_channels, H, W), resized to (h, w) by nearest neighbour. y: (n, c, h, w).
+    gamma and beta are two convolutions on one shared hidden layer of `hidden_channels`. The norm has no parameters.
+    The paper writes gamma where the code has 1 + gamma: the same functions, but with weights near zero at the start
+    the layer begins as a plain norm. Spectral norm isn't applied in here (code), though the text says "all layers".
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        label_channels: int,
+        *,
+        kernel_size: int = 3,
+        hidden_channels: int = 128,
+        norm: str = "syncbatch",
+    ):
+        super().__init__()
+        if kernel_size % 2 == 0:
+            raise ValueError(f"SPADE's kernel must be odd to keep the size, not {kernel_size}.")
+        self.param_free_norm = make_norm(norm, num_features)
+        padding = kernel_size // 2
+        self.mlp_shared = nn.Sequential(
+            nn.Conv2d(label_channels, hidden_channels, kernel_size, padding=padding), nn.ReLU()
+        )
+        self.mlp_gamma = nn.Conv2d(hidden_channels, num_features, kernel_size, padding=padding)
+        self.mlp_beta = nn.Conv2d(hidden_channels, num_features, kernel_size, padding=padding)
+
+    def modulation(
+        self, segmap: Float[Tensor, "n l H W"], size: tuple[int, int]
+    ) -> tuple[Float[Tensor, "n c h w"], Float[Tensor, "n c h w"]]:
+        """The maps gamma and beta for a label map, at `size` = (h, w)."""
+        hidden = self.mlp_shared(resize_segmap(segmap, size))
+        return self.mlp_gamma(hidden), self.mlp_beta(hidden)
+
+    def forward(
+        self, x: Float[Tensor, "n c h w"], segmap: Float[Tensor, "n l H W"]
+    ) -> Float[Tensor, "n c h w"]:
+        """Normalise x, then scale and shift every pixel as the label map says."""
+        gamma, beta = self.modulation(segmap, x.shape[-2:])
+        return self.param_free_norm(x) * (1 + gamma) + beta

@@ -1,0 +1,45 @@
+"""Turning tensors into pictures: grids of label maps and images, as PNG files."""
+
+import io
+import os
+from pathlib import Path
+
+import torch
+from jaxtyping import Float, UInt8
+from PIL import Image
+from torch import Tensor
+
+GAP = 2  # white pixels between the tiles of a grid
+
+
+def to_uint8(image: Float[Tensor, "*n 3 h w"]) -> UInt8[Tensor, "*n h w 3"]:
+    """[-1, 1] to 0..255, channels last."""
+    pixels = ((image.detach().float().cpu().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    return pixels.movedim(-3, -1)
+
+
+def grid(rows: list[list[UInt8[Tensor, "h w 3"]]]) -> Image.Image:
+    """Tiles of one size, row by row, on white."""
+    height, width, _ = rows[0][0].shape
+    columns = max(len(row) for row in rows)
+    canvas = torch.full((len(rows) * (height + GAP) - GAP, columns * (width + GAP) - GAP, 3), 255).byte()
+    for i, row in enumerate(rows):
+        for j, tile in enumerate(row):
+            y, x = i * (height + GAP), j * (width + GAP)
+            canvas[y : y + height, x : x + width] = tile
+    return Image.fromarray(canvas.numpy())
+
+
+def save_png(picture: Image.Image, path: Path) -> None:
+    """Write a PNG whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".part")
+    picture.save(temporary, format="PNG", optimize=True)
+    os.replace(temporary, path)
+
+
+def png_bytes(picture: Image.Image) -> bytes:
+    """The picture as the bytes of a PNG file."""
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG", optimize=True)
+    return buffer.getvalue()

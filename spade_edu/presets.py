@@ -1,0 +1,57 @@
+"""Presets: configurations by name. A preset is data; every field can be overridden."""
+
+import dataclasses
+
+from .errors import UserError
+from .training import TrainingConfig
+
+# What each model's own paper trains with. pix2pixHD++ and SPADE share SPADE's.
+MODEL_SETTINGS = {
+    "spade": {},
+    "pix2pixhd++": {},
+    "pix2pixhd": dict(gan="lsgan", ttur=False, beta1=0.5, beta2=0.999),
+}
+
+PRESETS = {
+    # Seconds: only to see that everything runs.
+    "test": dict(
+        data="streets", height=32, width=64, images=8, batch_size=2, epochs=1, epochs_decay=1,
+        ngf=4, ndf=4, hidden_channels=8, num_downsampling=2, num_blocks=1, z_dim=4, lambda_vgg=0.0,
+    ),
+    # Minutes on two cores. lr of each model as found by benchmarks/learning_rates.py.
+    "cpu": dict(
+        data="streets", height=64, width=128, images=1000, batch_size=4, epochs=2, epochs_decay=1,
+        ngf=16, ndf=16, hidden_channels=32, num_downsampling=3, num_blocks=6, z_dim=16,
+        lambda_vgg=0.0, lr=8e-4, ema=0.99, channels_last=True,
+    ),
+    # One 16 GB T4: fp16, Cityscapes at 128x256.
+    "colab": dict(
+        height=128, width=256, images=3000, batch_size=8, epochs=30, epochs_decay=30,
+        ngf=32, ndf=32, hidden_channels=64, z_dim=64, ema=0.999, precision="fp16", channels_last=True,
+    ),
+    # The paper's: 256x512 Cityscapes, batch 32 on 8 GPUs (4 each), 100 + 100 epochs.
+    "paper": dict(
+        data="cityscapes", height=256, width=512, batch_size=32, epochs=100, epochs_decay=100,
+        num_upsampling_layers="more",
+    ),
+}  # fmt: skip
+
+# pix2pixHD's width for about the same number of parameters as SPADE's in the same preset.
+PIX2PIXHD_WIDTH = {"cpu": 24}
+
+
+def preset(name: str, model: str = "spade", **overrides) -> TrainingConfig:
+    """The configuration called `name` for `model`, with single fields overridden.
+
+    Errors: a UserError for a name or a field that doesn't exist.
+    """
+    if name not in PRESETS:
+        raise UserError(f"There is no preset {name!r}; there are: {', '.join(PRESETS)}.")
+    fields = {field.name for field in dataclasses.fields(TrainingConfig)}
+    unknown = sorted(set(overrides) - fields)
+    if unknown:
+        raise UserError(f"There is no setting {unknown[0]!r}; there are: {', '.join(sorted(fields))}.")
+    settings = dict(PRESETS[name], model=model)
+    if model.startswith("pix2pixhd") and name in PIX2PIXHD_WIDTH:
+        settings["ngf"] = PIX2PIXHD_WIDTH[name]
+    return TrainingConfig(**(settings | MODEL_SETTINGS.get(model, {}) | overrides))

@@ -1,0 +1,261 @@
+"""A training run in a folder: configuration, metrics, sample grids, checkpoints, resume.
+
+    runs/NAME/config.json  metrics.csv  samples/0000200.png  checkpoints/0000200/...
+
+A run that is killed and started again goes on from its last checkpoint and ends with the same weights as one that was
+never stopped: order of images, augmentation, style noise and learning rate all follow from the seed and the step.
+"""
+
+import csv
+import dataclasses
+import json
+import os
+import time
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+from .checkpoints import CheckpointError, checkpoints, load_checkpoint, load_weights, save_checkpoint
+from .data.base import Dataset, Sample, stack
+from .errors import UserError
+from .labels import LabelSpace
+from .models import Networks, build
+from .pictures import grid, save_png, to_uint8
+from .training import Trainer, TrainingConfig
+
+
+class Run:
+    """One training run.
+
+    `dataset` is trained on, `preview` (of the same kind) gives the label maps of the sample grids. Every `save_every`
+    steps a checkpoint and a grid are written.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        config: TrainingConfig,
+        dataset: Dataset,
+        preview: Dataset,
+        *,
+        device: str | torch.device = "cpu",
+        save_every: int = 250,
+        trainer_options: dict | None = None,
+    ):
+        self.folder, self.config = Path(folder), config
+        self.dataset, self.preview, self.device = dataset, preview, torch.device(device)
+        self.save_every, self.step, self.seconds = save_every, 0, 0.0
+        self.steps_per_epoch = len(dataset) // config.batch_size
+        if not self.steps_per_epoch:
+            raise UserError(
+                f"A batch of {config.batch_size} needs as many images, but there are only {len(dataset)}: "
+                "set batch_size lower."
+            )
+        self.steps = self.steps_per_epoch * (config.epochs + config.epochs_decay)
+        networks = Networks(*(n and n.to(self.device) for n in build(config, dataset.labels)))
+        self.trainer = Trainer(*networks, config, **(trainer_options or {}))
+        self._open_folder()
+
+    def train(self, until: int | None = None, *, progress: bool = True) -> Trainer:
+        """Train to step `until` (default: the end), from the last checkpoint if there is one."""
+        self.resume()
+        last = min(until or self.steps, self.steps)
+        bar = tqdm(total=last, initial=self.step, desc=self.folder.name, disable=not progress, unit="step")
+        started = time.monotonic() - self.seconds
+        try:
+            while self.step < last:
+                for batch in self.epoch(self.step // self.steps_per_epoch + 1, last):
+                    values = self.trainer.step_tensors(batch)
+                    self.step += 1
+                    self.seconds = time.monotonic() - started
+                    self.after_step(values, bar, last)
+        except KeyboardInterrupt:
+            self.save()
+            bar.close()
+            print(
+                f"Stopped and saved at step {self.step} of {self.steps}. The same command goes on from here."
+            )
+            raise
+        bar.close()
+        return self.trainer
+
+    def epoch(self, epoch: int, last: int):
+        """The batches of `epoch` (from 1) that are still to come."""
+        self.trainer.set_epoch(epoch)
+        if hasattr(self.dataset, "set_epoch"):
+            self.dataset.set_epoch(epoch)
+        order = epoch_order(len(self.dataset), self.config.seed, epoch)
+        done = self.step % self.steps_per_epoch
+        todo = min(self.steps_per_epoch, done + last - self.step)
+        indices = order[done * self.config.batch_size : todo * self.config.batch_size]
+        # A generator of its own: making the loader's iterator would otherwise use up a number of the global one.
+        loader = DataLoader(
+            self.dataset,
+            self.config.batch_size,
+            sampler=indices,
+            collate_fn=stack,
+            generator=torch.Generator(),
+        )
+        for sample in loader:
+            yield to_batch(sample, self.dataset.labels, self.device, self.config.channels_last)
+
+    def after_step(self, values: dict[str, Tensor], bar: tqdm, last: int) -> None:
+        """Write metrics every ten steps, and a checkpoint and samples now and then."""
+        bar.update()
+        if self.step % 10 == 0 or self.step == last:
+            losses = {name: float(value) for name, value in values.items()}
+            bar.set_postfix({name: f"{value:.2f}" for name, value in losses.items()})
+            self._log(losses)
+        if self.step % self.save_every == 0 or self.step == last:
+            self.save()
+            self.save_samples()
+
+    def save(self) -> None:
+        """Write a checkpoint of this step."""
+        state = {
+            "step": self.step,
+            "seconds": self.seconds,
+            "trainer": self.trainer.state_dict(),
+            "rng": torch.get_rng_state(),
+            "cuda_rng": torch.cuda.get_rng_state_all() if self.device.type == "cuda" else [],
+        }
+        save_checkpoint(self.folder / "checkpoints", self.step, self.trainer.networks(), state)
+
+    def resume(self) -> None:
+        """Go on from the newest whole checkpoint; a broken one is passed over with a word."""
+        for path in reversed(checkpoints(self.folder / "checkpoints")):
+            try:
+                state = load_checkpoint(path, self.trainer.networks())
+            except CheckpointError as error:
+                print(f"Passing over a broken checkpoint. {error}")
+                continue
+            self.step, self.seconds = state["step"], state["seconds"]
+            self.trainer.load_state_dict(state["trainer"])
+            torch.set_rng_state(state["rng"])
+            if state["cuda_rng"]:
+                torch.cuda.set_rng_state_all(state["cuda_rng"])
+            self._cut_metrics()
+            return
+        torch.manual_seed(self.config.seed)
+        self._cut_metrics()
+
+    def save_samples(self, count: int = 4) -> None:
+        """Draw a grid of `count` rows: label map, real image, generated image."""
+        sample = stack([self.preview[i] for i in range(min(count, len(self.preview)))])
+        fake = generate(self.trainer.best_generator(), sample, self.preview.labels, self.device)
+        colours = self.preview.labels.colourise(sample.label)
+        rows = [list(row) for row in zip(colours, to_uint8(sample.image), to_uint8(fake))]
+        save_png(grid(rows), self.folder / "samples" / f"{self.step:07d}.png")
+
+    def _open_folder(self) -> None:
+        """Make the folder, or check that it holds a run of the same configuration."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / "config.json"
+        config = dataclasses.asdict(self.config)
+        if path.exists():
+            old = json.loads(path.read_text())
+            changed = [name for name in config if old.get(name) != config[name]]
+            if changed:
+                name = changed[0]
+                raise UserError(
+                    f"{self.folder} holds a run with {name} = {old.get(name)!r}, now it is {config[name]!r}: choose "
+                    "another --out, or the old setting."
+                )
+        write_text(path, json.dumps(config, indent=2))
+
+    def _log(self, values: dict[str, float]) -> None:
+        path = self.folder / "metrics.csv"
+        new = not path.exists()
+        with path.open("a", newline="") as file:
+            writer = csv.writer(file)
+            if new:
+                writer.writerow(["step", "seconds", *values])
+            writer.writerow([self.step, f"{self.seconds:.1f}", *(f"{v:.5f}" for v in values.values())])
+
+    def _cut_metrics(self) -> None:
+        """Drop the lines after this step: they belong to steps that are about to be done again."""
+        path = self.folder / "metrics.csv"
+        if path.exists():
+            head, *lines = path.read_text().splitlines()
+            kept = [
+                line
+                for line in lines
+                if line.split(",")[0].isdigit() and int(line.split(",")[0]) <= self.step
+            ]
+            write_text(path, "\n".join([head, *kept]) + "\n")
+
+
+def epoch_order(length: int, seed: int, epoch: int) -> list[int]:
+    """A shuffled order of the images that follows from seed and epoch alone."""
+    generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
+    return torch.randperm(length, generator=generator).tolist()
+
+
+def to_batch(
+    sample: Sample, labels: LabelSpace, device: torch.device, channels_last: bool = False
+) -> dict[str, Tensor]:
+    """What a Trainer takes, from a stack of samples."""
+    instance = None if sample.instance is None else sample.instance.to(device)
+    segmap = labels.encode(sample.label.to(device), instance)
+    memory = torch.channels_last if channels_last else torch.contiguous_format
+    return {"segmap": segmap.to(memory_format=memory), "image": sample.image.to(device, memory_format=memory)}
+
+
+@torch.no_grad()
+def generate(
+    generator: nn.Module,
+    sample: Sample,
+    labels: LabelSpace,
+    device: str | torch.device = "cpu",
+    *,
+    z: Tensor | None = None,
+    seed: int = 0,
+) -> Tensor:
+    """Images (n, 3, h, w) for a stack of samples, in evaluation mode; z is drawn from `seed` unless given."""
+    was_training = generator.training
+    generator.eval()
+    segmap = to_batch(sample, labels, torch.device(device))["segmap"]
+    if z is None and generator.z_dim is not None:
+        z = torch.randn(len(segmap), generator.z_dim, generator=torch.Generator().manual_seed(seed))
+    image = generator(segmap, None if z is None else z.to(segmap.device))
+    generator.train(was_training)
+    return image.float()
+
+
+def load_config(folder: Path) -> TrainingConfig:
+    """The configuration of a run folder. Errors: a UserError if there is none."""
+    path = Path(folder) / "config.json"
+    if not path.exists():
+        raise UserError(
+            f"{folder} is not a run folder: it has no config.json. Train one with `spade-edu train`."
+        )
+    return TrainingConfig(**json.loads(path.read_text()))
+
+
+def load_networks(folder: Path, labels: LabelSpace) -> Networks:
+    """Generator (the averaged one where there is one), discriminator and encoder of a run, in evaluation mode."""
+    config = load_config(folder)
+    found = checkpoints(Path(folder) / "checkpoints")
+    if not found:
+        raise UserError(f"{folder} has no checkpoint yet: let `spade-edu train` run longer.")
+    networks = build(config, labels)
+    files = {
+        "G_ema" if config.ema else "G": networks.generator,
+        "D": networks.discriminator,
+        "E": networks.encoder,
+    }
+    for name, network in files.items():
+        if network is not None:
+            load_weights(network, found[-1] / f"{name}.safetensors")
+            network.eval()
+    return networks
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    temporary = path.with_name(path.name + ".part")
+    temporary.write_text(text)
+    os.replace(temporary, path)

@@ -1,0 +1,261 @@
+"""GAN training: one generator step, one discriminator step (SPADE paper, section 3 and appendix A).
+
+`Trainer` holds the networks and their optimizers and never touches the disk; `spade_edu.runs` wraps it in a run folder
+with checkpoints, samples and resume.
+"""
+
+import copy
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from . import losses
+from .encoder import reparameterise
+
+Batch = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Everything that a training run depends on. The defaults of objective and optimizer are the official code's."""
+
+    # Data
+    data: str = "auto"  # auto: Cityscapes where it is found, else Streets
+    root: str = ""  # folder of the data set, where it has one
+    height: int = 256
+    width: int = 256
+    batch_size: int = 1
+    images: int = 1000  # training images of Streets; other data sets have their own number
+    # Networks
+    model: str = "spade"  # a name in spade_edu.models.MODELS
+    ngf: int = 64
+    ndf: int = 64
+    hidden_channels: int = 128  # inside SPADE
+    num_upsampling_layers: str = "normal"
+    num_downsampling: int = 4  # of pix2pixHD
+    num_blocks: int = 9  # of pix2pixHD
+    style: bool = False  # SPADE with the style encoder (VAE); the released models are without
+    z_dim: int = 256
+    # Objective
+    gan: str = "hinge"  # or "lsgan"
+    lambda_feat: float = 10.0
+    lambda_vgg: float = 10.0
+    lambda_kl: float = 0.05
+    # Optimisation. The paper says beta2 = 0.999; its authors used 0.9 (official repository, issue 50).
+    lr: float = 2e-4
+    ttur: bool = True  # two time scales: G learns at lr / 2, D at 2 lr
+    beta1: float = 0.0
+    beta2: float = 0.9
+    epochs: int = 50  # at the full rate
+    epochs_decay: int = 0  # then falling linearly to 0
+    ema: float = 0.0  # decay of the averaged generator; 0: none
+    grad_clip: float = 0.0  # largest gradient norm; 0: no clipping
+    reuse_fake: bool = False  # D step on the G step's images instead of new ones
+    # Arithmetic
+    precision: str = "fp32"  # or "bf16", "fp16"
+    channels_last: bool = False
+    seed: int = 0
+
+    @property
+    def lr_generator(self) -> float:
+        """Learning rate of generator and encoder before decay."""
+        return self.lr / 2 if self.ttur else self.lr
+
+    @property
+    def lr_discriminator(self) -> float:
+        """Learning rate of the discriminator before decay."""
+        return self.lr * 2 if self.ttur else self.lr
+
+    def lr_factor(self, epoch: int) -> float:
+        """What both rates are multiplied by in `epoch`, counted from 1.
+
+        As in the official code the fall begins after epoch epochs + 1: with 100 + 100, epochs 1 to 101 run at the full
+        rate and epoch 200 at 1 % of it.
+        """
+        return 1.0 - max(0, epoch - 1 - self.epochs) / max(1, self.epochs_decay)
+
+
+class Trainer:
+    """Trains a generator (and style encoder) against a discriminator.
+
+    `step(batch)` does one G and one D step and returns the losses by the official code's names. batch: "segmap"
+    (n, l, h, w) and "image" (n, 3, h, w) in [-1, 1], on the networks' device. `features` gives the feature maps of the
+    perceptual loss with their `feature_weights`; None leaves it out (the default tries VGG-19 if lambda_vgg > 0).
+    """
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        encoder: nn.Module | None = None,
+        config: TrainingConfig | None = None,
+        *,
+        features: nn.Module | str | None = "vgg",
+        feature_weights: tuple[float, ...] = losses.VGG_WEIGHTS,
+    ):
+        self.config = config = config or TrainingConfig()
+        self.generator, self.discriminator, self.encoder = generator, discriminator, encoder
+        self.device = next(generator.parameters()).device
+        if config.lambda_vgg == 0:
+            features = None
+        self.features = losses.VGGFeatures().to(self.device) if features == "vgg" else features
+        self.feature_weights = feature_weights
+        if config.channels_last:
+            for network in self.networks().values():
+                network.to(memory_format=torch.channels_last)
+        betas = (config.beta1, config.beta2)
+        generator_side = list(generator.parameters()) + (list(encoder.parameters()) if encoder else [])
+        self.optimizer_g = torch.optim.Adam(generator_side, config.lr_generator, betas)
+        self.optimizer_d = torch.optim.Adam(discriminator.parameters(), config.lr_discriminator, betas)
+        self.averaged = copy.deepcopy(generator).requires_grad_(False) if config.ema else None
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=config.precision == "fp16")
+        self.train()
+
+    def step(self, batch: Batch) -> dict[str, float]:
+        """One generator step, then one discriminator step on the same batch."""
+        return {name: float(value) for name, value in self.step_tensors(batch).items()}
+
+    def step_tensors(self, batch: Batch) -> dict[str, Tensor]:
+        """The same, with losses left on the device: reading them makes the host wait for a GPU."""
+        generator_losses, fake = self.generator_step(batch)
+        discriminator_losses = self.discriminator_step(batch, fake if self.config.reuse_fake else None)
+        return generator_losses | discriminator_losses
+
+    def generator_step(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
+        """Move G (and E) so that D takes the fake for real, its features match, and the style code stays near N(0, 1)."""
+        with self.autocast(), frozen(self.discriminator):
+            fake, mu, logvar = self.generate(batch)
+            pred_fake, pred_real = self.discriminate(batch, fake)
+        parts = {"GAN": self.gan_generator(pred_fake)}
+        if self.config.lambda_feat:
+            parts["GAN_Feat"] = self.config.lambda_feat * losses.feature_matching(pred_fake, pred_real)
+        if self.features is not None:
+            with self.autocast():
+                distance = losses.perceptual(self.features, self.feature_weights, fake, batch["image"])
+            parts["VGG"] = self.config.lambda_vgg * distance
+        if mu is not None:
+            parts["KLD"] = self.config.lambda_kl * losses.kl_divergence(mu.float(), logvar.float())
+        self.update(self.optimizer_g, sum(parts.values()))
+        if self.averaged is not None:
+            update_average(self.averaged, self.generator, self.config.ema)
+        return {name: value.detach() for name, value in parts.items()}, fake.detach()
+
+    def discriminator_step(self, batch: Batch, fake: Tensor | None = None) -> dict[str, Tensor]:
+        """Move D so that it tells fake from real. The fake is drawn anew from the updated G, unless one is given."""
+        with self.autocast():
+            if fake is None:
+                with torch.no_grad():
+                    fake, _, _ = self.generate(batch)
+            pred_fake, pred_real = self.discriminate(batch, fake)
+        parts = self.gan_discriminator(pred_fake, pred_real)
+        self.update(self.optimizer_d, sum(parts.values()))
+        self.scaler.update()
+        return {name: value.detach() for name, value in parts.items()}
+
+    def generate(self, batch: Batch) -> tuple[Float[Tensor, "n 3 h w"], Tensor | None, Tensor | None]:
+        """Draw an image for each label map, in the style of the real one where there is an encoder."""
+        if self.encoder is None:
+            return self.generator(batch["segmap"]), None, None
+        mu, logvar = self.encoder(batch["image"])
+        z = reparameterise(mu.float(), logvar.float())
+        return self.generator(batch["segmap"], z), mu, logvar
+
+    def discriminate(self, batch: Batch, fake: Tensor) -> tuple[losses.Scales, losses.Scales]:
+        """D on fake and real in one batch, so that batch statistics in D can't tell them apart by themselves."""
+        segmap = torch.cat([batch["segmap"], batch["segmap"]])
+        both = self.discriminator(segmap, torch.cat([fake, batch["image"].to(fake.dtype)]))
+        halves = [[feature.float().chunk(2) for feature in scale] for scale in both]
+        return tuple([[feature[i] for feature in scale] for scale in halves] for i in (0, 1))
+
+    def gan_generator(self, pred_fake: losses.Scales) -> Tensor:
+        """The adversarial part of G's loss."""
+        if self.config.gan == "lsgan":
+            return losses.lsgan(pred_fake, True)
+        return losses.hinge_generator(pred_fake)
+
+    def gan_discriminator(self, pred_fake: losses.Scales, pred_real: losses.Scales) -> dict[str, Tensor]:
+        """D's loss on each half; pix2pixHD's least squares are halved as published."""
+        if self.config.gan == "lsgan":
+            return {
+                "D_Fake": losses.lsgan(pred_fake, False) / 2,
+                "D_real": losses.lsgan(pred_real, True) / 2,
+            }
+        return {"D_Fake": losses.hinge_fake(pred_fake), "D_real": losses.hinge_real(pred_real)}
+
+    def update(self, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+        """Backward pass and optimizer step, scaled in fp16, clipped if asked."""
+        optimizer.zero_grad(set_to_none=True)
+        self.scaler.scale(loss).backward()
+        if self.config.grad_clip:
+            self.scaler.unscale_(optimizer)
+            for group in optimizer.param_groups:
+                nn.utils.clip_grad_norm_(group["params"], self.config.grad_clip)
+        self.scaler.step(optimizer)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Set both learning rates for `epoch` (from 1)."""
+        factor = self.config.lr_factor(epoch)
+        for group in self.optimizer_g.param_groups:
+            group["lr"] = self.config.lr_generator * factor
+        for group in self.optimizer_d.param_groups:
+            group["lr"] = self.config.lr_discriminator * factor
+
+    def autocast(self) -> torch.autocast:
+        """Mixed precision as configured."""
+        dtype = torch.float16 if self.config.precision == "fp16" else torch.bfloat16
+        return torch.autocast(self.device.type, dtype, enabled=self.config.precision != "fp32")
+
+    def networks(self) -> dict[str, nn.Module]:
+        """The trained networks by their letters, and the averaged generator where there is one."""
+        named = {"G": self.generator, "D": self.discriminator, "E": self.encoder}
+        named["G_ema"] = getattr(self, "averaged", None)
+        return {name: network for name, network in named.items() if network is not None}
+
+    def train(self) -> None:
+        """Put all networks in training mode (the averaged one only ever evaluates)."""
+        for network in self.networks().values():
+            network.train()
+        if self.averaged is not None:
+            self.averaged.eval()
+
+    def best_generator(self) -> nn.Module:
+        """The generator to draw samples from: the averaged one where there is one."""
+        return self.generator if self.averaged is None else self.averaged
+
+    def state_dict(self) -> dict:
+        """Optimizers and loss scale; the weights are kept apart (see `networks`)."""
+        return {
+            "optimizer_g": self.optimizer_g.state_dict(),
+            "optimizer_d": self.optimizer_d.state_dict(),
+            "scaler": self.scaler.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict) -> None:
+        """Continue from `state_dict()`."""
+        self.optimizer_g.load_state_dict(state["optimizer_g"])
+        self.optimizer_d.load_state_dict(state["optimizer_d"])
+        self.scaler.load_state_dict(state["scaler"])
+
+
+@contextmanager
+def frozen(network: nn.Module) -> Iterator[None]:
+    """Let gradients pass through a network without computing those of its weights (nobody would use them)."""
+    network.requires_grad_(False)
+    try:
+        yield
+    finally:
+        network.requires_grad_(True)
+
+
+@torch.no_grad()
+def update_average(averaged: nn.Module, network: nn.Module, decay: float) -> None:
+    """averaged = decay averaged + (1 - decay) network, for weights and running statistics alike."""
+    for old, new in zip(averaged.state_dict().values(), network.state_dict().values()):
+        if old.is_floating_point():
+            old.lerp_(new, 1 - decay)
+        else:
+            old.copy_(new)
