@@ -1,6 +1,6 @@
 """What every data set gives: samples of one form."""
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int32, Int64
@@ -11,14 +11,15 @@ from ..labels import LabelSpace
 
 
 class DataError(UserError):
-    """A data set that cannot be read; the message says what was expected, what was found and the likeliest repair."""
+    """A data set that cannot be read; the message says what was expected, what came and how to repair it."""
 
 
 class Sample(NamedTuple):
     """One picture with its labels; a batch is the same with a leading axis (see `stack`).
 
     label: ids of the data set's LabelSpace. instance: one id per object, or None where the data set has none.
-    image: RGB in [-1, 1]. name: unique within the data set. style: what the label does not determine (Streets only).
+    image: RGB in [-1, 1]. name: unique within the data set.
+    style: what the label does not determine (Streets only).
     """
 
     label: Int64[Tensor, "*n h w"]
@@ -28,6 +29,7 @@ class Sample(NamedTuple):
     style: str | list[str] | None = None
 
 
+@runtime_checkable
 class Dataset(Protocol):
     """Anything with a LabelSpace, a length and samples."""
 

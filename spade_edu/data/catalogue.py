@@ -1,0 +1,82 @@
+"""Opening a data set by its name, and the default where none is named."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from .base import DataError, Dataset
+from .camvid import CamVid
+from .cityscapes import ROOT_VARIABLE, Cityscapes, is_cityscapes
+from .folder import Folder
+
+DOWNLOADS = Path("datasets")  # where `spade-edu data get` puts what it fetches
+
+# The readers of folders, by name. Streets is rendered and has no folder.
+READERS: dict[str, Callable[..., Dataset]] = {
+    "cityscapes": Cityscapes,
+    "camvid": CamVid,
+    "folder": Folder.from_root,
+}
+NAMES = (*READERS, "streets")
+
+
+def open_dataset(
+    name: str | None = None,
+    root: str | Path | None = None,
+    split: str = "train",
+    *,
+    height: int | None = None,
+    width: int | None = None,
+    augment: bool = False,
+    seed: int = 0,
+) -> tuple[Dataset, str]:
+    """Open a data set and say in one line which it is and why.
+
+    name None: Cityscapes where `find` sees it, else Streets. root None: what `find` sees.
+    height, width None: the reader's own.
+    Errors: a DataError where the name is unknown or the folder does not hold the data set.
+    """
+    if name is not None and name.lower() not in NAMES:
+        raise DataError(f"there is no data set {name!r}; the data sets are: {', '.join(NAMES)}.")
+    chosen, folder, why = _choose(name and name.lower(), root)
+    size = {"height": height, "width": width}
+    options = {"seed": seed, "augment": augment} | {k: v for k, v in size.items() if v is not None}
+    if chosen == "streets":
+        from .streets import Streets
+
+        return Streets(split, **options), f"Data: Streets ({why})."
+    dataset = READERS[chosen](folder, split, **options)
+    return dataset, f"Data: {dataset.labels.name} in {folder}, {len(dataset)} {split} pairs ({why})."
+
+
+def find(name: str) -> Path | None:
+    """The folder of a data set: CITYSCAPES_DATASET for Cityscapes, else ./datasets/NAME."""
+    variable = os.environ.get(ROOT_VARIABLE) if name == "cityscapes" else None
+    folder = Path(variable) if variable else DOWNLOADS / name
+    return folder if folder.is_dir() else None
+
+
+def _choose(name: str | None, root: str | Path | None) -> tuple[str, Path | None, str]:
+    """Return (name, folder, reason)."""
+    if name == "streets":
+        if root is not None:
+            raise DataError(
+                "Streets is rendered and takes no folder; read Streets on disk as data set cityscapes."
+            )
+        return "streets", None, "as asked for"
+    folder = Path(root) if root is not None else find(name or "cityscapes")
+    if name is not None:
+        if folder is None:
+            raise DataError(
+                f"{name} is not in {DOWNLOADS / name}: give its folder as root, or `spade-edu data get`."
+            )
+        return name, folder, "as asked for"
+    if root is not None and not is_cityscapes(root):
+        raise DataError(
+            f"{root} holds no leftImg8bit and gtFine. If it is not Cityscapes, name the data set as well."
+        )
+    if folder is not None and is_cityscapes(folder):
+        return "cityscapes", folder, "no data set named, Cityscapes found"
+    variable = os.environ.get(ROOT_VARIABLE)
+    found = f"{ROOT_VARIABLE}={variable} holds none" if variable else f"{ROOT_VARIABLE} is not set"
+    return "streets", None, f"no data set named and no Cityscapes found: {found}"

@@ -1,0 +1,183 @@
+"""The reader that all data sets on disk share: pairs of files, one geometry, repeatable randomness."""
+
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Int32
+from PIL import Image
+
+from ..labels import LabelSpace
+from .base import DataError, Sample
+from .files import ID_SUFFIXES, PHOTO_SUFFIXES, read_ids, read_photo, require_same_size
+from .transforms import JointTransform
+
+
+class Pair(NamedTuple):
+    """The files of one sample; `instance` is None where the data set has no instance maps."""
+
+    name: str
+    photo: Path
+    label: Path
+    instance: Path | None = None
+
+
+class Pairs(NamedTuple):
+    """What a folder holds: the complete pairs, by name, and a sentence about each file without partner."""
+
+    complete: list[Pair]
+    incomplete: list[str]
+
+
+class PairedFiles:
+    """A data set of files: reads, checks and transforms one pair at a time.
+
+    label_values[v] is the id that pixel value v of a label file stands for (-1: the value must not occur).
+    Epoch, seed and index alone decide every random choice: a resumed run sees what it would have seen.
+    """
+
+    published: dict[str, int] = {}  # number of pairs in the published data set, by split
+
+    def __init__(
+        self,
+        pairs: Pairs,
+        labels: LabelSpace,
+        transform: JointTransform,
+        label_values: np.ndarray,
+        seed: int = 0,
+    ):
+        self.pairs, self.incomplete = pairs
+        self.labels = labels
+        self.transform = transform
+        self.label_values = label_values
+        self.seed = seed
+        self.epoch = 0
+        if self.incomplete:
+            warnings.warn(
+                f"{labels.name}: {len(self.incomplete)} files have no partner and are left out, the first: "
+                f"{self.incomplete[0]} `spade-edu data check` names all.",
+                stacklevel=3,
+            )
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the crops and flips of an epoch. Call it before the loader starts the epoch's workers."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitem__(self, index: int) -> Sample:
+        if not 0 <= index < len(self):
+            raise IndexError(f"sample {index} of a data set of {len(self)}")
+        pair = self.pairs[index]
+        rng = np.random.default_rng([self.seed, self.epoch, index])
+        image, label, instance = self.transform(*self.read(pair), rng)
+        return Sample(label.long(), instance, image, pair.name, self.style(pair))
+
+    def read(
+        self, pair: Pair
+    ) -> tuple[Image.Image, Int32[np.ndarray, "h w"], Int32[np.ndarray, "h w"] | None]:
+        """Read the files of a pair in their full size: (photograph, ids of the LabelSpace, instance ids).
+
+        Errors: a DataError naming a file that is missing, unreadable, of another size or of other values.
+        """
+        values = read_ids(pair.label)
+        photo = read_photo(pair.photo, size=values.shape)
+        require_same_size(photo, values, pair.photo, pair.label)
+        label = self._ids(values, pair.label)
+        if pair.instance is None:
+            return photo, label, None
+        instance = read_ids(pair.instance)
+        require_same_size(photo, instance, pair.photo, pair.instance)
+        return photo, label, instance
+
+    def style(self, pair: Pair) -> str | None:
+        """What is known about a picture's style (None for photographs)."""
+        return None
+
+    def _ids(self, values: Int32[np.ndarray, "h w"], path: Path) -> Int32[np.ndarray, "h w"]:
+        known = np.clip(values, 0, len(self.label_values) - 1)
+        ids = np.where(known == values, self.label_values[known], -1)
+        if ids.min() < 0:
+            strange = np.unique(values[ids < 0])
+            shown = ", ".join(str(v) for v in strange[:6]) + (", ..." if len(strange) > 6 else "")
+            raise DataError(
+                f"{path}: pixel values {shown} are no ids of {self.labels.name} (expected "
+                f"{_ranges(self.label_values)}). "
+                "Is it a label map of this data set, and not a map of trainIds, instances or grey levels?"
+            )
+        return ids.astype(np.int32)
+
+
+def identity_values(labels: LabelSpace) -> Int32[np.ndarray, "ids"]:
+    """The table of a data set whose files hold the ids themselves."""
+    return np.arange(labels.num_ids, dtype=np.int32)
+
+
+def match(
+    photos: dict[str, Path], labels: dict[str, Path], instances: dict[str, Path] | None = None
+) -> Pairs:
+    """Pair files by name and list those without partner."""
+    complete, incomplete = [], []
+    for name in sorted(photos.keys() | labels.keys()):
+        if name not in labels:
+            incomplete.append(f"{photos[name]} has no label map.")
+        elif name not in photos:
+            incomplete.append(f"{labels[name]} has no photograph.")
+        elif instances is not None and name not in instances:
+            incomplete.append(f"{photos[name]} has no instance map.")
+        else:
+            instance = instances[name] if instances is not None else None
+            complete.append(Pair(name, photos[name], labels[name], instance))
+    return Pairs(complete, incomplete)
+
+
+def photos_in(folder: Path, ending: str = "") -> dict[str, Path]:
+    """The photographs under a folder, by name: path relative to the folder, without `ending` and suffix."""
+    return _files_in(folder, PHOTO_SUFFIXES, ending)
+
+
+def ids_in(folder: Path, ending: str = "") -> dict[str, Path]:
+    """The maps of ids under a folder whose name ends in `ending` (before the suffix), by name."""
+    return _files_in(folder, ID_SUFFIXES, ending)
+
+
+def require_pairs(pairs: Pairs, where: str, expected: str) -> Pairs:
+    """Raise a DataError unless there is at least one complete pair; `expected` describes the layout."""
+    if pairs.complete:
+        return pairs
+    count = len(pairs.incomplete)
+    found = (
+        f"{count} files without partner, the first: {pairs.incomplete[0]}" if count else "no files at all."
+    )
+    raise DataError(f"{where}: expected pictures with label maps ({expected}), found {found}")
+
+
+def require_folder(folder: Path, what: str, repair: str) -> Path:
+    """Raise a DataError unless `folder` is a folder."""
+    if not folder.is_dir():
+        raise DataError(f"{folder} is not a folder: expected {what} there. {repair}")
+    return folder
+
+
+def _files_in(folder: Path, suffixes: Iterable[str], ending: str) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for path in sorted(folder.rglob("*")):
+        wanted = path.suffix.lower() in suffixes and path.stem.endswith(ending)
+        if not wanted or path.name.startswith("."):  # ._NAME.jpg: litter of some archive tools
+            continue
+        name = path.relative_to(folder).with_suffix("").as_posix().removesuffix(ending)
+        if name in found:
+            raise DataError(
+                f"{found[name]} and {path} share a name: expected one file a name. Remove one of them."
+            )
+        found[name] = path
+    return found
+
+
+def _ranges(table: np.ndarray) -> str:
+    known = np.flatnonzero(table >= 0)
+    runs = np.split(known, np.flatnonzero(np.diff(known) > 1) + 1)
+    return ", ".join(f"{r[0]} to {r[-1]}" if len(r) > 1 else str(r[0]) for r in runs)

@@ -1,0 +1,76 @@
+"""One geometry for photograph, label map and instance map: resize, crop, flip, all three alike.
+
+Photographs are resized with Pillow's bicubic filter (antialiased), ids by nearest neighbour: a mixture of two
+ids would be a third class. Sizes of the paper: Cityscapes is resized to 256x512; ADE20K and COCO-Stuff are
+resized to 286x286, whatever their aspect, and a random 256x256 is cut out in training (official code).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Int32
+from PIL import Image
+from torch import Tensor
+
+from .base import DataError
+
+
+def paper_load_size(height: int, width: int) -> tuple[int, int]:
+    """The size to resize to before a random crop of (height, width): 286 for 256, others in proportion."""
+    return round(height * 286 / 256), round(width * 286 / 256)
+
+
+@dataclass(frozen=True)
+class JointTransform:
+    """Bring a picture and its ids to (height, width).
+
+    With `augment`: resize to `load` (default: the size itself), cut out a random window, mirror
+    every second picture. Without it: resize straight to the size, as the official code does for validation.
+    """
+
+    height: int
+    width: int
+    load: tuple[int, int] | None = None
+    augment: bool = False
+
+    def __post_init__(self):
+        if self.height < 1 or self.width < 1:
+            raise DataError(f"expected a height and a width of at least 1, got {self.height}x{self.width}.")
+        if self.load and (self.load[0] < self.height or self.load[1] < self.width):
+            raise DataError(
+                f"a window of {self.height}x{self.width} does not fit into {self.load[0]}x{self.load[1]}."
+            )
+
+    def __call__(
+        self,
+        photo: Image.Image,
+        label: Int32[np.ndarray, "h w"],
+        instance: Int32[np.ndarray, "h w"] | None,
+        rng: np.random.Generator,
+    ) -> tuple[Float32[Tensor, "3 y x"], Int32[Tensor, "y x"], Int32[Tensor, "y x"] | None]:
+        """Return (image in [-1, 1], label, instance); `rng` draws the window and the flip."""
+        load_h, load_w = self.load if self.augment and self.load else (self.height, self.width)
+        top, left, flip = 0, 0, False
+        if self.augment:
+            top = int(rng.integers(load_h - self.height + 1))
+            left = int(rng.integers(load_w - self.width + 1))
+            flip = bool(rng.integers(2))
+        window = slice(top, top + self.height), slice(left, left + self.width)
+
+        def cut(array: np.ndarray) -> Tensor:
+            array = array[window]
+            return torch.from_numpy((array[:, ::-1] if flip else array).copy())
+
+        image = cut(np.array(photo.resize((load_w, load_h), Image.Resampling.BICUBIC)))
+        image = image.permute(2, 0, 1).float().div_(127.5).sub_(1).contiguous()
+        label = cut(resize_ids(label, load_h, load_w))
+        instance = None if instance is None else cut(resize_ids(instance, load_h, load_w))
+        return image, label, instance
+
+
+def resize_ids(ids: Int32[np.ndarray, "h w"], height: int, width: int) -> Int32[np.ndarray, "y x"]:
+    """Resize a map of ids by nearest neighbour: take the source pixel under each target pixel's centre."""
+    if ids.shape == (height, width):
+        return ids
+    return np.array(Image.fromarray(ids).resize((width, height), Image.Resampling.NEAREST))
