@@ -65,9 +65,7 @@ class SPADEResnetBlock(nn.Module):
         fmiddle = min(fin, fout)
 
         def spade(channels: int) -> SPADE:
-            return SPADE(
-                channels, label_channels, kernel_size=kernel_size, hidden_channels=hidden_channels, norm=norm
-            )
+            return SPADE(channels, label_channels, kernel_size=kernel_size, hidden_channels=hidden_channels, norm=norm)
 
         self.norm_0, self.conv_0 = spade(fin), conv(fin, fmiddle, 3, padding=1, spectral=spectral)
         self.norm_1, self.conv_1 = spade(fmiddle), conv(fmiddle, fout, 3, padding=1, spectral=spectral)
@@ -75,9 +73,7 @@ class SPADEResnetBlock(nn.Module):
         if self.learned_shortcut:
             self.norm_s, self.conv_s = spade(fin), conv(fin, fout, 1, bias=False, spectral=spectral)
 
-    def forward(
-        self, x: Float[Tensor, "n fin h w"], segmap: Float[Tensor, "n l H W"]
-    ) -> Float[Tensor, "n fout h w"]:
+    def forward(self, x: Float[Tensor, "n fin h w"], segmap: Float[Tensor, "n l H W"]) -> Float[Tensor, "n fout h w"]:
         """Main path plus skip path; nothing follows the sum."""
         skip = self.conv_s(self.norm_s(x, segmap)) if self.learned_shortcut else x
         dx = self.conv_0(F.leaky_relu(self.norm_0(x, segmap), 0.2))

@@ -53,9 +53,7 @@ def load_weights(network: nn.Module, path: Path) -> None:
     network.load_state_dict({name: value.to(own[name].dtype) for name, value in state.items()})
 
 
-def save_checkpoint(
-    folder: Path, step: int, networks: dict[str, nn.Module], state: dict, *, keep: int = 2
-) -> Path:
+def save_checkpoint(folder: Path, step: int, networks: dict[str, nn.Module], state: dict, *, keep: int = 2) -> Path:
     """Write checkpoints/STEP under a temporary name, then rename it; older ones beyond `keep` are removed."""
     target = folder / f"{step:07d}"
     temporary = folder / f".{step:07d}.part"

@@ -65,9 +65,7 @@ class MultiScaleDiscriminator(nn.Module):
     ):
         super().__init__()
         options = dict(ndf=ndf, num_layers=num_layers, norm=norm, spectral=spectral, bias=bias)
-        self.scales = nn.ModuleList(
-            PatchDiscriminator(label_channels + 3, **options) for _ in range(num_scales)
-        )
+        self.scales = nn.ModuleList(PatchDiscriminator(label_channels + 3, **options) for _ in range(num_scales))
 
     def forward(
         self, segmap: Float[Tensor, "n l h w"], image: Float[Tensor, "n 3 h w"]

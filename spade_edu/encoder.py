@@ -28,21 +28,15 @@ class StyleEncoder(nn.Module):
         self.image_size, self.z_dim = image_size, z_dim
         widths = [3] + [min(2**i, 8) * nef for i in range(depth)]
         self.layers = nn.ModuleList(
-            nn.Sequential(
-                SpectralConv2d(fin, fout, 3, stride=2, padding=1, bias=False), nn.InstanceNorm2d(fout)
-            )
+            nn.Sequential(SpectralConv2d(fin, fout, 3, stride=2, padding=1, bias=False), nn.InstanceNorm2d(fout))
             for fin, fout in zip(widths, widths[1:])
         )
         self.fc_mu = nn.Linear(widths[-1] * 16, z_dim)
         self.fc_var = nn.Linear(widths[-1] * 16, z_dim)
 
-    def forward(
-        self, image: Float[Tensor, "n 3 h w"]
-    ) -> tuple[Float[Tensor, "n z_dim"], Float[Tensor, "n z_dim"]]:
+    def forward(self, image: Float[Tensor, "n 3 h w"]) -> tuple[Float[Tensor, "n z_dim"], Float[Tensor, "n z_dim"]]:
         """Mean and log-variance of q(z | image)."""
-        x = F.interpolate(
-            image, size=(self.image_size, self.image_size), mode="bilinear", align_corners=False
-        )
+        x = F.interpolate(image, size=(self.image_size, self.image_size), mode="bilinear", align_corners=False)
         for layer in self.layers:
             x = F.leaky_relu(layer(x), 0.2)
         x = x.flatten(1)

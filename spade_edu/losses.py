@@ -47,10 +47,7 @@ def feature_matching(fake: Scales, real: Scales) -> Scalar:
     The prediction itself is left out. The real features count as constants: the generator is to move, not they.
     """
     return _average(
-        [
-            torch.stack([F.l1_loss(a, b.detach()) for a, b in zip(f[:-1], r[:-1])]).sum()
-            for f, r in zip(fake, real)
-        ]
+        [torch.stack([F.l1_loss(a, b.detach()) for a, b in zip(f[:-1], r[:-1])]).sum() for f, r in zip(fake, real)]
     )
 
 

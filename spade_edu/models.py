@@ -50,9 +50,7 @@ def pix2pixhd(config: TrainingConfig, channels: int) -> Networks:
 def pix2pixhd_pp(config: TrainingConfig, channels: int) -> Networks:
     """pix2pixHD++: every improvement of the SPADE paper except SPADE (spectral norm, sync batch norm, Glorot)."""
     generator = _pix2pixhd_generator(config, channels, norm="syncbatch", spectral=True)
-    return Networks(
-        init_spade(generator), init_spade(MultiScaleDiscriminator(channels, ndf=config.ndf)), None
-    )
+    return Networks(init_spade(generator), init_spade(MultiScaleDiscriminator(channels, ndf=config.ndf)), None)
 
 
 def _pix2pixhd_generator(config: TrainingConfig, channels: int, **options) -> Pix2PixHDGenerator:

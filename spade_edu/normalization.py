@@ -65,9 +65,7 @@ class BatchNorm2d(nn.Module):
     def update_running_averages(self, mean: Tensor, variance: Tensor, count: int) -> None:
         """running = (1 - momentum) running + momentum new; the variance is first made unbiased."""
         if count < 2:
-            raise ValueError(
-                "Batch norm in training needs more than one value a channel: use a larger batch or image."
-            )
+            raise ValueError("Batch norm in training needs more than one value a channel: use a larger batch or image.")
         self.running_mean.lerp_(mean, self.momentum)
         self.running_var.lerp_(variance * count / (count - 1), self.momentum)
         self.num_batches_tracked += 1
@@ -203,9 +201,7 @@ class SPADE(nn.Module):
         hidden = self.mlp_shared(resize_segmap(segmap, size))
         return self.mlp_gamma(hidden), self.mlp_beta(hidden)
 
-    def forward(
-        self, x: Float[Tensor, "n c h w"], segmap: Float[Tensor, "n l H W"]
-    ) -> Float[Tensor, "n c h w"]:
+    def forward(self, x: Float[Tensor, "n c h w"], segmap: Float[Tensor, "n l H W"]) -> Float[Tensor, "n c h w"]:
         """Normalise x, then scale and shift every pixel as the label map says."""
         gamma, beta = self.modulation(segmap, x.shape[-2:])
         return self.param_free_norm(x) * (1 + gamma) + beta

@@ -75,9 +75,7 @@ class Run:
         except KeyboardInterrupt:
             self.save()
             bar.close()
-            print(
-                f"Stopped and saved at step {self.step} of {self.steps}. The same command goes on from here."
-            )
+            print(f"Stopped and saved at step {self.step} of {self.steps}. The same command goes on from here.")
             raise
         bar.close()
         return self.trainer
@@ -180,11 +178,7 @@ class Run:
         path = self.folder / "metrics.csv"
         if path.exists():
             head, *lines = path.read_text().splitlines()
-            kept = [
-                line
-                for line in lines
-                if line.split(",")[0].isdigit() and int(line.split(",")[0]) <= self.step
-            ]
+            kept = [line for line in lines if line.split(",")[0].isdigit() and int(line.split(",")[0]) <= self.step]
             write_text(path, "\n".join([head, *kept]) + "\n")
 
 
@@ -229,9 +223,7 @@ def load_config(folder: Path) -> TrainingConfig:
     """The configuration of a run folder. Errors: a UserError if there is none."""
     path = Path(folder) / "config.json"
     if not path.exists():
-        raise UserError(
-            f"{folder} is not a run folder: it has no config.json. Train one with `spade-edu train`."
-        )
+        raise UserError(f"{folder} is not a run folder: it has no config.json. Train one with `spade-edu train`.")
     return TrainingConfig(**json.loads(path.read_text()))
 
 

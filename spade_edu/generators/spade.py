@@ -19,9 +19,7 @@ def latent_size(image_size: tuple[int, int], num_upsampling_layers: str = "norma
     map of height zero without a word.)
     """
     if num_upsampling_layers not in UPSAMPLINGS:
-        raise UserError(
-            f"num_upsampling_layers is 'normal', 'more' or 'most', not {num_upsampling_layers!r}."
-        )
+        raise UserError(f"num_upsampling_layers is 'normal', 'more' or 'most', not {num_upsampling_layers!r}.")
     factor = 2 ** UPSAMPLINGS[num_upsampling_layers]
     height, width = image_size
     if height % factor or width % factor or min(height, width) < factor:
