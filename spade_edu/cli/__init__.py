@@ -9,6 +9,7 @@ import sys
 import typer
 
 from ..errors import UserError
+from . import train
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -16,6 +17,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Learn SPADE by building it: train, sample, evaluate, look at data.",
 )
+for command in (train,):
+    command.register(app)
 
 
 def main(arguments: list[str] | None = None) -> None:

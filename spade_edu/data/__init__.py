@@ -2,7 +2,7 @@
 
 from .base import DataError, Dataset, Sample, stack
 from .camvid import CamVid
-from .catalogue import open_dataset
+from .catalogue import choose, open_dataset
 from .cityscapes import Cityscapes
 from .folder import Folder
 from .transforms import JointTransform
@@ -15,6 +15,7 @@ __all__ = [
     "Folder",
     "JointTransform",
     "Sample",
+    "choose",
     "open_dataset",
     "stack",
 ]

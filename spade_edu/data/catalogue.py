@@ -29,22 +29,23 @@ def open_dataset(
     width: int | None = None,
     augment: bool = False,
     seed: int = 0,
+    length: int = 1000,
 ) -> tuple[Dataset, str]:
     """Open a data set and say in one line which it is and why.
 
     name None: Cityscapes where `find` sees it, else Streets. root None: what `find` sees.
-    height, width None: the reader's own.
+    height, width None: the reader's own. length: how many scenes Streets has (it is rendered; others ignore it).
     Errors: a DataError where the name is unknown or the folder does not hold the data set.
     """
     if name is not None and name.lower() not in NAMES:
         raise DataError(f"there is no data set {name!r}; the data sets are: {', '.join(NAMES)}.")
-    chosen, folder, why = _choose(name and name.lower(), root)
+    chosen, folder, why = choose(name and name.lower(), root)
     size = {"height": height, "width": width}
     options = {"seed": seed, "augment": augment} | {k: v for k, v in size.items() if v is not None}
     if chosen == "streets":
         from .streets import Streets
 
-        return Streets(split, **options), f"Data: Streets ({why})."
+        return Streets(length, split=split, **options), f"Data: Streets ({why})."
     dataset = READERS[chosen](folder, split, **options)
     return dataset, f"Data: {dataset.labels.name} in {folder}, {len(dataset)} {split} pairs ({why})."
 
@@ -56,8 +57,8 @@ def find(name: str) -> Path | None:
     return folder if folder.is_dir() else None
 
 
-def _choose(name: str | None, root: str | Path | None) -> tuple[str, Path | None, str]:
-    """Return (name, folder, reason)."""
+def choose(name: str | None, root: str | Path | None) -> tuple[str, Path | None, str]:
+    """Name, folder and reason of the data set that `open_dataset` would open."""
     if name == "streets":
         if root is not None:
             raise DataError(

@@ -1,0 +1,34 @@
+# Each target only calls commands that README.md also shows for conda and Colab.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+
+.PHONY: demo test test-all lab assets clean
+
+demo: $(VENV)/installed
+	$(BIN)/spade-edu demo --out runs/demo
+
+test: $(VENV)/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" tests
+
+test-all: test
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests
+
+lab: $(VENV)/installed
+	$(BIN)/jupyter lab notebooks
+
+# Judge, second segmenter and the stored weights of the cpu preset: about 20 minutes on two cores.
+assets: $(VENV)/installed
+	$(BIN)/python -m spade_edu.evaluation.judge --out spade_edu/assets/judge.safetensors
+	$(BIN)/spade-edu demo --out runs/assets --keep-weights spade_edu/assets
+
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -e ".[notebooks,test]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

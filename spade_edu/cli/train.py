@@ -1,0 +1,110 @@
+"""`spade-edu train` and `spade-edu sample`."""
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..errors import UserError
+
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", help="Override one setting, as name=value; may be repeated.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    app.command()(train)
+    app.command()(sample)
+
+
+def train(
+    preset: Annotated[str, typer.Option(help="test, cpu, colab or paper.")] = "cpu",
+    model: Annotated[str, typer.Option(help="spade, pix2pixhd or pix2pixhd++.")] = "spade",
+    data: Annotated[str, typer.Option(help="cityscapes, streets, camvid, ...; auto takes Cityscapes if found.")] = "",
+    root: Annotated[str, typer.Option(help="Folder of the data set.")] = "",
+    out: Annotated[Path, typer.Option(help="Run folder; an interrupted run in it goes on.")] = Path("runs/spade"),
+    style: Annotated[bool, typer.Option(help="Train a style encoder with SPADE.")] = False,
+    save_every: Annotated[int, typer.Option(help="Steps between checkpoints.")] = 250,
+    set_: Settings = None,
+) -> None:
+    """Train a generator; the same command again goes on where a run was stopped."""
+    from .. import presets
+    from ..runs import Run
+
+    overrides = parse_settings(set_ or [])
+    overrides |= {"data": data} if data else {}
+    overrides |= {"root": root} if root else {}
+    overrides |= {"style": True} if style else {}
+    config = presets.preset(preset, model, **overrides)
+    training, preview, config = open_data(config)
+    for name, value in dataclasses.asdict(config).items():
+        print(f"{name:24} {value}")
+    run = Run(out, config, training, preview, device=default_device(), save_every=save_every)
+    run.train()
+    print(f"Done: {run.step} steps in {run.seconds / 60:.1f} minutes. Samples: {out / 'samples'}")
+
+
+def sample(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    out: Annotated[Path, typer.Option(help="Picture to write.")] = Path("samples.png"),
+    count: Annotated[int, typer.Option(min=1, help="Label maps (rows).")] = 4,
+    styles: Annotated[int, typer.Option(min=1, help="Styles of each (columns).")] = 4,
+    seed: Annotated[int, typer.Option(help="Seed of the styles.")] = 0,
+) -> None:
+    """Draw images of a trained run: a row for each label map, a column for each style."""
+    from ..data import stack
+    from ..pictures import grid, save_png, to_uint8
+    from ..runs import generate, load_config, load_networks
+
+    _, preview, config = open_data(load_config(run))
+    generator = load_networks(run, preview.labels).generator
+    batch = stack([preview[i] for i in range(min(count, len(preview)))])
+    columns = styles if generator.z_dim else 1
+    images = [generate(generator, batch, preview.labels, seed=seed + i) for i in range(columns)]
+    tiles = [preview.labels.colourise(batch.label), *(to_uint8(image) for image in images)]
+    save_png(grid([list(row) for row in zip(*tiles)]), out)
+    print(f"Wrote {out}: label map, then {columns} image(s) a row.")
+
+
+def open_data(config):
+    """Training and validation data of a configuration, which comes back with the data set's name and folder."""
+    from ..data import choose, open_dataset
+
+    name, root, _ = choose(None if config.data == "auto" else config.data, config.root or None)
+    size = dict(height=config.height, width=config.width, seed=config.seed)
+    training, why = open_dataset(name, root, "train", augment=True, length=config.images, **size)
+    preview, _ = open_dataset(name, root, "val", length=200, **size)
+    print(why)
+    return training, preview, dataclasses.replace(config, data=name, root=str(root or ""))
+
+
+def parse_settings(settings: list[str]) -> dict:
+    """name=value strings as typed overrides. Errors: a UserError for a wrong name or a value of the wrong type."""
+    from ..training import TrainingConfig
+
+    defaults = {field.name: field.default for field in dataclasses.fields(TrainingConfig)}
+    overrides = {}
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        if not equals or name not in defaults:
+            raise UserError(f"--set takes name=value with one of {', '.join(sorted(defaults))}; got {setting!r}.")
+        overrides[name] = _parse(name, text, type(defaults[name]))
+    return overrides
+
+
+def _parse(name: str, text: str, kind: type):
+    if kind is bool and text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    try:
+        return kind(text) if kind is not bool else int(text) == 1
+    except ValueError:
+        raise UserError(f"{name} takes a {kind.__name__}, not {text!r}.") from None
+
+
+def default_device() -> str:
+    """A GPU if torch sees one, else the CPU."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
