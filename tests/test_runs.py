@@ -1,0 +1,152 @@
+"""A run that is killed goes on to the same weights; a folder holds one configuration."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from spade_edu import CITYSCAPES, UserError
+from spade_edu.checkpoints import checkpoints
+from spade_edu.data import Sample
+from spade_edu.presets import preset
+from spade_edu.runs import Run, epoch_order, load_networks
+
+
+class Noise:
+    """Random label maps and images, augmented with a flip that follows from the epoch (the Dataset protocol)."""
+
+    labels = CITYSCAPES
+
+    def __init__(self, length):
+        self.length, self.epoch = length, 1
+
+    def __len__(self):
+        return self.length
+
+    def set_epoch(self, epoch):
+        self.epoch = epoch
+
+    def __getitem__(self, index):
+        random = torch.Generator().manual_seed(index)
+        label = torch.randint(35, (32, 64), generator=random)
+        image = torch.rand(3, 32, 64, generator=random) * 2 - 1
+        if (self.epoch + index) % 2:
+            label, image = label.flip(-1), image.flip(-1)
+        return Sample(label, label.int(), image, str(index))
+
+
+def make_run(folder, *, images=8, save_every=3, **overrides):
+    config = preset("test", style=True, ema=0.9, images=images, **overrides)
+    return Run(folder, config, Noise(images), Noise(2), save_every=save_every)
+
+
+def final_weights(folder):
+    newest = checkpoints(folder / "checkpoints")[-1]
+    return {p.name: load_file(p) for p in sorted(newest.glob("*.safetensors"))}
+
+
+def assert_same_weights(one, other):
+    assert one.keys() == other.keys() == {"G.safetensors", "D.safetensors", "E.safetensors", "G_ema.safetensors"}
+    for name in one:
+        for key, value in one[name].items():
+            assert torch.equal(value, other[name][key]), (name, key)
+
+
+def test_a_run_stopped_in_the_middle_ends_with_the_same_weights(tmp_path):
+    make_run(tmp_path / "whole").train(progress=False)
+    # Stopped within the first epoch, after a step that is not a checkpoint of the other run.
+    make_run(tmp_path / "parts").train(until=2, progress=False)
+    make_run(tmp_path / "parts").train(until=5, progress=False)
+    make_run(tmp_path / "parts").train(progress=False)
+    assert_same_weights(final_weights(tmp_path / "whole"), final_weights(tmp_path / "parts"))
+
+
+def test_other_seed_other_weights(tmp_path):
+    make_run(tmp_path / "a").train(until=1, progress=False)
+    make_run(tmp_path / "b", seed=1).train(until=1, progress=False)
+    one, other = final_weights(tmp_path / "a")["G.safetensors"], final_weights(tmp_path / "b")["G.safetensors"]
+    assert not torch.equal(one["conv_img.weight"], other["conv_img.weight"])
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import torch
+torch.set_num_threads(1)
+sys.path.insert(0, {tests!r})
+from test_runs import make_run
+run = make_run(Path({folder!r}), save_every=2)
+after_step = run.after_step
+def die(values, bar, last):
+    after_step(values, bar, last)
+    if run.step == {step}:
+        os.kill(os.getpid(), signal.SIGKILL)
+run.after_step = die
+run.train(progress=False)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
+def test_a_run_killed_with_sigkill_ends_with_the_same_weights(tmp_path):
+    torch.set_num_threads(1)
+    make_run(tmp_path / "whole", save_every=2).train(progress=False)
+    code = KILLED.format(tests=str(Path(__file__).parent), folder=str(tmp_path / "killed"), step=5)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=dict(os.environ, OMP_NUM_THREADS="1"))
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()[-500:]
+    assert checkpoints(tmp_path / "killed" / "checkpoints")[-1].name == "0000004"
+    make_run(tmp_path / "killed", save_every=2).train(progress=False)
+    assert_same_weights(final_weights(tmp_path / "whole"), final_weights(tmp_path / "killed"))
+
+
+def test_a_broken_newest_checkpoint_is_passed_over(tmp_path, capsys):
+    make_run(tmp_path).train(until=6, progress=False)
+    newest = checkpoints(tmp_path / "checkpoints")[-1]
+    (newest / "state.pt").write_bytes(b"PK")
+    run = make_run(tmp_path)
+    run.resume()
+    assert run.step == 3
+    assert "Passing over a broken checkpoint" in capsys.readouterr().out
+
+
+def test_metrics_have_one_line_a_logged_step_after_a_resume(tmp_path):
+    make_run(tmp_path).train(until=4, progress=False)
+    make_run(tmp_path).train(progress=False)
+    steps = [int(line.split(",")[0]) for line in (tmp_path / "metrics.csv").read_text().splitlines()[1:]]
+    assert steps == [4, 8]
+
+
+def test_another_configuration_in_the_same_folder_is_refused(tmp_path):
+    make_run(tmp_path)
+    with pytest.raises(UserError, match=r"holds a run with lr = 0.0002, now it is 0.1"):
+        make_run(tmp_path, lr=0.1)
+
+
+def test_fewer_images_than_a_batch_is_refused(tmp_path):
+    with pytest.raises(UserError, match="needs as many images"):
+        make_run(tmp_path, images=1)
+
+
+def test_the_saved_generator_is_the_averaged_one(tmp_path):
+    trainer = make_run(tmp_path).train(until=3, progress=False)
+    loaded = load_networks(tmp_path, CITYSCAPES).generator
+    assert torch.equal(loaded.conv_img.weight, trainer.averaged.conv_img.weight)
+    assert not torch.equal(loaded.conv_img.weight, trainer.generator.conv_img.weight)
+
+
+def test_order_is_a_permutation_that_differs_by_epoch_and_seed():
+    orders = {(seed, epoch): tuple(epoch_order(50, seed, epoch)) for seed in (0, 1) for epoch in (1, 2)}
+    assert all(sorted(order) == list(range(50)) for order in orders.values())
+    assert len(set(orders.values())) == 4
+    assert orders[0, 1] == tuple(epoch_order(50, 0, 1))
+
+
+def test_config_json_holds_every_setting(tmp_path):
+    run = make_run(tmp_path)
+    stored = json.loads((tmp_path / "config.json").read_text())
+    assert stored["z_dim"] == run.config.z_dim and stored["ema"] == 0.9
