@@ -48,6 +48,4 @@ def _pairs(root: Path, split: str) -> Pairs:
     repair = f"Is {root} the folder that holds {split}/images, or {split} and {split}annot?"
     require_folder(photos, f"the {split} photographs of CamVid", repair)
     require_folder(labels, f"the {split} label maps of CamVid", repair)
-    return require_pairs(
-        match(photos_in(photos), ids_in(labels)), str(root), f"NAME.jpg, NAME.png, split {split}"
-    )
+    return require_pairs(match(photos_in(photos), ids_in(labels)), str(root), f"NAME.jpg, NAME.png, split {split}")

@@ -61,21 +61,15 @@ def choose(name: str | None, root: str | Path | None) -> tuple[str, Path | None,
     """Name, folder and reason of the data set that `open_dataset` would open."""
     if name == "streets":
         if root is not None:
-            raise DataError(
-                "Streets is rendered and takes no folder; read Streets on disk as data set cityscapes."
-            )
+            raise DataError("Streets is rendered and takes no folder; read Streets on disk as data set cityscapes.")
         return "streets", None, "as asked for"
     folder = Path(root) if root is not None else find(name or "cityscapes")
     if name is not None:
         if folder is None:
-            raise DataError(
-                f"{name} is not in {DOWNLOADS / name}: give its folder as root, or `spade-edu data get`."
-            )
+            raise DataError(f"{name} is not in {DOWNLOADS / name}: give its folder as root, or `spade-edu data get`.")
         return name, folder, "as asked for"
     if root is not None and not is_cityscapes(root):
-        raise DataError(
-            f"{root} holds no leftImg8bit and gtFine. If it is not Cityscapes, name the data set as well."
-        )
+        raise DataError(f"{root} holds no leftImg8bit and gtFine. If it is not Cityscapes, name the data set as well.")
     if folder is not None and is_cityscapes(folder):
         return "cityscapes", folder, "no data set named, Cityscapes found"
     variable = os.environ.get(ROOT_VARIABLE)

@@ -4,12 +4,14 @@ ROOT/leftImg8bit/{train,val}/CITY/NAME_leftImg8bit.png
 ROOT/gtFine/{train,val}/CITY/NAME_gtFine_labelIds.png, NAME_gtFine_instanceIds.png
 """
 
+import json
 import os
 from pathlib import Path
 
 from ..labels import CITYSCAPES
 from .base import DataError
 from .paired import (
+    Pair,
     PairedFiles,
     Pairs,
     identity_values,
@@ -46,6 +48,11 @@ class Cityscapes(PairedFiles):
         transform = JointTransform(height, width, augment=augment)
         super().__init__(_pairs(_root(root), split), CITYSCAPES, transform, identity_values(CITYSCAPES), seed)
 
+    def style(self, pair: Pair) -> str | None:
+        """The style that Streets notes beside its label maps; None for Cityscapes itself."""
+        note = pair.label.with_name(pair.label.name.replace("_labelIds.png", "_style.json"))
+        return json.loads(note.read_text())["style"] if note.is_file() else None
+
 
 def is_cityscapes(root: str | Path) -> bool:
     """Whether a folder has Cityscapes' layout."""
@@ -68,6 +75,4 @@ def _pairs(root: Path, split: str) -> Pairs:
         ids_in(labels, "_gtFine_labelIds"),
         ids_in(labels, "_gtFine_instanceIds"),
     )
-    return require_pairs(
-        pairs, str(root), f"CITY/NAME_leftImg8bit.png, NAME_gtFine_labelIds.png, split {split}"
-    )
+    return require_pairs(pairs, str(root), f"CITY/NAME_leftImg8bit.png, NAME_gtFine_labelIds.png, split {split}")

@@ -25,9 +25,7 @@ def read_photo(path: Path, size: tuple[int, int] | None = None) -> Image.Image:
     """
     stored = _open(path, "a photograph")
     if stored.mode.startswith(("I", "F")):
-        raise DataError(
-            f"{path}: expected 8 bits per colour, found mode {stored.mode}. Save it as 8-bit RGB."
-        )
+        raise DataError(f"{path}: expected 8 bits per colour, found mode {stored.mode}. Save it as 8-bit RGB.")
     upright = ImageOps.exif_transpose(stored)
     labelled_as_stored = size in (None, _size(upright)) or size != _size(stored)
     return (upright if labelled_as_stored else stored).convert("RGB")

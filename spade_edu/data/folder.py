@@ -62,9 +62,7 @@ class Folder(PairedFiles):
         root = Path(root)
         classes = next((root / name for name in CLASS_FILES if (root / name).is_file()), None)
         if classes is None:
-            raise DataError(
-                f"{root}: expected a file {' or '.join(CLASS_FILES)} that names the classes, found none."
-            )
+            raise DataError(f"{root}: expected a file {' or '.join(CLASS_FILES)} that names the classes, found none.")
         instances = root / split / "instances"
         return cls(
             root / split / "images",
@@ -89,14 +87,10 @@ def read_classes(path: Path, name: str | None = None, instances: bool = False) -
     except FileNotFoundError:
         raise DataError(f"{path} is missing: expected a file that names the classes.") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(
-            f"{path}: expected names, colours and dont_care of the classes, found: {error}."
-        ) from error
+        raise DataError(f"{path}: expected names, colours and dont_care of the classes, found: {error}.") from error
     colours = colours or [_colour(i) for i in range(len(names))]
     if not names or len(colours) != len(names) or len(set(names)) != len(names):
-        raise DataError(
-            f"{path}: expected different names, one colour each; found {len(names)} and {len(colours)}."
-        )
+        raise DataError(f"{path}: expected different names, one colour each; found {len(names)} and {len(colours)}.")
     kept = [value for value in range(len(names)) if value != dont_care]
     classes = tuple(LabelClass(names[v], colours[v], score_id=i) for i, v in enumerate(kept))
     space = LabelSpace(name or path.parent.name or "Folder", classes, dont_care is not None, instances)

@@ -76,9 +76,7 @@ class PairedFiles:
         image, label, instance = self.transform(*self.read(pair), rng)
         return Sample(label.long(), instance, image, pair.name, self.style(pair))
 
-    def read(
-        self, pair: Pair
-    ) -> tuple[Image.Image, Int32[np.ndarray, "h w"], Int32[np.ndarray, "h w"] | None]:
+    def read(self, pair: Pair) -> tuple[Image.Image, Int32[np.ndarray, "h w"], Int32[np.ndarray, "h w"] | None]:
         """Read the files of a pair in their full size: (photograph, ids of the LabelSpace, instance ids).
 
         Errors: a DataError naming a file that is missing, unreadable, of another size or of other values.
@@ -116,9 +114,7 @@ def identity_values(labels: LabelSpace) -> Int32[np.ndarray, "ids"]:
     return np.arange(labels.num_ids, dtype=np.int32)
 
 
-def match(
-    photos: dict[str, Path], labels: dict[str, Path], instances: dict[str, Path] | None = None
-) -> Pairs:
+def match(photos: dict[str, Path], labels: dict[str, Path], instances: dict[str, Path] | None = None) -> Pairs:
     """Pair files by name and list those without partner."""
     complete, incomplete = [], []
     for name in sorted(photos.keys() | labels.keys()):
@@ -149,9 +145,7 @@ def require_pairs(pairs: Pairs, where: str, expected: str) -> Pairs:
     if pairs.complete:
         return pairs
     count = len(pairs.incomplete)
-    found = (
-        f"{count} files without partner, the first: {pairs.incomplete[0]}" if count else "no files at all."
-    )
+    found = f"{count} files without partner, the first: {pairs.incomplete[0]}" if count else "no files at all."
     raise DataError(f"{where}: expected pictures with label maps ({expected}), found {found}")
 
 
@@ -170,9 +164,7 @@ def _files_in(folder: Path, suffixes: Iterable[str], ending: str) -> dict[str, P
             continue
         name = path.relative_to(folder).with_suffix("").as_posix().removesuffix(ending)
         if name in found:
-            raise DataError(
-                f"{found[name]} and {path} share a name: expected one file a name. Remove one of them."
-            )
+            raise DataError(f"{found[name]} and {path} share a name: expected one file a name. Remove one of them.")
         found[name] = path
     return found
 

@@ -38,9 +38,7 @@ class JointTransform:
         if self.height < 1 or self.width < 1:
             raise DataError(f"expected a height and a width of at least 1, got {self.height}x{self.width}.")
         if self.load and (self.load[0] < self.height or self.load[1] < self.width):
-            raise DataError(
-                f"a window of {self.height}x{self.width} does not fit into {self.load[0]}x{self.load[1]}."
-            )
+            raise DataError(f"a window of {self.height}x{self.width} does not fit into {self.load[0]}x{self.load[1]}.")
 
     def __call__(
         self,

@@ -75,9 +75,7 @@ def test_train_ids_and_colours_in_place_of_label_ids_are_named(tmp_path):
     trees.cityscapes(tmp_path, each=1)
     path = tmp_path / "gtFine/train/ulm/ulm_000000_000019_gtFine_labelIds.png"
     trees.ids(path, 256)
-    with pytest.raises(
-        DataError, match=r"ulm_000000.*labelIds\.png: pixel values 3\d, .*expected 0 to 34.*trainIds"
-    ):
+    with pytest.raises(DataError, match=r"ulm_000000.*labelIds\.png: pixel values 3\d, .*expected 0 to 34.*trainIds"):
         Cityscapes(tmp_path)[1]
     shutil.copy(str(path).replace("labelIds", "color"), path)
     with pytest.raises(DataError, match="picture of colours"):
@@ -144,9 +142,7 @@ def test_camvid_says_what_it_looked_for(tmp_path):
         CamVid(tmp_path)
 
 
-@pytest.mark.skipif(
-    not CAMVID_SMALL.is_dir(), reason="needs ../shared/data/camvid-small beside the repository"
-)
+@pytest.mark.skipif(not CAMVID_SMALL.is_dir(), reason="needs ../shared/data/camvid-small beside the repository")
 def test_real_photographs():
     dataset = CamVid(CAMVID_SMALL, "val", height=192, width=256)
     assert len(dataset) == 60 and len(CamVid(CAMVID_SMALL)) == 200
@@ -198,9 +194,7 @@ def test_folder_classes_as_text(tmp_path):
 
 
 def test_folder_without_colours_gets_different_ones(tmp_path):
-    space = Folder.from_root(
-        folder(tmp_path, "classes.txt", "\n".join(f"class {i}" for i in range(60)))
-    ).labels
+    space = Folder.from_root(folder(tmp_path, "classes.txt", "\n".join(f"class {i}" for i in range(60)))).labels
     assert len({c.colour for c in space.classes}) == 60 and not space.dont_care
 
 

@@ -6,9 +6,7 @@ import numpy as np
 from PIL import Image
 
 
-def noise(
-    seed: int, height: int = 12, width: int = 24, top: int = 256, channels: int | None = None
-) -> np.ndarray:
+def noise(seed: int, height: int = 12, width: int = 24, top: int = 256, channels: int | None = None) -> np.ndarray:
     shape = (height, width) if channels is None else (height, width, channels)
     return np.random.default_rng(seed).integers(0, top, shape)
 
@@ -25,22 +23,16 @@ def save(path: Path, array: np.ndarray, mode: str | None = None, **options) -> P
     return path
 
 
-def photo(
-    path: Path, seed: int = 0, mode: str | None = None, height: int = 12, width: int = 24, **options
-) -> Path:
+def photo(path: Path, seed: int = 0, mode: str | None = None, height: int = 12, width: int = 24, **options) -> Path:
     return save(path, noise(seed, height, width, channels=3).astype(np.uint8), mode, **options)
 
 
-def ids(
-    path: Path, top: int, seed: int = 0, mode: str | None = None, height: int = 12, width: int = 24
-) -> Path:
+def ids(path: Path, top: int, seed: int = 0, mode: str | None = None, height: int = 12, width: int = 24) -> Path:
     dtype = np.uint8 if top <= 256 else np.uint16
     return save(path, noise(seed, height, width, top).astype(dtype), mode)
 
 
-def cityscapes(
-    root: Path, split: str = "train", cities: tuple[str, ...] = ("aachen", "ulm"), each: int = 2
-) -> Path:
+def cityscapes(root: Path, split: str = "train", cities: tuple[str, ...] = ("aachen", "ulm"), each: int = 2) -> Path:
     for c, city in enumerate(cities):
         for i in range(each):
             stem, seed = f"{city}_{i:06d}_000019", 10 * c + i

@@ -1,0 +1,129 @@
+"""`spade-edu data ...`: look at data sets, check them, make Streets."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..errors import UserError
+
+Name = Annotated[
+    str | None,
+    typer.Argument(help="cityscapes, streets, camvid, folder, ...; default: Cityscapes if found, else Streets."),
+]
+Root = Annotated[str | None, typer.Option(help="Folder of the data set; default: datasets/NAME.")]
+Split = Annotated[str, typer.Option(help="train or val.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    data = typer.Typer(no_args_is_help=True, help="Look at data sets, check, make and download them.")
+    for command in info, check, preview, make:
+        data.command()(command)
+    app.add_typer(data, name="data")
+
+
+def info(
+    name: Name = None,
+    root: Root = None,
+    split: Split = "train",
+    count: Annotated[int, typer.Option(min=1, help="Samples to count the pixels of.")] = 200,
+) -> None:
+    """Print the classes of a data set, their colours and their share of the pixels."""
+    from ..data import open_dataset
+    from ..data.validation import evenly, pixel_shares
+    from ..labels import IGNORE
+
+    dataset, line = open_dataset(name, root, split)
+    labels = dataset.labels
+    indices = evenly(len(dataset), count)
+    shares = pixel_shares(dataset, indices).tolist()
+    print(line)
+    extra = " and the instance edges" if labels.instances else ""
+    print(f"The generator sees {labels.num_channels} channels: {labels.num_ids} ids{extra}.")
+    print(f"Pixels counted in {len(indices)} of {len(dataset)} samples. score: id in the published score.\n")
+    print(f"{'id':>4}  {'class':28} {'colour':>13}  {'score':>5}  {'pixels':>8}")
+    scores = [str(c.score_id) if c.score_id != IGNORE else "-" for c in labels.classes] + ["-"]
+    colours = [c.colour for c in labels.classes] + [(0, 0, 0)]
+    for i, (title, share) in enumerate(zip(labels.names, shares)):
+        colour = " ".join(f"{v:3d}" for v in colours[i])
+        print(f"{i:4}  {title:28} {colour:>13}  {scores[i]:>5}  {share:8.3%}")
+
+
+def check(
+    name: Name = None,
+    root: Root = None,
+    split: Annotated[str | None, typer.Option(help="One split only; default: train and val.")] = None,
+) -> None:
+    """Read every file of a data set and name each bad pair; exit code 2 if there is one."""
+    from ..data import choose
+
+    if choose(name, root)[0] == "streets":
+        raise UserError("Streets is rendered, there are no files to check. Name a data set or give its folder.")
+    bad = 0
+    for one in [split] if split else ["train", "val"]:
+        bad += _check_split(name, root, one)
+    if bad:
+        raise typer.Exit(2)
+
+
+def _check_split(name: str | None, root: str | None, split: str) -> int:
+    """Print what is wrong with a split and how much there is of it; return the number of problems."""
+    from tqdm import tqdm
+
+    from ..data.validation import check_split, open_for_check
+
+    try:
+        dataset = open_for_check(name, root, split)
+    except UserError as error:
+        print(f"{split}: {error}")
+        return 1
+    good, published, problems = check_split(
+        dataset, split, lambda pairs: tqdm(pairs, desc=f"{dataset.labels.name} {split}", unit="pair", leave=False)
+    )
+    for problem in problems:
+        print(f"bad: {problem}")
+    expected = f"{published:,} published" if published else "number published: none"
+    print(f"{dataset.labels.name} {split}: {good:,} good pairs found, {len(problems):,} bad, {expected}.")
+    return len(problems)
+
+
+def preview(
+    name: Name = None,
+    root: Root = None,
+    split: Split = "train",
+    out: Annotated[Path, typer.Option(help="Picture to write.")] = Path("preview.png"),
+    count: Annotated[int, typer.Option(min=1, help="Samples (rows).")] = 6,
+    height: Annotated[int | None, typer.Option(help="Height in pixels; default: the data set's.")] = None,
+    width: Annotated[int | None, typer.Option(help="Width in pixels; default: the data set's.")] = None,
+    augment: Annotated[bool, typer.Option("--augment", help="Crop and mirror as in training.")] = False,
+) -> None:
+    """Draw samples: photograph, label map with a legend, instance edges."""
+    from ..data import open_dataset
+    from ..data.preview import draw
+    from ..data.validation import evenly
+    from ..pictures import save_png
+
+    dataset, line = open_dataset(name, root, split, height=height, width=width, augment=augment)
+    samples = [dataset[i] for i in evenly(len(dataset), count)]
+    save_png(draw(samples, dataset.labels), out)
+    print(f"{line}\nWrote {out}.")
+
+
+def make(
+    out: Annotated[Path, typer.Argument(help="Folder to write to.")] = Path("datasets/streets"),
+    train: Annotated[int, typer.Option(min=0, help="Scenes in split train.")] = 1000,
+    val: Annotated[int, typer.Option(min=0, help="Scenes in split val.")] = 200,
+    height: Annotated[int, typer.Option(help="Height in pixels.")] = 128,
+    width: Annotated[int, typer.Option(help="Width in pixels.")] = 256,
+    seed: Annotated[int, typer.Option(help="Another seed, other streets.")] = 0,
+) -> None:
+    """Write Streets in Cityscapes' folder layout; called again, it goes on where it stopped."""
+    from tqdm import tqdm
+
+    from ..data.streets import write
+
+    for part in tqdm(range(1, 101), desc="streets", unit="%"):
+        write(out, train=train * part // 100, val=val * part // 100, height=height, width=width, seed=seed)
+    print(f"Wrote {train} + {val} scenes of {height}x{width} to {out}.")
+    print(f"Train on them: spade-edu train --data cityscapes --root {out}")
