@@ -2,6 +2,8 @@
 
 import dataclasses
 
+import torch
+
 from .errors import UserError
 from .training import TrainingConfig
 
@@ -22,12 +24,12 @@ PRESETS = {
     "cpu": dict(
         data="streets", height=64, width=128, images=1000, batch_size=4, epochs=2, epochs_decay=1,
         ngf=16, ndf=16, hidden_channels=32, num_downsampling=3, num_blocks=6, z_dim=16,
-        lambda_vgg=0.0, lr=8e-4, ema=0.99, channels_last=True,
+        lambda_vgg=0.0, lr=8e-4, ema=0.99, precision="auto", channels_last=True,
     ),
-    # One 16 GB T4: fp16, Cityscapes at 128x256.
+    # One 16 GB T4, Cityscapes at 128x256.
     "colab": dict(
         height=128, width=256, images=3000, batch_size=8, epochs=30, epochs_decay=30,
-        ngf=32, ndf=32, hidden_channels=64, z_dim=64, ema=0.999, precision="fp16", channels_last=True,
+        ngf=32, ndf=32, hidden_channels=64, z_dim=64, ema=0.999, precision="auto", channels_last=True,
     ),
     # The paper's: 256x512 Cityscapes, batch 32 on 8 GPUs (4 each), 100 + 100 epochs.
     "paper": dict(
@@ -55,3 +57,20 @@ def preset(name: str, model: str = "spade", **overrides) -> TrainingConfig:
     if model.startswith("pix2pixhd") and name in PIX2PIXHD_WIDTH:
         settings["ngf"] = PIX2PIXHD_WIDTH[name]
     return TrainingConfig(**(settings | MODEL_SETTINGS.get(model, {}) | overrides))
+
+
+def resolve_precision(config: TrainingConfig, device: str) -> TrainingConfig:
+    """Replace "auto" by what the device is fast at: bf16 where it has it in hardware, else fp16 on GPUs, fp32 on CPUs."""
+    if config.precision != "auto":
+        return config
+    if device.startswith("cuda"):
+        precision = "bf16" if torch.cuda.get_device_capability(device)[0] >= 8 else "fp16"
+    else:
+        precision = "bf16" if _cpu_has_bf16() else "fp32"
+    return dataclasses.replace(config, precision=precision)
+
+
+def _cpu_has_bf16() -> bool:
+    """Torch keeps this question private, so ask it carefully; without an answer float32 is always right."""
+    ask = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return bool(ask and ask())

@@ -56,7 +56,7 @@ class TrainingConfig:
     grad_clip: float = 0.0  # largest gradient norm; 0: no clipping
     reuse_fake: bool = False  # D step on the G step's images instead of new ones
     # Arithmetic
-    precision: str = "fp32"  # or "bf16", "fp16"
+    precision: str = "fp32"  # or "bf16", "fp16"; "auto" (see resolve_precision)
     channels_last: bool = False
     seed: int = 0
 

@@ -9,7 +9,7 @@ import sys
 import typer
 
 from ..errors import UserError
-from . import train
+from . import demo, train
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -17,7 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Learn SPADE by building it: train, sample, evaluate, look at data.",
 )
-for command in (train,):
+for command in (demo, train):
     command.register(app)
 
 

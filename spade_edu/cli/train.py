@@ -38,6 +38,7 @@ def train(
     overrides |= {"root": root} if root else {}
     overrides |= {"style": True} if style else {}
     config = presets.preset(preset, model, **overrides)
+    config = presets.resolve_precision(config, default_device())
     training, preview, config = open_data(config)
     for name, value in dataclasses.asdict(config).items():
         print(f"{name:24} {value}")

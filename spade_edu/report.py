@@ -1,0 +1,228 @@
+"""The demo's report: one HTML file that opens offline, with all pictures inside."""
+
+import base64
+import csv
+import html
+import io
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from .data import stack
+from .data.streets import Streets
+from .demo import MODELS, SCENES, class_ids
+from .evaluation.uniform import uniform_images
+from .labels import CITYSCAPES
+from .pictures import png_bytes, to_uint8
+from .runs import Run, generate, load_networks, write_text
+
+STYLE = """
+:root { color-scheme: light dark; --line: #8885; --soft: #8882; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2rem auto; padding: 0 1rem; }
+h2 { margin-top: 2.5rem; } table { border-collapse: collapse; } caption { text-align: left; }
+th, td { padding: .25rem .6rem; text-align: right; border-bottom: 1px solid var(--line); }
+th:first-child, td:first-child { text-align: left; } tr.best td { font-weight: 600; }
+table.pictures { width: 100%; } table.pictures th, table.pictures td { border: 0; padding: 3px; text-align: center; }
+table.pictures td:first-child { text-align: center; } table.pictures th.row { text-align: right; font-weight: 400; }
+table.pictures img { width: 100%; min-width: 90px; display: block; image-rendering: pixelated; }
+.chips { display: flex; flex-wrap: wrap; gap: .2rem .9rem; font-size: .85rem; } .chips i { display: inline-block;
+width: .9em; height: .9em; margin-right: .35em; border: 1px solid var(--line); vertical-align: -.1em; }
+pre { background: var(--soft); padding: .8rem; overflow-x: auto; } .scroll { overflow-x: auto; }
+img.plot { width: 100%; background: white; }
+"""
+
+
+def write_report(out: Path, runs: dict[str, Run], report: dict) -> Path:
+    """Write `out`/report.html from the trained runs and their figures."""
+    config = runs["spade"].config
+    scenes = Streets(SCENES, split="val", height=config.height, width=config.width)
+    generators = {name: load_networks(run.folder, CITYSCAPES).generator for name, run in runs.items()}
+    parts = [
+        f"<h1>What pix2pixHD, pix2pixHD++ and SPADE learned</h1><p>{_summary(report)}</p>",
+        _figures(report),
+        _side_by_side(scenes, generators),
+        _uniform(scenes, generators, report),
+        _styles(scenes, generators["spade"]),
+        _curves(runs),
+        _settings(report),
+        _made_by(report),
+    ]
+    page = f"""<!doctype html><html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1"><title>SPADE demo</title>
+<style>{STYLE}</style></head><body>{"".join(parts)}</body></html>"""
+    write_text(out / "report.html", page)
+    return out / "report.html"
+
+
+def _summary(report: dict) -> str:
+    models, bound = report["models"], report["judge_bound"]["miou"]
+    spade, base = models["spade"], models["pix2pixhd"]
+    return (
+        f"Trained on rendered streets for {spade['steps']} steps each. A segmenter that never saw these images finds the "
+        f"painted classes again with mean IoU {spade['miou']:.3f} for SPADE ({spade['miou'] / bound:.0%} of what it "
+        f"reaches on real renders), {models['pix2pixhd_pp']['miou']:.3f} for pix2pixHD++ and {base['miou']:.3f} for "
+        f"pix2pixHD. On uniform label maps, the mean colours of two classes differ by "
+        f"{spade['uniform_colour_difference']:.1f} of 255 for SPADE, {base['uniform_colour_difference']:.1f} for pix2pixHD "
+        f"and {models['pix2pixhd_pp']['uniform_colour_difference']:.1f} for pix2pixHD++."
+    )
+
+
+def _figures(report: dict) -> str:
+    bound = report["judge_bound"]
+    rows = [["real renders", bound["miou"], bound["accuracy"], bound["fd"], *[None] * 5]]
+    for name, title in MODELS.items():
+        m = report["models"][name]
+        rows.append(
+            [title, m["miou"], m["accuracy"], m["fd"], m["uniform_colour_difference"], m["diversity"]]
+            + [f"{m['parameters'] / 1e6:.2f} M", m["steps"], f"{m['seconds']:.0f} s"]
+        )
+    heads = ["", "mIoU", "accuracy", "FD (Streets judge)", "uniform masks: colour difference", "diversity"]
+    body = "".join("<tr>" + "".join(f"<td>{_number(v)}</td>" for v in row) + "</tr>" for row in rows)
+    head = "".join(f"<th>{h}</th>" for h in heads + ["generator", "steps", "training"])
+    scored = ", ".join(report["scored_classes"])
+    return (
+        f'<h2>Figures</h2><div class="scroll"><table><tr>{head}</tr>{body}</table></div>'
+        f"<p>mIoU and accuracy: the Streets judge on {report['scenes']} validation scenes; the mean is over the classes "
+        f"with at least 0.5 % of the pixels ({scored}). FD: Fréchet distance of the judge's features to other real "
+        "renders; it is not FID, which is defined by another network. Colour difference: mean over pairs of classes of "
+        "the distance of the outputs' mean colours, 0..255. Diversity: mean pixel difference between styles of one map, "
+        "0..255 (the two baselines take no style and always paint the same).</p>"
+    )
+
+
+def _side_by_side(scenes: Streets, generators: dict, count: int = 8) -> str:
+    batch = stack([scenes[i] for i in range(count)])
+    columns = {"label map": CITYSCAPES.colourise(batch.label), "real render": to_uint8(batch.image)}
+    for name, generator in generators.items():
+        columns[MODELS[name]] = to_uint8(generate(generator, batch, CITYSCAPES, seed=3))
+    rows = [list(row) for row in zip(*columns.values())]
+    chips = "".join(
+        f'<span><i style="background:rgb{CITYSCAPES.classes[i].colour}"></i>{CITYSCAPES.names[i]}</span>'
+        for i in class_ids(scenes)
+    )
+    return (
+        "<h2>Same label map, three generators</h2><p>Validation scenes, not chosen: the first eight. The style of the real "
+        "render (day, night, ...) can't be read off the label map, so no generator can be expected to guess it.</p>"
+        f'<div class="chips">{chips}</div>' + _table(list(columns), rows)
+    )
+
+
+def _uniform(scenes: Streets, generators: dict, report: dict) -> str:
+    ids, (height, width) = class_ids(scenes), scenes[0].label.shape
+    painted = {n: to_uint8(uniform_images(g, CITYSCAPES, ids, height, width)) for n, g in generators.items()}
+    swatches = CITYSCAPES.colourise(torch.tensor(ids)[:, None, None].expand(-1, height, width))
+    rows = [[swatches[k], *(painted[name][k] for name in generators)] for k in range(len(ids))]
+    names = [CITYSCAPES.names[i] for i in ids]
+    heads = ["label map"] + [
+        f"{MODELS[n]} ({report['models'][n]['uniform_colour_difference']:.1f})" for n in generators
+    ]
+    return (
+        "<h2>Figure 3: uniform label maps</h2><p>One class everywhere, the same style code for all. Instance norm turns "
+        "the constant map that follows pix2pixHD's first convolution into zeros, so the class is lost and what is painted "
+        "doesn't depend on it. SPADE adds the class back at every layer. In brackets: mean difference between classes of "
+        "the images' mean colours (0..255). pix2pixHD++ normalises with statistics of the training data, which a constant "
+        "map doesn't cancel.</p>" + _table(heads, rows, names)
+    )
+
+
+def _styles(scenes: Streets, generator, maps: int = 3, styles: int = 5) -> str:
+    batch = stack([scenes[i] for i in range(maps)])
+    images = [to_uint8(generate(generator, batch, CITYSCAPES, z=_z(generator, s, maps))) for s in range(styles)]
+    rows = [[colour, *row] for colour, *row in zip(CITYSCAPES.colourise(batch.label), *images)]
+    return (
+        "<h2>One label map, several styles</h2><p>SPADE with style codes z drawn from N(0, 1); each column is one code."
+        "</p>" + _table(["label map", *(f"z {s + 1}" for s in range(styles))], rows)
+    )
+
+
+def _z(generator, seed: int, count: int):
+    z = torch.randn(1, generator.z_dim, generator=torch.Generator().manual_seed(seed))
+    return z.expand(count, -1)
+
+
+def _curves(runs: dict[str, Run]) -> str:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 3.4), layout="constrained")
+    axes = figure.subplots(1, 3)
+    for (name, run), axis in zip(runs.items(), axes):
+        rows = list(csv.DictReader((run.folder / "metrics.csv").open()))
+        for loss in [key for key in rows[0] if key not in ("step", "seconds")]:
+            axis.plot([int(r["step"]) for r in rows], [float(r[loss]) for r in rows], label=loss, linewidth=1)
+        axis.set(title=MODELS[name], xlabel="step", yscale="symlog")
+        axis.legend(fontsize=8)
+    axes[0].set_ylabel("weighted loss")
+    buffer = io.BytesIO()
+    figure.savefig(buffer, dpi=130)
+    return (
+        "<h2>Losses</h2><p>GAN losses don't fall like those of a classifier: two networks pull at each other. pix2pixHD's "
+        "are least squares, the others hinge, so their heights don't compare.</p>"
+        f'<img class="plot" alt="Losses of the three models over training" src="{_data_url(buffer.getvalue())}">'
+    )
+
+
+def _settings(report: dict) -> str:
+    settings = {name: m["settings"] for name, m in report["models"].items()}
+    keys = [k for k in settings["spade"]]
+    rows = "".join(
+        f"<tr{_bold(k, settings)}><td>{k}</td>"
+        + "".join(f"<td>{html.escape(str(s[k]))}</td>" for s in settings.values())
+        + "</tr>"
+        for k in keys
+    )
+    head = "".join(f"<th>{MODELS[n]}</th>" for n in settings)
+    return (
+        "<h2>Settings</h2><p>Where they differ (bold), each model has what its own paper says, and a learning rate found by "
+        "the same search: <code>python benchmarks/learning_rates.py</code>, whose table is in docs/results. Objective: "
+        f"{report['objective']}.</p><details><summary>All settings</summary>"
+        f"<table><tr><th></th>{head}</tr>{rows}</table></details>"
+    )
+
+
+def _bold(key: str, settings: dict) -> str:
+    return ' class="best"' if len({str(s[key]) for s in settings.values()}) > 1 else ""
+
+
+def _made_by(report: dict) -> str:
+    times = "".join(f"<tr><td>{k}</td><td>{v:.0f} s</td></tr>" for k, v in report["seconds"].items())
+    versions = ", ".join(f"{k} {v}" for k, v in report["versions"].items())
+    return (
+        f"<h2>How this was made</h2><pre>{html.escape(report['command'])}</pre><p>Preset {report['preset']}, seed "
+        f"{report['seed']}, {report['threads']} threads, {versions}.</p><table>{times}</table>"
+        "<p>The pictures are synthetic: rendered by the package or painted by the trained generators.</p>"
+    )
+
+
+def _table(heads: list[str], rows: list[list], names: list[str] | None = None) -> str:
+    corner = "<th></th>" if names else ""
+    lines = [f"<tr>{corner}{''.join(f'<th>{html.escape(h)}</th>' for h in heads)}</tr>"]
+    for i, row in enumerate(rows):
+        name = f'<th class="row">{html.escape(names[i])}</th>' if names else ""
+        cells = "".join(f"<td>{_image(tile, heads[j])}</td>" for j, tile in enumerate(row))
+        lines.append(f"<tr>{name}{cells}</tr>")
+    return f'<div class="scroll"><table class="pictures">{"".join(lines)}</table></div>'
+
+
+def _image(tile: torch.Tensor, alt: str) -> str:
+    picture = Image.fromarray(tile.numpy())
+    return f'<img alt="{html.escape(alt)}" src="{_data_url(png_bytes(picture))}">'
+
+
+def _data_url(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode()
+
+
+def _number(value) -> str:
+    if value is None:
+        return ""
+    return (
+        f"{value:.3f}"
+        if isinstance(value, float) and value < 1
+        else f"{value:.1f}"
+        if isinstance(value, float)
+        else str(value)
+    )
