@@ -37,9 +37,7 @@ class ConfusionMatrix:
         Errors: a UserError where sizes differ or a counted pixel holds an id outside the classes.
         """
         if prediction.shape != target.shape:
-            raise UserError(
-                f"prediction {tuple(prediction.shape)} and target {tuple(target.shape)} differ in size."
-            )
+            raise UserError(f"prediction {tuple(prediction.shape)} and target {tuple(target.shape)} differ in size.")
         counted = torch.ones_like(target, dtype=torch.bool)
         for value in self.ignored:
             counted &= target != value

@@ -1,0 +1,131 @@
+"""The published weights that scores need: what they are called, where they come from, where they lie.
+
+They are read from SPADE_EDU_WEIGHTS or else from ~/.cache/spade_edu/weights. Nothing is downloaded unasked:
+`spade-edu weights` does it for those with a stable address, and says where to put the others.
+"""
+
+import hashlib
+import os
+import pickle
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import UserError
+
+StateDict = Mapping[str, Tensor]
+Source = str | Path | StateDict  # what weights are given as
+
+
+@dataclass(frozen=True)
+class Weights:
+    """One published file. `origin` is for people; `url` a stable address of the file itself, if there is one.
+
+    sha256 may be the first digits only (many files carry them in their name); empty where none was published.
+    """
+
+    file: str
+    used_for: str
+    origin: str
+    url: str = ""
+    sha256: str = ""
+    md5: str = ""
+
+    @property
+    def path(self) -> Path:
+        """Where the file is looked for."""
+        return weights_folder() / self.file
+
+    def find(self) -> Path:
+        """The path, or a UserError that says where to get the file and where to put it."""
+        if self.path.is_file():
+            return self.path
+        first = "run `spade-edu weights --download`, or get it" if self.url else "get it"
+        raise UserError(f"weights missing: {first} from {self.origin} and put it at {self.path}.")
+
+    def verify(self, path: Path) -> bool | None:
+        """Whether the file has the published hash; None where no hash was published."""
+        for name, published in (("sha256", self.sha256), ("md5", self.md5)):
+            if published:
+                with path.open("rb") as file:
+                    return hashlib.file_digest(file, name).hexdigest().startswith(published)
+        return None
+
+
+_CSAIL = "http://sceneparsing.csail.mit.edu/model/pytorch/ade20k-resnet101-upernet/"
+_DEEPLAB = "https://github.com/kazuto1011/deeplab-pytorch/releases"
+_INCEPTION = "https://github.com/mseitzer/pytorch-fid/releases"
+
+CATALOGUE = {
+    "drn_d_105": Weights(
+        "drn-d-105_ms_cityscapes.pth",
+        "mIoU and accuracy on Cityscapes",
+        "the folder https://go.yf.io/drn-cityscapes-models (Google Drive, linked by github.com/fyu/drn)",
+        md5="22f6aac9dc4dcf255bad997463fd40d0",
+    ),
+    "upernet101_encoder": Weights(
+        "ade20k-resnet101-upernet/encoder_epoch_50.pth",
+        "mIoU and accuracy on ADE20K",
+        _CSAIL + "encoder_epoch_50.pth",
+    ),
+    "upernet101_decoder": Weights(
+        "ade20k-resnet101-upernet/decoder_epoch_50.pth",
+        "mIoU and accuracy on ADE20K",
+        _CSAIL + "decoder_epoch_50.pth",
+    ),
+    "deeplabv2_resnet101": Weights(
+        "deeplabv2_resnet101_msc-cocostuff164k-100000.pth",
+        "mIoU and accuracy on COCO-Stuff",
+        f"release v1.0 of {_DEEPLAB}",
+        url=f"{_DEEPLAB}/download/v1.0/deeplabv2_resnet101_msc-cocostuff164k-100000.pth",
+    ),
+    "inception": Weights(
+        "pt_inception-2015-12-05-6726825d.pth",
+        "FID and KID",
+        f"release fid_weights of {_INCEPTION}",
+        url=f"{_INCEPTION}/download/fid_weights/pt_inception-2015-12-05-6726825d.pth",
+        sha256="6726825d",
+    ),
+    "vgg19": Weights(
+        # torchvision's own cache, for the perceptual loss reads it from there
+        str(Path(torch.hub.get_dir()) / "checkpoints" / "vgg19-dcbb9e9d.pth"),
+        "the perceptual loss of training, and diversity",
+        "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",
+        url="https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",
+        sha256="dcbb9e9d",
+    ),
+}
+
+
+def weights_folder() -> Path:
+    """The folder of downloaded weights: SPADE_EDU_WEIGHTS, else ~/.cache/spade_edu/weights."""
+    return Path(os.environ.get("SPADE_EDU_WEIGHTS") or Path.home() / ".cache" / "spade_edu" / "weights").expanduser()
+
+
+def read_state_dict(source: Source) -> StateDict:
+    """The state dict of a file (read without executing code), or the one given; a UserError if it is no such file."""
+    if isinstance(source, Mapping):
+        return source
+    path = Path(source).expanduser()
+    if not path.is_file():
+        raise UserError(f"weights missing: there is no file {path}.")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError, zipfile.BadZipFile):
+        raise UserError(f"{path} is not a file of PyTorch weights: was the download cut off?") from None
+    if not isinstance(state, Mapping):
+        raise UserError(f"{path}: expected a state dict (names and tensors), found {type(state).__name__}.")
+    return state
+
+
+def load_strictly(module: nn.Module, state: StateDict, name: str) -> None:
+    """Load a state dict in which every name and shape fits; else a UserError with the first difference."""
+    try:
+        module.load_state_dict(state)
+    except RuntimeError as error:
+        first = str(error).splitlines()[1].strip()
+        raise UserError(f"these are not the weights of {name}: {first[:160]}") from None
