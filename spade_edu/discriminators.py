@@ -13,7 +13,8 @@ class PatchDiscriminator(nn.Module):
     """(n, in_channels, h, w) -> the feature map after every layer; the last one, with one channel, is the verdict.
 
     `num_layers` convolutions of kernel 4 and padding 2, all but the last of them with stride 2, then one to a single
-    channel; widths ndf, 2 ndf, 4 ndf, at most 8 ndf. The first and the last carry neither norm nor spectral norm.
+    channel; widths ndf, 2 ndf, 4 ndf ..., at most max_width. The first and the last carry neither norm nor spectral
+    norm. pix2pixHD counts one layer less: its n_layers 3 is num_layers 4 here.
     """
 
     def __init__(
@@ -21,19 +22,20 @@ class PatchDiscriminator(nn.Module):
         in_channels: int,
         *,
         ndf: int = 64,
+        max_width: int = 512,
         num_layers: int = 4,
         norm: str = "instance",
         spectral: bool = True,
         bias: bool = False,
     ):
         super().__init__()
-        widths = [min(ndf * 2**i, 8 * ndf) for i in range(num_layers)]
+        widths = [min(ndf * 2**i, max_width) for i in range(num_layers)]
         first = nn.Sequential(nn.Conv2d(in_channels, ndf, 4, stride=2, padding=2), nn.LeakyReLU(0.2))
         self.layers = nn.ModuleList([first])
         for i, (fin, fout) in enumerate(zip(widths, widths[1:]), start=2):
             stride = 1 if i == num_layers else 2
             layer = conv(fin, fout, 4, stride=stride, padding=2, bias=bias, spectral=spectral)
-            self.layers.append(nn.Sequential(layer, make_norm(norm, fout), nn.LeakyReLU(0.2)))
+            self.layers.append(nn.Sequential(layer, make_norm(norm, fout, affine=True), nn.LeakyReLU(0.2)))
         self.layers.append(nn.Sequential(nn.Conv2d(widths[-1], 1, 4, stride=1, padding=2)))
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> list[Float[Tensor, "n _ _ _"]]:
@@ -57,6 +59,7 @@ class MultiScaleDiscriminator(nn.Module):
         label_channels: int,
         *,
         ndf: int = 64,
+        max_width: int = 512,
         num_scales: int = 2,
         num_layers: int = 4,
         norm: str = "instance",
@@ -64,7 +67,7 @@ class MultiScaleDiscriminator(nn.Module):
         bias: bool = False,
     ):
         super().__init__()
-        options = dict(ndf=ndf, num_layers=num_layers, norm=norm, spectral=spectral, bias=bias)
+        options = dict(ndf=ndf, max_width=max_width, num_layers=num_layers, norm=norm, spectral=spectral, bias=bias)
         self.scales = nn.ModuleList(PatchDiscriminator(label_channels + 3, **options) for _ in range(num_scales))
 
     def forward(
