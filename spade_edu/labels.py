@@ -82,7 +82,7 @@ class LabelSpace:
         strange = sorted(set(label[(label < 0) | (label >= self.num_ids)].flatten().tolist()))
         raise LabelError(
             f"{where}: expected ids 0 to {self.num_ids - 1} ({self.name}), found {_first(strange)}. "
-            "Is it a label map of this data set (for Cityscapes *_labelIds.png, not *_labelTrainIds.png or a colour picture)?"
+            "Is it a label map of this data set (Cityscapes: *_labelIds.png, not *_labelTrainIds.png or *_color.png)?"
         )
 
     def encode(

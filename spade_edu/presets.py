@@ -24,7 +24,7 @@ PRESETS = {
     "cpu": dict(
         data="streets", height=64, width=128, images=1000, batch_size=4, epochs=2, epochs_decay=1,
         ngf=16, ndf=16, hidden_channels=32, num_downsampling=3, num_blocks=6, z_dim=16,
-        lambda_vgg=0.0, lr=8e-4, ema=0.99, precision="auto", channels_last=True,
+        lambda_vgg=0.0, lr=8e-4, ema=0.99, precision="auto", channels_last=True, reuse_fake=True,
     ),
     # One 16 GB T4, Cityscapes at 128x256.
     "colab": dict(
@@ -60,7 +60,7 @@ def preset(name: str, model: str = "spade", **overrides) -> TrainingConfig:
 
 
 def resolve_precision(config: TrainingConfig, device: str) -> TrainingConfig:
-    """Replace "auto" by what the device is fast at: bf16 where it has it in hardware, else fp16 on GPUs, fp32 on CPUs."""
+    """Replace "auto" by what the device is fast at: bf16 where its hardware has it, else fp16 (GPU) or fp32 (CPU)."""
     if config.precision != "auto":
         return config
     if device.startswith("cuda"):

@@ -121,12 +121,14 @@ class Trainer:
 
     def step_tensors(self, batch: Batch) -> dict[str, Tensor]:
         """The same, with losses left on the device: reading them makes the host wait for a GPU."""
+        if self.config.precision != "fp32":  # 0 and 1 are exact in 16 bits; cast once, not in every layer
+            batch = {**batch, "segmap": batch["segmap"].to(self.dtype())}
         generator_losses, fake = self.generator_step(batch)
         discriminator_losses = self.discriminator_step(batch, fake if self.config.reuse_fake else None)
         return generator_losses | discriminator_losses
 
     def generator_step(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
-        """Move G (and E) so that D takes the fake for real, its features match, and the style code stays near N(0, 1)."""
+        """Move G (and E): D takes the fake for real, its features match, the style code stays near N(0, 1)."""
         with self.autocast(), frozen(self.discriminator):
             fake, mu, logvar = self.generate(batch)
             pred_fake, pred_real = self.discriminate(batch, fake)
@@ -206,8 +208,11 @@ class Trainer:
 
     def autocast(self) -> torch.autocast:
         """Mixed precision as configured."""
-        dtype = torch.float16 if self.config.precision == "fp16" else torch.bfloat16
-        return torch.autocast(self.device.type, dtype, enabled=self.config.precision != "fp32")
+        return torch.autocast(self.device.type, self.dtype(), enabled=self.config.precision != "fp32")
+
+    def dtype(self) -> torch.dtype:
+        """The 16-bit type of mixed precision."""
+        return torch.float16 if self.config.precision == "fp16" else torch.bfloat16
 
     def networks(self) -> dict[str, nn.Module]:
         """The trained networks by their letters, and the averaged generator where there is one."""
