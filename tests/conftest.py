@@ -5,7 +5,7 @@ import os
 from jaxtyping import install_import_hook
 
 # Every annotated function of the package checks its shapes while tests run; outside tests this costs nothing.
-install_import_hook("spade_edu", "beartype.beartype")
+install_import_hook("spade_edu", "typechecker.check")
 
 import pytest  # noqa: E402
 import torch  # noqa: E402
