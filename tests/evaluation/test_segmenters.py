@@ -141,12 +141,11 @@ def test_drn_sizes_and_up_convolution(drn):
     ramp = 1 - (torch.arange(16) / f - c).abs()
     assert (ramp.outer(ramp).min(), ramp.outer(ramp).max()) == (pytest.approx(0.00390625), pytest.approx(0.87890625))
     drn.network.up.weight.copy_(ramp.outer(ramp).expand_as(drn.network.up.weight))
-    x = torch.randn(1, 3, 41, 50)
-    raw = drn.network(x)
-    assert raw.shape == (1, 19, 6, 7)
-    flat = drn.network.full_size(torch.ones_like(raw), (41, 50))
-    assert flat.shape == (1, 19, 41, 50)
-    assert torch.allclose(flat[..., 4:, 4:], torch.ones(()))  # inside the rim the kernels add up to one
+    image = torch.rand(1, 3, 41, 50) * 2 - 1
+    raw, full = drn.network(drn.normalise(image)), drn(image)
+    assert raw.shape == (1, 19, 6, 7) and full.shape == (1, 19, 41, 50)
+    bilinear = nn.functional.interpolate(raw, scale_factor=8, mode="bilinear")[..., :41, :50]
+    assert torch.allclose(full[..., 4:, 4:], bilinear[..., 4:, 4:], atol=1e-4)  # the same inside the rim
 
 
 def test_upernet_sizes_and_pooling_order(upernet):
@@ -158,7 +157,12 @@ def test_upernet_sizes_and_pooling_order(upernet):
     assert seen == [(1, 2048, 2, 3)] * 4  # enlarged to the top map's size before the 1x1 convolution
     assert raw.shape == (1, 150, 16, 24)
     assert torch.allclose(raw.exp().sum(1), torch.ones(()), atol=1e-5)
-    assert upernet(torch.zeros(1, 3, 50, 70)).shape == (1, 150, 50, 70)
+    image = torch.rand(1, 3, 50, 70) * 2 - 1
+    full, raw = upernet(image), upernet.network(upernet.normalise(image))
+    # the logits are enlarged, not the log-probabilities: the two differ by one number for each pixel
+    enlarged = nn.functional.interpolate(raw, size=(50, 70), mode="bilinear")
+    assert torch.allclose(full.softmax(1), enlarged.softmax(1), atol=1e-5)
+    assert not torch.allclose(full, enlarged)
 
 
 @pytest.mark.parametrize("size,logits", [((97, 129), (13, 17)), ((64, 128), (9, 17))])

@@ -13,7 +13,7 @@ NAMES = ("drn_d_105", "upernet101", "deeplabv2_resnet101")
 class Segmenter(nn.Module):
     """A published network behind one interface, frozen and in eval mode.
 
-    network: takes its own normalised input and gives its raw output; `full_size` enlarges that.
+    network: takes its own normalised input and gives its raw output; its `full_size` gives logits of the input's size.
     """
 
     def __init__(self, network: nn.Module):
@@ -25,7 +25,7 @@ class Segmenter(nn.Module):
 
     def forward(self, image: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n c h w"]:
         """Class logits at the image's size, of RGB images in [-1, 1]."""
-        return self.network.full_size(self.network(self.normalise(image)), image.shape[2:])
+        return self.network.full_size(self.normalise(image))
 
     def normalise(self, image: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 h w"]:
         """The network's own input: its range, its order of channels, less its mean, divided by its deviation."""

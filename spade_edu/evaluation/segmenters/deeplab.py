@@ -87,12 +87,16 @@ class DeepLab(nn.Module):
         """
         logits = self.base(x)
         smaller = [F.interpolate(x, scale_factor=s, mode="bilinear", align_corners=False) for s in SCALES]
-        others = [self.full_size(self.base(copy), logits.shape[2:]) for copy in smaller]
+        others = [_resize(self.base(copy), logits) for copy in smaller]
         return torch.stack([logits, *others]).amax(0)
 
-    def full_size(self, logits: Float[Tensor, "n 182 _ _"], size: tuple[int, int]) -> Float[Tensor, "n 182 h w"]:
-        """Logits at another size, bilinear."""
-        return F.interpolate(logits, size=size, mode="bilinear", align_corners=False)
+    def full_size(self, x: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 182 h w"]:
+        """Logits at the image's size, bilinear."""
+        return _resize(self(x), x)
+
+
+def _resize(x: Tensor, like: Tensor) -> Tensor:
+    return F.interpolate(x, size=like.shape[2:], mode="bilinear", align_corners=False)
 
 
 def _stage(inputs: int, outputs: int, blocks: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:

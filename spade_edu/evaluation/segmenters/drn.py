@@ -38,6 +38,6 @@ class DRN(nn.Module):
         """Logits at stride 8 (sizes rounded up) of a normalised image."""
         return self.seg(self.base(x))
 
-    def full_size(self, logits: Float[Tensor, "n 19 _ _"], size: tuple[int, int]) -> Float[Tensor, "n 19 h w"]:
-        """Logits at the image's size: eight times larger, what sticks out below and on the right cut off."""
-        return self.up(logits)[:, :, : size[0], : size[1]]
+    def full_size(self, x: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 19 h w"]:
+        """Logits at the image's size: enlarged eight times, what sticks out below and on the right cut off."""
+        return self.up(self(x))[:, :, : x.shape[2], : x.shape[3]]

@@ -80,13 +80,9 @@ class UPerNet(nn.Module):
         """Logarithms of the class probabilities at stride 4, of a normalised image."""
         return self.decoder(self.encoder(x)).log_softmax(dim=1)
 
-    def full_size(self, scores: Float[Tensor, "n 150 _ _"], size: tuple[int, int]) -> Float[Tensor, "n 150 h w"]:
-        """Scores at the image's size, bilinear.
-
-        The original enlarges logits and takes the softmax then. Enlarged log-probabilities differ from enlarged
-        logits by one number for each pixel, so their softmax is the same.
-        """
-        return F.interpolate(scores, size=size, mode="bilinear", align_corners=False)
+    def full_size(self, x: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 150 h w"]:
+        """Logits at the image's size, bilinear."""
+        return _resize(self.decoder(self.encoder(x)), x)
 
 
 def _resize(x: Tensor, like: Tensor) -> Tensor:

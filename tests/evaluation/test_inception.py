@@ -1,0 +1,93 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+import torchvision
+from torch.nn import functional as F
+from torchvision.models.inception import InceptionA, InceptionC, InceptionE
+
+from spade_edu.errors import UserError
+from spade_edu.evaluation import inception
+
+PUBLISHED = Path(__file__).parents[3] / "shared" / "reference" / "evaluators-state-dict.json"
+
+
+def average_without_padding(x, branch):
+    return branch(F.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False))
+
+
+class PatchedA(InceptionA):
+    def forward(self, x):
+        parts = self._forward(x)
+        return torch.cat([*parts[:3], average_without_padding(x, self.branch_pool)], 1)
+
+
+class PatchedC(InceptionC):
+    def forward(self, x):
+        parts = self._forward(x)
+        return torch.cat([*parts[:3], average_without_padding(x, self.branch_pool)], 1)
+
+
+class PatchedE(InceptionE):
+    def forward(self, x):
+        parts = self._forward(x)
+        return torch.cat([*parts[:3], average_without_padding(x, self.branch_pool)], 1)
+
+
+class PatchedLastE(InceptionE):
+    def forward(self, x):
+        parts = self._forward(x)
+        return torch.cat([*parts[:3], self.branch_pool(F.max_pool2d(x, 3, stride=1, padding=1))], 1)
+
+
+@pytest.fixture(scope="module")
+def published_kind():
+    """torchvision's Inception-v3 with the four differences of the published FID network, random weights."""
+    torch.manual_seed(1)
+    network = torchvision.models.inception_v3(num_classes=1008, aux_logits=False, init_weights=False)
+    for name, kind in dict.fromkeys(("Mixed_5b", "Mixed_5c", "Mixed_5d"), PatchedA).items():
+        getattr(network, name).__class__ = kind
+    for name, kind in dict.fromkeys(("Mixed_6b", "Mixed_6c", "Mixed_6d", "Mixed_6e"), PatchedC).items():
+        getattr(network, name).__class__ = kind
+    network.Mixed_7b.__class__, network.Mixed_7c.__class__ = PatchedE, PatchedLastE
+    network.fc = torch.nn.Linear(2048, 1008)
+    return network.eval()
+
+
+def reference_features(network, images):
+    x = F.interpolate(images, size=(299, 299), mode="bilinear", align_corners=False) * 2 - 1
+    network.fc, fc = torch.nn.Identity(), network.fc
+    with torch.no_grad():
+        features = network(x)
+    network.fc = fc
+    return features
+
+
+def test_equals_the_patched_torchvision_network(published_kind):
+    ours = inception(published_kind.state_dict())
+    images = torch.rand(2, 3, 32, 64)
+    features, expected = ours(images), reference_features(published_kind, images)
+    assert features.shape == (2, 2048)
+    spread = expected.std()
+    assert (features - expected).abs().max() < 1e-4 * spread
+    assert not any(p.requires_grad for p in ours.parameters()) and not ours.training
+
+
+def test_names_of_the_published_file(published_kind):
+    if not PUBLISHED.is_file():
+        pytest.skip("needs ../shared/reference/evaluators-state-dict.json, the names in the published weights")
+    shapes = json.loads(PUBLISHED.read_text())["fid_inception_weights_file"]["shapes"]
+    assert {k: list(v.shape) for k, v in published_kind.state_dict().items()} == shapes
+    network = inception({name: torch.tensor(0.5).expand(shape) for name, shape in shapes.items()})
+    assert sum(p.numel() for p in network.parameters()) == 21_785_568
+
+
+def test_missing_or_other_weights(tmp_path, monkeypatch, published_kind):
+    monkeypatch.setenv("SPADE_EDU_WEIGHTS", str(tmp_path))
+    with pytest.raises(UserError, match="pytorch-fid.*put it at.*pt_inception-2015-12-05-6726825d.pth"):
+        inception()
+    state = dict(published_kind.state_dict())
+    del state["Mixed_7c.branch_pool.conv.weight"]
+    with pytest.raises(UserError, match="not the weights of the FID Inception.*Mixed_7c.branch_pool"):
+        inception(state)
