@@ -57,3 +57,25 @@ def camvid_segnet(root: Path, split: str = "train", count: int = 3) -> Path:
         photo(root / split / f"0001TP_{i}.png", i)
         ids(root / f"{split}annot" / f"0001TP_{i}.png", 12, i)
     return root
+
+
+def ade20k(root: Path, scenes: tuple[str, ...] = ("street", "kitchen", "misc", "beach")) -> Path:
+    """ADE20K with its oddities: grey and CMYK photographs, a palette PNG, a name without partner."""
+    root, lines = root / "ADEChallengeData2016", []
+    for split, short in ("training", "train"), ("validation", "val"):
+        for i, scene in enumerate(scenes):
+            name = f"ADE_{short}_{i + 1:08d}"
+            photo(root / "images" / split / f"{name}.jpg", i, (None, "L", "CMYK", None)[i % 4])
+            ids(root / "annotations" / split / f"{name}.png", 151, i, "P" if i == 1 else None)
+            lines.append(f"{name} {scene}")
+    (root / "sceneCategories.txt").write_text("\n".join(lines) + "\n")
+    return root.parent
+
+
+def coco(root: Path, photos: str = "images/val2017", labels: str = "annotations/val2017", count: int = 4) -> Path:
+    """COCO-Stuff's photographs and label maps, unlabelled pixels (255) included; no instance maps."""
+    for i in range(count):
+        photo(root / photos / f"{i:012d}.jpg", i, ("L", "CMYK", None)[i % 3])
+        values = noise(i, top=183).astype(np.uint8)
+        save(root / labels / f"{i:012d}.png", np.where(values == 182, 255, values).astype(np.uint8))
+    return root

@@ -4,9 +4,12 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from .ade20k import ADE20K, ADE20KOutdoor
 from .base import DataError, Dataset
 from .camvid import CamVid
 from .cityscapes import ROOT_VARIABLE, Cityscapes, is_cityscapes
+from .coco_stuff import COCOStuff
+from .flickr_landscapes import FlickrLandscapes
 from .folder import Folder
 
 DOWNLOADS = Path("datasets")  # where `spade-edu data get` puts what it fetches
@@ -15,6 +18,10 @@ DOWNLOADS = Path("datasets")  # where `spade-edu data get` puts what it fetches
 READERS: dict[str, Callable[..., Dataset]] = {
     "cityscapes": Cityscapes,
     "camvid": CamVid,
+    "ade20k": ADE20K,
+    "ade20k-outdoor": ADE20KOutdoor,
+    "coco-stuff": COCOStuff,
+    "flickr-landscapes": FlickrLandscapes,
     "folder": Folder.from_root,
 }
 NAMES = (*READERS, "streets")
@@ -53,7 +60,7 @@ def open_dataset(
 def find(name: str) -> Path | None:
     """The folder of a data set: CITYSCAPES_DATASET for Cityscapes, else ./datasets/NAME."""
     variable = os.environ.get(ROOT_VARIABLE) if name == "cityscapes" else None
-    folder = Path(variable) if variable else DOWNLOADS / name
+    folder = Path(variable) if variable else DOWNLOADS / name.removesuffix("-outdoor")
     return folder if folder.is_dir() else None
 
 

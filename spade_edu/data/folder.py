@@ -13,6 +13,7 @@ from .base import DataError
 from .paired import PairedFiles, ids_in, match, photos_in, require_folder, require_pairs
 from .transforms import JointTransform, paper_load_size
 
+ASSETS = Path(__file__).parents[1] / "assets"  # class tables that come with the package
 CLASS_FILES = ("classes.json", "classes.txt")
 
 

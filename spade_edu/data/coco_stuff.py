@@ -1,0 +1,123 @@
+"""COCO-Stuff (COCO 2017 photographs, 182 thing and stuff classes) with instance maps.
+
+Three layouts are read, each with PHOTOS/NAME.jpg, LABELS/NAME.png, INSTANCES/NAME.png:
+    images/train2017, annotations/train2017, instances/train2017   (the COCO-Stuff page; val2017 alike)
+    train2017, stuffthingmaps/train2017, instances/train2017       (as many detection projects have it)
+    train_img, train_label, train_inst                             (as the official SPADE code wants it)
+In a label map, value v is COCO's category v + 1 and 255 is unlabelled, which becomes the "don't care" id 182.
+
+COCO publishes objects as polygons, not as instance maps. `make_instances` draws them.
+"""
+
+import json
+import os
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int32
+from PIL import Image, ImageDraw
+
+from ..labels import LabelSpace
+from .base import DataError
+from .files import read_ids
+from .folder import ASSETS, read_classes
+from .paired import PairedFiles, Pairs, ids_in, match, photos_in, require_folder, require_pairs
+from .transforms import JointTransform, paper_load_size
+
+LAYOUTS = (
+    ("images/{0}2017", "annotations/{0}2017", "instances/{0}2017"),
+    ("{0}2017", "stuffthingmaps/{0}2017", "instances/{0}2017"),
+    ("{0}_img", "{0}_label", "{0}_inst"),
+)
+FIRST_OBJECT = 1000  # instance ids of objects begin here, so that none equals a class id
+LABELS, VALUES = read_classes(ASSETS / "coco_stuff_classes.txt", name="COCO-Stuff", instances=True)
+LABELS_WITHOUT_INSTANCES = LabelSpace(LABELS.name, LABELS.classes, dont_care=True)
+
+
+class COCOStuff(PairedFiles):
+    """118,287 + 5,000 photographs of everyday scenes; the paper trains at 256x256.
+
+    root: a folder in one of the layouts above. Errors: a DataError where none of them is there.
+    """
+
+    published = {"train": 118287, "val": 5000}
+
+    def __init__(
+        self,
+        root: str | Path,
+        split: str = "train",
+        *,
+        height: int = 256,
+        width: int = 256,
+        augment: bool = False,
+        seed: int = 0,
+    ):
+        transform = JointTransform(height, width, paper_load_size(height, width), augment)
+        super().__init__(_pairs(Path(root), split), LABELS, transform, VALUES, seed)
+
+
+def _pairs(root: Path, split: str) -> Pairs:
+    photos, labels, instances = find_layout(root, split)
+    repair = f"Make the instance maps: spade-edu data instances --root {root}"
+    require_folder(instances, f"the {split} instance maps of COCO-Stuff", repair)
+    pairs = match(photos_in(photos), ids_in(labels), ids_in(instances))
+    return require_pairs(pairs, str(root), f"NAME.jpg in {photos.name}, NAME.png in {labels.name}")
+
+
+def find_layout(root: Path, split: str) -> tuple[Path, Path, Path]:
+    """The folders of photographs, label maps and instance maps (which may be missing) of a split."""
+    for layout in LAYOUTS:
+        photos, labels, instances = (root / part.format(split) for part in layout)
+        if photos.is_dir() and labels.is_dir():
+            return photos, labels, instances
+    raise DataError(f"{root}: expected COCO-Stuff in images/{split}2017 and annotations/{split}2017; see docs/data.md.")
+
+
+def make_instances(root: Path, split: str, progress=lambda items: items) -> int:
+    """Draw the instance maps of a split from annotations/instances_SPLIT2017.json; return how many were drawn.
+
+    Maps that exist are kept, so an interrupted call goes on. progress wraps the label files, e.g. tqdm.
+    """
+    _, labels, instances = find_layout(root, split)
+    path = root / "annotations" / f"instances_{split}2017.json"
+    if not path.is_file():
+        raise DataError(f"{path} is missing: it comes in annotations_trainval2017.zip of cocodataset.org.")
+    polygons = read_polygons(path)
+    todo = [p for p in sorted(labels.glob("*.png")) if not (instances / p.name).exists()]
+    instances.mkdir(parents=True, exist_ok=True)
+    for label in progress(todo):
+        drawn = draw_instances(read_ids(label), polygons.get(label.stem, []))
+        part = instances / f"{label.name}.part"
+        Image.fromarray(drawn.astype(np.uint16)).save(part, format="PNG")
+        os.replace(part, instances / label.name)
+    return len(todo)
+
+
+def read_polygons(path: Path) -> dict[str, list[list[list[float]]]]:
+    """The objects of each picture, by its name: a list of objects, each a list of polygons [x0, y0, x1, y1, ...].
+
+    Crowds (run-length coded, not polygons) are left out, as in the official SPADE script.
+    """
+    table = json.loads(path.read_text())
+    names = {image["id"]: Path(image["file_name"]).stem for image in table["images"]}
+    objects: dict[str, list] = defaultdict(list)
+    for annotation in table["annotations"]:
+        if isinstance(annotation["segmentation"], list):
+            objects[names[annotation["image_id"]]].append(annotation["segmentation"])
+    return objects
+
+
+def draw_instances(label: Int32[np.ndarray, "h w"], objects: list[list[list[float]]]) -> Int32[np.ndarray, "h w"]:
+    """The label map with object k painted over it as id 1000 + k, in the order of the file.
+
+    So the edges of the result hold both the outlines of things and the borders of stuff, as in the official code
+    (whose 8-bit ids 0, 1, 2, ... can meet a class id of the same value and lose an edge).
+    """
+    canvas = Image.fromarray(label)
+    pen = ImageDraw.Draw(canvas)
+    for number, polygons in enumerate(objects):
+        for points in polygons:
+            if len(points) >= 6:
+                pen.polygon(points, fill=FIRST_OBJECT + number)
+    return np.array(canvas)
