@@ -22,15 +22,15 @@ class ResnetBlock(nn.Module):
     map's border from its middle.
     """
 
-    def __init__(self, channels: int, *, norm: str = "instance", spectral: bool = False):
+    def __init__(self, channels: int, *, norm: str = "instance", spectral: bool = False, bias: bool = True):
         super().__init__()
         self.conv_block = nn.Sequential(
             nn.ReflectionPad2d(1),
-            conv(channels, channels, 3, spectral=spectral),
+            conv(channels, channels, 3, spectral=spectral, bias=bias),
             make_norm(norm, channels, affine=True),
             nn.ReLU(),
             nn.ReflectionPad2d(1),
-            conv(channels, channels, 3, spectral=spectral),
+            conv(channels, channels, 3, spectral=spectral, bias=bias),
             make_norm(norm, channels, affine=True),
         )
 

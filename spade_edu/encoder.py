@@ -7,8 +7,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .blocks import conv
 from .errors import UserError
-from .spectral import SpectralConv2d
 
 
 class StyleEncoder(nn.Module):
@@ -20,7 +20,7 @@ class StyleEncoder(nn.Module):
     the official encoder is its option ngf = 64; its option nef is never read.
     """
 
-    def __init__(self, *, nef: int = 64, z_dim: int = 256, image_size: int = 256):
+    def __init__(self, *, nef: int = 64, z_dim: int = 256, image_size: int = 256, spectral: bool = True):
         super().__init__()
         depth = int(math.log2(image_size / 4))
         if image_size != 4 * 2**depth or not 2 <= depth <= 6:
@@ -28,7 +28,9 @@ class StyleEncoder(nn.Module):
         self.image_size, self.z_dim = image_size, z_dim
         widths = [3] + [min(2**i, 8) * nef for i in range(depth)]
         self.layers = nn.ModuleList(
-            nn.Sequential(SpectralConv2d(fin, fout, 3, stride=2, padding=1, bias=False), nn.InstanceNorm2d(fout))
+            nn.Sequential(
+                conv(fin, fout, 3, stride=2, padding=1, bias=False, spectral=spectral), nn.InstanceNorm2d(fout)
+            )
             for fin, fout in zip(widths, widths[1:])
         )
         self.fc_mu = nn.Linear(widths[-1] * 16, z_dim)

@@ -1,5 +1,7 @@
 """From a configuration to networks: which generator, discriminator and encoder a name stands for."""
 
+import dataclasses
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -8,9 +10,17 @@ from torch import nn
 from .discriminators import MultiScaleDiscriminator
 from .encoder import StyleEncoder
 from .errors import UserError
-from .generators import Pix2PixHDGenerator, SPADEGenerator, latent_size
+from .generators import (
+    ConcatGenerator,
+    ConcatPix2PixHDGenerator,
+    Pix2PixHDGenerator,
+    SPADEGenerator,
+    SPADEPix2PixHDGenerator,
+    latent_size,
+)
 from .initialisation import init_pix2pixhd, init_spade
 from .labels import LabelSpace
+from .presets import ROWS
 from .training import TrainingConfig
 
 
@@ -22,62 +32,88 @@ class Networks(NamedTuple):
     encoder: nn.Module | None
 
 
-def spade(config: TrainingConfig, channels: int) -> Networks:
-    """SPADE as published; with config.style also the style encoder."""
-    generator = SPADEGenerator(
+def decoder(config: TrainingConfig, channels: int, kind: type[SPADEGenerator]) -> Networks:
+    """SPADE as published, or its Concat variant; with config.style also the style encoder."""
+    generator = kind(
         channels,
         latent=latent_size((config.height, config.width), config.num_upsampling_layers),
         num_upsampling_layers=config.num_upsampling_layers,
-        ngf=config.ngf,
-        z_dim=config.z_dim if config.style else None,
+        ngf=config.generator_width,
+        z_dim=config.z_dim if config.style or config.noise else None,
+        kernel_size=config.kernel_size,
         hidden_channels=config.hidden_channels,
+        norm=config.norm,
+        spectral=config.spectral,
     )
     encoder = None
     if config.style:
         size = min(256, 2 ** (min(config.height, config.width).bit_length() - 1))
-        encoder = init_spade(StyleEncoder(nef=config.ngf, z_dim=config.z_dim, image_size=size))
-    discriminator = MultiScaleDiscriminator(channels, ndf=config.ndf)
-    return Networks(init_spade(generator), init_spade(discriminator), encoder)
+        options = dict(z_dim=config.z_dim, image_size=size, spectral=config.spectral)
+        encoder = init_spade(StyleEncoder(nef=config.generator_width, **options))
+    return Networks(init_spade(generator), _discriminator(config, channels), encoder)
+
+
+def encoder_decoder(config: TrainingConfig, channels: int, kind: type[Pix2PixHDGenerator]) -> Networks:
+    """pix2pixHD++: every improvement of the SPADE paper except SPADE (spectral norm, sync batch norm, Glorot)."""
+    options = dict(norm=config.norm, spectral=config.spectral, bias=False)
+    if kind is SPADEPix2PixHDGenerator:
+        options |= dict(kernel_size=config.kernel_size, hidden_channels=config.hidden_channels)
+    generator = _pix2pixhd_generator(config, channels, kind, **options)
+    return Networks(init_spade(generator), _discriminator(config, channels), None)
 
 
 def pix2pixhd(config: TrainingConfig, channels: int) -> Networks:
     """pix2pixHD's global generator and discriminator: instance norm, no spectral norm, normal initialisation."""
-    generator = _pix2pixhd_generator(config, channels, norm="instance", spectral=False)
-    discriminator = MultiScaleDiscriminator(channels, ndf=config.ndf, spectral=False, bias=True)
-    return Networks(init_pix2pixhd(generator), init_pix2pixhd(discriminator), None)
+    generator = _pix2pixhd_generator(config, channels, Pix2PixHDGenerator)
+    options = dict(ndf=config.ndf, num_layers=config.num_layers_d, spectral=False, bias=True)
+    return Networks(init_pix2pixhd(generator), init_pix2pixhd(MultiScaleDiscriminator(channels, **options)), None)
 
 
-def pix2pixhd_pp(config: TrainingConfig, channels: int) -> Networks:
-    """pix2pixHD++: every improvement of the SPADE paper except SPADE (spectral norm, sync batch norm, Glorot)."""
-    generator = _pix2pixhd_generator(config, channels, norm="syncbatch", spectral=True)
-    return Networks(init_spade(generator), init_spade(MultiScaleDiscriminator(channels, ndf=config.ndf)), None)
+def _discriminator(config: TrainingConfig, channels: int) -> nn.Module:
+    options = dict(ndf=config.ndf, num_layers=config.num_layers_d, spectral=config.spectral)
+    return init_spade(MultiScaleDiscriminator(channels, **options))
 
 
-def _pix2pixhd_generator(config: TrainingConfig, channels: int, **options) -> Pix2PixHDGenerator:
+def _pix2pixhd_generator(
+    config: TrainingConfig, channels: int, kind: type[Pix2PixHDGenerator], **options
+) -> Pix2PixHDGenerator:
     factor = 2**config.num_downsampling
     if config.height % factor or config.width % factor:
         raise UserError(
             f"pix2pixHD halves the size {config.num_downsampling} times, so height and width must be multiples of "
             f"{factor}; got {config.height}x{config.width}."
         )
-    return Pix2PixHDGenerator(
+    return kind(
         channels,
-        ngf=config.ngf,
+        ngf=config.generator_width,
         num_downsampling=config.num_downsampling,
         num_blocks=config.num_blocks,
         **options,
     )
 
 
-MODELS = {"spade": spade, "pix2pixhd": pix2pixhd, "pix2pixhd++": pix2pixhd_pp}
+MODELS = {
+    "spade": partial(decoder, kind=SPADEGenerator),
+    "concat": partial(decoder, kind=ConcatGenerator),
+    "pix2pixhd": pix2pixhd,
+    "pix2pixhd++": partial(encoder_decoder, kind=Pix2PixHDGenerator),
+    "pix2pixhd++ spade": partial(encoder_decoder, kind=SPADEPix2PixHDGenerator),
+    "pix2pixhd++ concat": partial(encoder_decoder, kind=ConcatPix2PixHDGenerator),
+}
 
 
-def build(config: TrainingConfig, labels: LabelSpace) -> Networks:
-    """The networks of config.model for a label space, initialised from config.seed."""
+def build(config: TrainingConfig, labels: LabelSpace | int) -> Networks:
+    """The networks of config.model, initialised from config.seed, for a label space or a number of label channels.
+
+    Errors: a UserError for a model that is neither in MODELS nor a row of the paper's tables (presets.ROWS).
+    """
+    channels = labels if isinstance(labels, int) else labels.num_channels
+    if config.model in ROWS:
+        config = dataclasses.replace(config, **ROWS[config.model])
     if config.model not in MODELS:
-        raise UserError(f"There is no model {config.model!r}; there are: {', '.join(MODELS)}.")
+        raise UserError(f"There is no model {config.model!r}; there are: {', '.join([*MODELS, *ROWS])}.")
     torch.manual_seed(config.seed)
-    return MODELS[config.model](config, labels.num_channels)
+    return MODELS[config.model](config, channels)
 
 
 def count_parameters(network: nn.Module) -> int:

@@ -14,6 +14,38 @@ MODEL_SETTINGS = {
     "pix2pixhd": dict(gan="lsgan", ttur=False, beta1=0.5, beta2=0.999),
 }
 
+# The rows of the paper's Tables 3 to 5, by the paper's names: each is one line of settings.
+ROWS = {
+    # Table 3
+    "decoder w/ SPADE": dict(model="spade"),
+    "compact decoder w/ SPADE": dict(model="spade", capacity=0.75),
+    "decoder w/ Concat": dict(model="concat"),
+    "pix2pixHD++ w/ SPADE": dict(model="pix2pixhd++ spade"),
+    "pix2pixHD++ w/ Concat": dict(model="pix2pixhd++ concat"),
+    "pix2pixHD++": dict(model="pix2pixhd++"),
+    "compact pix2pixHD++": dict(model="pix2pixhd++", capacity=0.75),
+    "pix2pixHD": dict(model="pix2pixhd", **MODEL_SETTINGS["pix2pixhd"]),
+    # Table 4
+    "input: downsampled mask": dict(model="spade"),
+    "input: random noise": dict(model="spade", noise=True),
+    "kernel 5x5": dict(model="spade", kernel_size=5),
+    "kernel 3x3": dict(model="spade", kernel_size=3),
+    "kernel 1x1": dict(model="spade", kernel_size=1),
+    "141M params": dict(model="spade", capacity=1.25),
+    "96M params": dict(model="spade", capacity=1.0),
+    "61M params": dict(model="spade", capacity=0.75),
+    "Sync BatchNorm": dict(model="spade", norm="syncbatch"),
+    "BatchNorm": dict(model="spade", norm="batch"),
+    "InstanceNorm": dict(model="spade", norm="instance"),
+    # Table 5, without the rows that are in Table 3
+    "ours": dict(model="spade"),
+    "ours w/o perceptual loss": dict(model="spade", lambda_vgg=0.0),
+    "ours w/o GAN feature matching": dict(model="spade", lambda_feat=0.0),
+    "ours w/ a deeper D": dict(model="spade", num_layers_d=5),  # how much deeper isn't stated
+    "pix2pixHD++ w/o SyncBN": dict(model="pix2pixhd++", norm="instance"),
+    "pix2pixHD++ w/o SyncBN, w/o SN": dict(model="pix2pixhd++", norm="instance", spectral=False),
+}
+
 PRESETS = {
     # Seconds: only to see that everything runs.
     "test": dict(
@@ -43,7 +75,7 @@ PIX2PIXHD_WIDTH = {"cpu": 24}
 
 
 def preset(name: str, model: str = "spade", **overrides) -> TrainingConfig:
-    """The configuration called `name` for `model`, with single fields overridden.
+    """The configuration called `name` for `model` (or a row of ROWS), with single fields overridden.
 
     Errors: a UserError for a name or a field that doesn't exist.
     """
@@ -53,10 +85,11 @@ def preset(name: str, model: str = "spade", **overrides) -> TrainingConfig:
     unknown = sorted(set(overrides) - fields)
     if unknown:
         raise UserError(f"There is no setting {unknown[0]!r}; there are: {', '.join(sorted(fields))}.")
-    settings = dict(PRESETS[name], model=model)
-    if model.startswith("pix2pixhd") and name in PIX2PIXHD_WIDTH:
+    row = ROWS.get(model, dict(model=model))
+    settings = dict(PRESETS[name])
+    if row["model"].startswith("pix2pixhd") and name in PIX2PIXHD_WIDTH:
         settings["ngf"] = PIX2PIXHD_WIDTH[name]
-    return TrainingConfig(**(settings | MODEL_SETTINGS.get(model, {}) | overrides))
+    return TrainingConfig(**(settings | MODEL_SETTINGS.get(row["model"], {}) | row | overrides))
 
 
 def resolve_precision(config: TrainingConfig, device: str) -> TrainingConfig:

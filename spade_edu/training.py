@@ -31,7 +31,7 @@ class TrainingConfig:
     batch_size: int = 1
     images: int = 1000  # training images of Streets; other data sets have their own number
     # Networks
-    model: str = "spade"  # a name in spade_edu.models.MODELS
+    model: str = "spade"  # a name in spade_edu.models.MODELS, or in spade_edu.presets.ROWS
     ngf: int = 64
     ndf: int = 64
     hidden_channels: int = 128  # inside SPADE
@@ -40,6 +40,12 @@ class TrainingConfig:
     num_blocks: int = 9  # of pix2pixHD
     style: bool = False  # SPADE with the style encoder (VAE); the released models are without
     z_dim: int = 256
+    noise: bool = False  # SPADE starts from z ~ N(0, 1) instead of the downsampled label map (style implies it)
+    capacity: float = 1.0  # multiplies ngf: 0.75 gives the paper's compact generators
+    kernel_size: int = 3  # inside SPADE
+    norm: str = "syncbatch"  # or "batch", "instance": of SPADE, of the Concat decoder and of pix2pixHD++
+    spectral: bool = True  # spectral norm in G, D and E (pix2pixhd never has it)
+    num_layers_d: int = 4  # 5 for a deeper discriminator
     # Objective
     gan: str = "hinge"  # or "lsgan"
     lambda_feat: float = 10.0
@@ -59,6 +65,11 @@ class TrainingConfig:
     precision: str = "fp32"  # or "bf16", "fp16"; "auto" (see resolve_precision)
     channels_last: bool = False
     seed: int = 0
+
+    @property
+    def generator_width(self) -> int:
+        """Base width of generator and encoder."""
+        return round(self.ngf * self.capacity)
 
     @property
     def lr_generator(self) -> float:

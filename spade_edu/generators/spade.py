@@ -20,12 +20,13 @@ def latent_size(image_size: tuple[int, int], num_upsampling_layers: str = "norma
     """
     if num_upsampling_layers not in UPSAMPLINGS:
         raise UserError(f"num_upsampling_layers is 'normal', 'more' or 'most', not {num_upsampling_layers!r}.")
-    factor = 2 ** UPSAMPLINGS[num_upsampling_layers]
+    times = UPSAMPLINGS[num_upsampling_layers]
+    factor = 2**times
     height, width = image_size
     if height % factor or width % factor or min(height, width) < factor:
         raise UserError(
-            f"The plan {num_upsampling_layers!r} doubles the size {UPSAMPLINGS[num_upsampling_layers]} times, so height "
-            f"and width must be multiples of {factor}; got {height}x{width}. Choose such a size or another plan."
+            f"The plan {num_upsampling_layers!r} doubles the size {times} times, so height and "
+            f"width must be multiples of {factor}; got {height}x{width}. Choose such a size or another plan."
         )
     return height // factor, width // factor
 
@@ -62,33 +63,24 @@ class SPADEGenerator(nn.Module):
         else:
             self.fc = nn.Linear(z_dim, 16 * ngf * sh * sw)
 
-        def block(fin: int, fout: int) -> SPADEResnetBlock:
-            return SPADEResnetBlock(
-                fin * ngf,
-                fout * ngf,
-                label_channels,
-                kernel_size=kernel_size,
-                hidden_channels=hidden_channels,
-                norm=norm,
-                spectral=spectral,
+        def block(fin: int, fout: int) -> nn.Module:
+            return self.make_block(
+                fin, fout, kernel_size=kernel_size, hidden_channels=hidden_channels, norm=norm, spectral=spectral
             )
 
-        self.head_0 = block(16, 16)
-        self.G_middle_0, self.G_middle_1 = block(16, 16), block(16, 16)
-        self.up_0, self.up_1, self.up_2, self.up_3 = block(16, 8), block(8, 4), block(4, 2), block(2, 1)
+        self.head_0 = block(16 * ngf, 16 * ngf)
+        self.G_middle_0, self.G_middle_1 = block(16 * ngf, 16 * ngf), block(16 * ngf, 16 * ngf)
+        self.up_0, self.up_1 = block(16 * ngf, 8 * ngf), block(8 * ngf, 4 * ngf)
+        self.up_2, self.up_3 = block(4 * ngf, 2 * ngf), block(2 * ngf, ngf)
         last = ngf
         if num_upsampling_layers == "most":
             last = ngf // 2
-            self.up_4 = SPADEResnetBlock(
-                ngf,
-                last,
-                label_channels,
-                kernel_size=kernel_size,
-                hidden_channels=hidden_channels,
-                norm=norm,
-                spectral=spectral,
-            )
+            self.up_4 = block(ngf, last)
         self.conv_img = nn.Conv2d(last, 3, 3, padding=1)
+
+    def make_block(self, fin: int, fout: int, **options) -> nn.Module:
+        """One residual block, called as block(x, segmap)."""
+        return SPADEResnetBlock(fin, fout, self.label_channels, **options)
 
     def forward(
         self, segmap: Float[Tensor, "n l H W"], z: Float[Tensor, "n z_dim"] | None = None
@@ -110,7 +102,7 @@ class SPADEGenerator(nn.Module):
             z = torch.randn(segmap.shape[0], self.z_dim, device=segmap.device, dtype=self.fc.weight.dtype)
         return self.fc(z).view(-1, 16 * self.ngf, *self.latent)
 
-    def up_blocks(self) -> list[SPADEResnetBlock]:
+    def up_blocks(self) -> list[nn.Module]:
         """The blocks that each double the size and narrow the width."""
         blocks = [self.up_0, self.up_1, self.up_2, self.up_3]
         return blocks + [self.up_4] if self.plan == "most" else blocks
