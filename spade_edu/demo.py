@@ -51,7 +51,14 @@ def run_demo(out: Path, *, preset_name: str = "cpu", seed: int = 0, keep_weights
     from .report import write_report
 
     started, seconds = time.monotonic(), {}
-    runs = {name: _train(out / name, model_config(name, preset_name, seed), seconds) for name in MODELS}
+    configs = {name: model_config(name, preset_name, seed) for name in MODELS}
+    config = configs["spade"]
+    size = dict(height=config.height, width=config.width)
+    scenes, preview = Streets(config.images, augment=True, **size), Streets(8, split="val", **size)
+    runs = {name: Run(out / name, configs[name], scenes, preview) for name in MODELS}
+    for name, run in runs.items():
+        run.train()
+        seconds[name] = run.seconds
     started_scoring = time.monotonic()
     torch.manual_seed(seed)
     report = measure(runs, SCENES if preset_name != "test" else 4)
@@ -70,14 +77,6 @@ def model_config(name: str, preset_name: str, seed: int, **overrides) -> Trainin
     model = {"pix2pixhd_pp": "pix2pixhd++"}.get(name, name)
     config = preset(preset_name, model, data="streets", seed=seed, style=name == "spade", **overrides)
     return resolve_precision(config, "cpu")
-
-
-def _train(folder: Path, config, seconds: dict[str, float]) -> Run:
-    size = dict(height=config.height, width=config.width)
-    run = Run(folder, config, Streets(config.images, augment=True, **size), Streets(8, split="val", **size))
-    run.train()
-    seconds[folder.name] = run.seconds
-    return run
 
 
 def measure(runs: dict[str, Run], scenes: int) -> dict:
