@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float64
+from jaxtyping import Float, Float32, Float64
 from torch import Tensor
 
 from ..errors import UserError
@@ -79,10 +79,12 @@ class FeatureStatistics:
 
     Batches are merged by their means and scatters (Chan et al. 1979), so any split into batches gives the
     same numbers to rounding. `features` names the feature space; statistics of two spaces are never compared.
+    keep: how many of the first vectors are kept as they are, for the kernel distance. about: whose features they are.
     """
 
-    def __init__(self, features: str):
-        self.features = features
+    def __init__(self, features: str, keep: int = 0, about: str = ""):
+        self.features, self.keep, self.about = features, keep, about
+        self.kept: Float32[Tensor, "k d"] = torch.zeros(0, 0)
         self.n = 0
         self.mean: Float64[Tensor, " d"] = torch.zeros(0, dtype=torch.float64)
         self.scatter: Float64[Tensor, "d d"] = torch.zeros(0, 0, dtype=torch.float64)
@@ -90,6 +92,9 @@ class FeatureStatistics:
     def update(self, batch: Float[Tensor, "n d"]) -> None:
         """Take in the feature vectors of n more images."""
         batch = batch.detach().cpu().double()
+        if len(self.kept) < self.keep:
+            first = batch[: self.keep - len(self.kept)].float()
+            self.kept = torch.cat([self.kept, first]) if len(self.kept) else first
         mean = batch.mean(0)
         centred = batch - mean
         scatter = centred.T @ centred
@@ -101,6 +106,11 @@ class FeatureStatistics:
         self.mean = self.mean + shift * (len(batch) / total)
         self.n = total
 
+    def kernel_distance(self, other: "FeatureStatistics") -> float:
+        """Kernel distance between the vectors that both sets kept."""
+        self._require_same_space(other)
+        return kernel_distance(self.kept, other.kept)
+
     @property
     def cov(self) -> Float64[Tensor, "d d"]:
         """Covariance with the divisor n - 1 (nan for one image)."""
@@ -108,11 +118,7 @@ class FeatureStatistics:
 
     def distance(self, other: "FeatureStatistics") -> float:
         """Fréchet distance between the two sets; warns where a set is smaller than the number of features."""
-        if self.features != other.features:
-            raise UserError(
-                f"cannot compare features of {self.features} with features of {other.features}: "
-                "gather both sets with the same network."
-            )
+        self._require_same_space(other)
         smallest, d = min(self.n, other.n), len(self.mean)
         if smallest < d:
             warnings.warn(
@@ -122,14 +128,22 @@ class FeatureStatistics:
             )
         return frechet_distance(self.mean, self.cov, other.mean, other.cov)
 
+    def _require_same_space(self, other: "FeatureStatistics") -> None:
+        if self.features != other.features:
+            raise UserError(
+                f"cannot compare features of {self.features} with features of {other.features}: "
+                "gather both sets with the same network, resized alike."
+            )
+
     def save(self, path: str | Path) -> None:
         """Write to a safetensors file (not pickled), whole or not at all."""
         from safetensors.torch import save_file
 
         path = Path(path)
         unfinished = path.with_name(path.name + ".part")
-        metadata = {"features": self.features, "n": str(self.n)}
-        save_file({"mean": self.mean.contiguous(), "scatter": self.scatter.contiguous()}, unfinished, metadata)
+        metadata = {"features": self.features, "about": self.about, "n": str(self.n), "keep": str(self.keep)}
+        tensors = {name: getattr(self, name).contiguous() for name in ("mean", "scatter", "kept")}
+        save_file(tensors, unfinished, metadata)
         os.replace(unfinished, path)
 
     @classmethod
@@ -139,9 +153,11 @@ class FeatureStatistics:
 
         try:
             with safe_open(path, "pt") as file:
-                statistics = cls(file.metadata()["features"])
-                statistics.n = int(file.metadata()["n"])
-                statistics.mean, statistics.scatter = file.get_tensor("mean"), file.get_tensor("scatter")
+                notes = file.metadata()
+                statistics = cls(notes["features"], int(notes["keep"]), notes["about"])
+                statistics.n = int(notes["n"])
+                for name in ("mean", "scatter", "kept"):
+                    setattr(statistics, name, file.get_tensor(name))
         except (OSError, SafetensorError, KeyError, TypeError) as error:
             raise UserError(f"{path}: expected a file written by FeatureStatistics.save ({error}).") from error
         return statistics

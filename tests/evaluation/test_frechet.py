@@ -137,11 +137,12 @@ def test_any_batch_size_gives_the_same_statistics(sizes, d, seed):
 
 
 def test_statistics_are_saved_and_read_back(tmp_path):
-    statistics = FeatureStatistics("noise")
+    statistics = FeatureStatistics("noise", keep=4, about="white")
     statistics.update(torch.randn(5, 3))
     statistics.save(tmp_path / "real.safetensors")
     again = FeatureStatistics.load(tmp_path / "real.safetensors")
-    assert (again.features, again.n) == ("noise", 5)
+    assert (again.features, again.about, again.n) == ("noise", "white", 5)
+    assert torch.equal(again.kept, statistics.kept) and len(again.kept) == 4
     assert torch.equal(again.mean, statistics.mean) and torch.equal(again.cov, statistics.cov)
     again.update(torch.randn(2, 3))
     assert again.n == 7
@@ -171,6 +172,15 @@ def test_kernel_distance_equals_torch_fidelity():
     x, y = torch.randn(20, 6).double(), torch.randn(20, 6).double() + 0.5
     expected = kernel_mmd(x.numpy(), y.numpy())
     assert kernel_distance(x, y) == pytest.approx(expected, rel=1e-9)
+
+
+def test_kernel_distance_of_kept_vectors():
+    x, y = torch.randn(9, 4), torch.randn(7, 4)
+    one, two = FeatureStatistics("noise", keep=8), FeatureStatistics("noise", keep=8)
+    for part in x.split(3):
+        one.update(part)
+    two.update(y)
+    assert one.kernel_distance(two) == pytest.approx(kernel_distance(x[:8], y))
 
 
 def test_kernel_distance_is_unbiased():

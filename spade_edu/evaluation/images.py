@@ -1,0 +1,157 @@
+"""The two sides of an evaluation: labels and photographs in their full size, and images that somebody generated."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64, UInt8
+from PIL import Image
+from torch import Tensor
+
+from ..data.base import DataError, Dataset
+from ..data.files import PHOTO_SUFFIXES
+from ..errors import UserError
+
+# what SPADE's and Cityscapes' file names append to the name of a scene
+ENDINGS = ("_leftImg8bit", "_gtFine_labelIds", "_synthesized_image", "_fake_B", "_synthesized")
+
+
+class Original(NamedTuple):
+    """label: ids of the published score, void 255. image: the photograph. Both in the data set's full size."""
+
+    name: str
+    label: Int64[Tensor, "h w"]
+    image: UInt8[Tensor, "3 h w"]
+
+
+class Originals:
+    """The labels and photographs of a data set, untouched by the resizing that training asks for.
+
+    dataset: one of spade_edu.data; Streets, which is rendered, is opened at the size that is to count as full.
+    count: only the first so many.
+    """
+
+    def __init__(self, dataset: Dataset, count: int | None = None):
+        self.dataset = dataset
+        self.labels = dataset.labels
+        self.count = len(dataset) if count is None else count
+        if not 0 < self.count <= len(dataset):
+            raise UserError(f"count {self.count}: {dataset.labels.name} has {len(dataset)} labelled pictures here.")
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> Original:
+        if not 0 <= index < self.count:
+            raise IndexError(index)
+        if hasattr(self.dataset, "pairs"):
+            photo, ids, _ = self.dataset.read(self.dataset.pairs[index])
+            image, label = _from_pil(photo), torch.from_numpy(ids).long()
+            name = self.dataset.pairs[index].name
+        else:
+            sample = self.dataset[index]
+            image, label, name = to_bytes(sample.image), sample.label, sample.name
+        return Original(name, self.labels.to_score_ids(label), image)
+
+    def names(self) -> list[str]:
+        """The names of all, in order."""
+        if hasattr(self.dataset, "pairs"):
+            return [pair.name for pair in self.dataset.pairs[: self.count]]
+        return [self.dataset[i].name for i in range(self.count)]
+
+
+class ImageFolder(Sequence):
+    """Generated images in a folder, in the order of `names`.
+
+    An image belongs to the name that its file name ends with: val/a.png or a_synthesized_image.jpg to city/a.
+    Errors: a UserError where the folder is empty, an image is missing, or (on reading) is not RGB or of another size.
+    """
+
+    def __init__(self, folder: str | Path, names: list[str]):
+        self.folder = Path(folder)
+        self.paths = _pair(self.folder, names)
+        self.size = self._read(0).shape[1:]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> UInt8[Tensor, "3 h w"]:
+        image = self._read(index)
+        if image.shape[1:] != self.size:
+            sizes = [f"{h}x{w}" for h, w in (self.size, image.shape[1:])]
+            raise UserError(
+                f"the generated images differ in size: {self.paths[0].name} is {sizes[0]}, {self.paths[index].name} is "
+                f"{sizes[1]} (height x width); generate all at one size."
+            )
+        return image
+
+    def _read(self, index: int) -> UInt8[Tensor, "3 h w"]:
+        path = self.paths[index]
+        try:
+            with Image.open(path) as picture:
+                picture.load()
+        except (OSError, SyntaxError, ValueError) as error:
+            raise DataError(f"{path} cannot be read as a picture ({error}).") from error
+        if picture.mode not in ("RGB", "RGBA", "P"):
+            raise UserError(
+                f"{path}: expected a colour image (RGB), found mode {picture.mode} (grey-scale?): is it a label map?"
+            )
+        return _from_pil(picture.convert("RGB"))
+
+
+def to_bytes(image: Float[Tensor, "*n 3 h w"]) -> UInt8[Tensor, "*n 3 h w"]:
+    """[-1, 1] to 0..255, as when a picture is saved: tensors and their files then score alike."""
+    return ((image.detach().float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+
+
+def from_bytes(image: UInt8[Tensor, "*n 3 h w"]) -> Float[Tensor, "*n 3 h w"]:
+    """0..255 to [-1, 1]."""
+    return image.float() / 127.5 - 1
+
+
+def _from_pil(picture: Image.Image) -> UInt8[Tensor, "3 h w"]:
+    return torch.from_numpy(np.array(picture)).permute(2, 0, 1)
+
+
+def _pair(folder: Path, names: list[str]) -> list[Path]:
+    """The file of each name."""
+    files = _images_in(folder)
+    if len(files) < len(names):
+        missing = next(name for name in names if _key(name) not in files)
+        raise UserError(
+            f"{folder} holds {len(files)} images for {len(names)} label maps, the first without one: {missing}. "
+            "Generate all of them, or give --count."
+        )
+    missing = [name for name in names if _key(name) not in files]
+    if missing:
+        known = {_key(name) for name in names}
+        stray = next((path.name for key, path in files.items() if key not in known), "")
+        raise UserError(
+            f"{len(missing)} of {len(names)} label maps have no image of their name in {folder}, the first: "
+            f"{_key(missing[0])}.png; found there: {stray}. Name images after their label maps."
+        )
+    return [files[_key(name)] for name in names]
+
+
+def _images_in(folder: Path) -> dict[str, Path]:
+    if not folder.is_dir():
+        raise UserError(f"{folder} is not a folder: expected generated images there.")
+    files: dict[str, Path] = {}
+    for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in PHOTO_SUFFIXES and p.name[0] != "."):
+        key = _key(path.with_suffix("").as_posix())
+        if key in files:
+            raise UserError(f"{files[key]} and {path} have one name: give a folder with one image a label map.")
+        files[key] = path
+    if not files:
+        raise UserError(f"{folder} is empty: expected generated images ({', '.join(PHOTO_SUFFIXES[:3])}) there.")
+    return files
+
+
+def _key(name: str) -> str:
+    """What an image and a label map share: the last part of the path without what others append to it."""
+    stem = name.rsplit("/", 1)[-1]
+    for ending in ENDINGS:
+        stem = stem.removesuffix(ending)
+    return stem

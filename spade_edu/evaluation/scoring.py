@@ -1,0 +1,196 @@
+"""Scoring generated images under a protocol."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int64, UInt8
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from ..errors import UserError
+from .frechet import FeatureStatistics
+from .images import Originals, from_bytes
+from .protocol import Protocol
+from .segmentation import ConfusionMatrix, iou, mean_iou, pixel_accuracy
+
+KEPT = 5000  # feature vectors kept for the kernel distance: all of every validation split
+BATCH = 16
+
+
+class Features(NamedTuple):
+    """A feature space: images in [-1, 1] to (n, d), and what distances in it are called."""
+
+    extract: Callable[[Float[Tensor, "n 3 h w"]], Float[Tensor, "n d"]]
+    name: str
+    distance: str
+    kernel: str
+
+
+class Judges(NamedTuple):
+    """Who judges: a segmenter, (n, 3, h, w) in [-1, 1] to logits (n, c, h, w), and features; None: not asked."""
+
+    segmenter: nn.Module | None
+    features: Features | None
+    device: torch.device = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The figures of one set of images under one protocol.
+
+    miou, accuracy and iou in [0, 1] with 95 % bootstrap intervals over images; distance and kernel under their names
+    (FID and KID only in the published Inception features). None: not computed.
+    """
+
+    protocol: Protocol
+    n: int
+    miou: float | None = None
+    miou_interval: tuple[float, float] | None = None
+    accuracy: float | None = None
+    accuracy_interval: tuple[float, float] | None = None
+    iou: dict[str, float] = field(default_factory=dict)
+    features: str | None = None
+    distance_name: str | None = None
+    distance: float | None = None
+    kernel_name: str | None = None
+    kernel: float | None = None
+    n_real: int | None = None
+
+    def as_dict(self) -> dict:
+        """For JSON, the protocol written out in full."""
+        return asdict(self)
+
+
+def published_judges(data: str, *, segmentation: bool, distance: bool, device: torch.device) -> Judges:
+    """The paper's segmenter of a data set and the FID network, from the weights folder (see weights.py)."""
+    from .inception import FEATURES, inception
+    from .protocol import protocol
+    from .segmenters import load_segmenter
+
+    segmenter = load_segmenter(protocol("paper", data).segmenter).to(device) if segmentation else None
+    if not distance:
+        return Judges(segmenter, None, device)
+    network = inception().to(device)
+    return Judges(segmenter, Features(lambda x: network((x + 1) / 2), FEATURES, "FID", "KID"), device)
+
+
+def streets_judges(*, segmentation: bool, distance: bool, device: torch.device) -> Judges:
+    """The judge of Streets, which comes with the package; its figures are never called FID or KID."""
+    from .judge import load_judge
+
+    judge = load_judge().to(device)
+    features = Features(judge.features, "Streets judge", "FD (Streets judge)", "KD (Streets judge)")
+    return Judges(judge if segmentation else None, features if distance else None, device)
+
+
+@torch.inference_mode()
+def score(
+    generated: Sequence[UInt8[Tensor, "3 h w"]],
+    originals: Originals,
+    protocol: Protocol,
+    judges: Judges,
+    real: FeatureStatistics | None = None,
+    *,
+    seed: int = 0,
+) -> Scores:
+    """Score images 0..255 against the labels that they were made from, and against real photographs.
+
+    generated[i] belongs to originals[i]. real: what `real_statistics` gathered, needed where judges have features.
+    Errors: a UserError where the numbers of images and labels differ.
+    """
+    if len(generated) != len(originals):
+        raise UserError(f"{len(generated)} generated images for {len(originals)} label maps: expected one for each.")
+    scores: dict = {}
+    if judges.segmenter is not None:
+        scores |= _segmentation(generated, originals, protocol, judges, seed)
+    if judges.features is not None:
+        if real is None:
+            raise UserError("a Fréchet distance needs the real side: give what real_statistics returns.")
+        fake = generated_statistics(generated, judges)
+        scores |= dict(
+            features=judges.features.name, n_real=real.n,
+            distance_name=judges.features.distance, distance=fake.distance(real),
+            kernel_name=judges.features.kernel, kernel=fake.kernel_distance(real),
+        )  # fmt: skip
+    return Scores(protocol, len(generated), **scores)
+
+
+@torch.inference_mode()
+def real_statistics(
+    originals: Originals, protocol: Protocol, judges: Judges, generated_size: tuple[int, int]
+) -> FeatureStatistics:
+    """Features of real photographs, resized as the protocol says; worth saving, for they never change."""
+    statistics = FeatureStatistics(judges.features.name, KEPT, real_side(protocol, len(originals), generated_size))
+    for i in tqdm(range(len(originals)), "real features", leave=False):
+        image = from_bytes(originals[i].image[None].to(judges.device))
+        statistics.update(judges.features.extract(protocol.real(image, generated_size)))
+    return statistics
+
+
+def real_side(protocol: Protocol, count: int, generated_size: tuple[int, int]) -> str:
+    """One line that says what real statistics are of; two of the same line are interchangeable."""
+    size = "full size" if protocol.real_size == "label" else f"{protocol.real_size} {generated_size}"
+    return f"{count} of {protocol.data} {protocol.real_split}, {size}, {protocol.real_filter}"
+
+
+@torch.inference_mode()
+def generated_statistics(generated: Sequence[UInt8[Tensor, "3 h w"]], judges: Judges) -> FeatureStatistics:
+    """Features of the generated images at their own size."""
+    statistics = FeatureStatistics(judges.features.name, KEPT, "generated")
+    for batch in tqdm(list(_batches(len(generated))), "generated features", leave=False):
+        images = torch.stack([generated[i] for i in batch]).to(judges.device)
+        statistics.update(judges.features.extract(from_bytes(images)))
+    return statistics
+
+
+def _segmentation(
+    generated: Sequence[UInt8[Tensor, "3 h w"]], originals: Originals, protocol: Protocol, judges: Judges, seed: int
+) -> dict:
+    """mIoU, accuracy and per-class IoU with intervals; one image at a time, for full sizes may differ."""
+    names = originals.labels.score_names
+    tallies = []
+    for i in tqdm(range(len(generated)), "segmentation", leave=False):
+        image, label = from_bytes(generated[i][None].to(judges.device)), originals[i].label[None].to(judges.device)
+        seen = protocol.feed(image, tuple(label.shape[1:]), tuple(image.shape[2:]))
+        confusion = ConfusionMatrix(len(names), ignored=protocol.ignored)
+        confusion.update(*protocol.meet(judges.segmenter(seen), label))
+        tallies.append(torch.stack(confusion.tallies()).cpu())
+    each = torch.stack(tallies)
+    summary = dict(zip(("miou", "accuracy"), summarise(each.sum(0), protocol.absent)))
+    intervals = bootstrap(each, protocol.absent, seed=seed)
+    per_class = {name: value.item() for name, value in zip(names, iou(*each.sum(0))) if not value.isnan()}
+    return summary | dict(miou_interval=intervals[0], accuracy_interval=intervals[1], iou=per_class)
+
+
+def summarise(tallies: Int64[Tensor, "*b 3 c"], absent: str) -> tuple:
+    """(mIoU, accuracy) of tallies (hits, in target, predicted); floats, or tensors (b,) of a batch of them."""
+    hits, in_target, predicted = tallies.unbind(-2)
+    everything = torch.ones(tallies.shape[-1], dtype=torch.bool)
+    values = mean_iou(hits, in_target, predicted, everything, absent), pixel_accuracy(hits, in_target, predicted)
+    return values if tallies.ndim > 2 else tuple(v.item() for v in values)
+
+
+def bootstrap(
+    tallies: Int64[Tensor, "n 3 c"], absent: str, *, draws: int = 1000, seed: int = 0
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """95 % intervals of mIoU and accuracy: images drawn with replacement, percentiles of the figures they give.
+
+    Not for Fréchet and kernel distance: an image that is drawn twice looks like a loss of diversity to them.
+    """
+    n, _, classes = tallies.shape
+    drawn = torch.randint(n, (draws, n), generator=torch.Generator().manual_seed(seed))
+    times = torch.zeros(draws, n, dtype=torch.float64).scatter_add_(1, drawn, torch.ones(draws, n).double())
+    sums = (times @ tallies.reshape(n, -1).double()).long().view(draws, 3, classes)
+    return tuple(_interval(values) for values in summarise(sums, absent))
+
+
+def _interval(values: Float[Tensor, "b"]) -> tuple[float, float]:
+    low, high = torch.nanquantile(values, torch.tensor([0.025, 0.975], dtype=values.dtype)).tolist()
+    return low, high
+
+
+def _batches(count: int) -> Iterator[range]:
+    for start in range(0, count, BATCH):
+        yield range(start, min(start + BATCH, count))
