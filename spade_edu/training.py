@@ -46,6 +46,7 @@ class TrainingConfig:
     norm: str = "syncbatch"  # or "batch", "instance": of SPADE, of the Concat decoder and of pix2pixHD++
     spectral: bool = True  # spectral norm in G, D and E (pix2pixhd never has it)
     num_layers_d: int = 4  # 5 for a deeper discriminator
+    init_gain: float = 0.02  # of the Glorot initialisation (pix2pixhd has its own)
     # Objective
     gan: str = "hinge"  # or "lsgan"
     lambda_feat: float = 10.0
