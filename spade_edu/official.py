@@ -1,0 +1,343 @@
+"""Read and write checkpoints of the official SPADE code (latest_net_G.pth, ...) and of pix2pixHD.
+
+    G = official.load_generator("latest_net_G.pth")  # G(segmap, z=None) -> image
+    torch.save(official.to_official(G), "again.pth")  # the same names and numbers
+
+Only tensors are read, never code. Widths, label channels, kernel, kind of norm, spectral norm, VAE or not, numbers of
+scales, layers and blocks all follow from the names and shapes. Numbers are used as float32.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from .discriminators import MultiScaleDiscriminator
+from .encoder import StyleEncoder
+from .errors import UserError
+from .generators import InstanceFeatureEncoder, LocalEnhancer, Pix2PixHDGenerator, SPADEGenerator
+from .generators.spade import UPSAMPLINGS
+from .spectral import SpectralNorm
+
+State = Mapping[str, Tensor]
+Source = str | Path | Mapping
+
+DATA_SETS = {36: "Cityscapes", 151: "ADE20K", 184: "COCO-Stuff"}  # by label channels
+SPECTRAL_NAMES = {"weight": "weight_orig", "u": "weight_u", "v": "weight_v"}  # torch's hook-style spectral norm
+
+
+# Loading -------------------------------------------------------------------------------------------------------------
+
+
+def load_generator(
+    source: Source, *, num_upsampling_layers: str = "normal", crop_size: int = 256, aspect_ratio: float = 1.0
+) -> SPADEGenerator:
+    """SPADE's generator, in evaluation mode, from a path or a state dict of official names.
+
+    crop_size is the image's width, crop_size / aspect_ratio its height. They and num_upsampling_layers leave no trace
+    in the file and are the official options: Cityscapes was trained with "more", 512 and 2.0, COCO-Stuff and ADE20K
+    with the defaults here. ("most" does leave one, and is recognised.)
+    Errors: a UserError where the file is another network, isn't whole, or doesn't fit the options.
+    """
+    state = _read(source, "SPADE generator")
+    ngf = len(state["head_0.conv_0.bias"]) // 16
+    plan = "most" if "up_4.conv_0.bias" in state else num_upsampling_layers
+    if num_upsampling_layers == "most" and "up_4.conv_0.bias" not in state:
+        raise UserError(f"This {describe(state)} has no block up_4, so its plan isn't 'most': try 'normal' or 'more'.")
+    latent = official_latent_size(crop_size, aspect_ratio, plan)
+    style = state["fc.weight"].ndim == 2
+    cells = len(state["fc.weight"]) // (16 * ngf)
+    if style and cells != latent[0] * latent[1]:
+        raise UserError(
+            f"This {describe(state)} starts from {cells} cells, but crop_size {crop_size}, aspect_ratio {aspect_ratio} "
+            f"and plan {plan!r} make {latent[0]}x{latent[1]}: pass the options of its training "
+            "(Cityscapes: num_upsampling_layers='more', crop_size=512, aspect_ratio=2.0)."
+        )
+    shared = state["head_0.norm_0.mlp_shared.0.weight"]
+    return _fill(
+        state,
+        SPADEGenerator,
+        shared.shape[1],
+        latent=latent,
+        num_upsampling_layers=plan,
+        ngf=ngf,
+        z_dim=state["fc.weight"].shape[1] if style else None,
+        kernel_size=shared.shape[-1],
+        hidden_channels=shared.shape[0],
+        norm="syncbatch" if "head_0.norm_0.param_free_norm.running_mean" in state else "instance",
+        spectral="head_0.conv_0.weight_orig" in state,
+    )
+
+
+def official_latent_size(crop_size: int, aspect_ratio: float, num_upsampling_layers: str) -> tuple[int, int]:
+    """(height, width) of the first map as the official code computes it: the width rounded down, then the height.
+
+    Errors: a UserError where one of them is zero; the official code goes on and makes empty images.
+    """
+    if num_upsampling_layers not in UPSAMPLINGS:
+        raise UserError(f"num_upsampling_layers is 'normal', 'more' or 'most', not {num_upsampling_layers!r}.")
+    width = crop_size // 2 ** UPSAMPLINGS[num_upsampling_layers]
+    height = round(width / aspect_ratio)
+    if not width or not height:
+        raise UserError(
+            f"crop_size {crop_size}, aspect_ratio {aspect_ratio} and plan {num_upsampling_layers!r} leave a first map "
+            f"of {height}x{width}: use a larger crop_size or a plan with fewer doublings."
+        )
+    return height, width
+
+
+def load_discriminator(source: Source) -> MultiScaleDiscriminator:
+    """SPADE's discriminator, in evaluation mode: D(segmap, image) -> for each scale, finest first, its feature maps."""
+    state = _read(source, "SPADE discriminator")
+    normed = any(name.startswith("discriminator_0.model1.0.0.") for name in state)
+    batch = "discriminator_0.model1.0.1.running_mean" in state
+    return _fill_discriminator(
+        state,
+        first=state["discriminator_0.model0.0.weight"],
+        scales=_count(state, r"^discriminator_(\d+)\."),
+        layers=_count(state, r"\.model(\d+)\."),
+        norm="none" if not normed else "syncbatch" if batch else "instance",
+        spectral=any(name.endswith("weight_orig") for name in state),
+        bias=not normed,
+    )
+
+
+def load_encoder(source: Source) -> StyleEncoder:
+    """SPADE's style encoder, in evaluation mode: E(image) -> (mu, logvar)."""
+    state = _read(source, "SPADE encoder")
+    spectral = "layer1.0.weight_orig" in state
+    first = state["layer1.0.weight_orig" if spectral else "layer1.0.weight"]
+    depth = _count(state, r"^layer(\d+)\.")
+    z_dim = len(state["fc_mu.weight"])
+    return _fill(state, StyleEncoder, nef=len(first), z_dim=z_dim, image_size=4 * 2**depth, spectral=spectral)
+
+
+def load_pix2pixhd(source: Source, kind: str = "global") -> nn.Module:
+    """One of pix2pixHD's published networks, in evaluation mode: "global", "local", "encoder" or "discriminator".
+
+    G(segmap) -> image; E(image, instance) -> feature map averaged over instances; D(segmap, image) -> for each scale,
+    finest first, its feature maps (the file has the coarsest first). Running statistics that instance norms kept in
+    files from before torch 0.4 are dropped: nothing reads them.
+    Errors: a UserError where the file is another network or isn't whole.
+    """
+    fill = {
+        "global": _fill_global,
+        "local": _fill_local,
+        "encoder": _fill_feature_encoder,
+        "discriminator": _fill_pix2pixhd_discriminator,
+    }
+    if kind not in fill:
+        raise UserError(f"kind is one of {', '.join(map(repr, fill))}, not {kind!r}.")
+    state = _read(source, f"pix2pixHD {kind}")
+    for name in list(state):
+        if name.endswith(("running_mean", "running_var", "num_batches_tracked")):
+            del state[name]
+    return fill[kind](state)
+
+
+def _fill_global(state: State) -> nn.Module:
+    width, channels = state["model.1.weight"].shape[:2]
+    downs = _count(state, r"^model\.(\d+)\.weight") // 2 - 1
+    blocks = _count(state, r"^model\.(\d+)\.conv_block")
+    return _fill(state, Pix2PixHDGenerator, channels, ngf=width, num_downsampling=downs, num_blocks=blocks)
+
+
+def _fill_local(state: State) -> nn.Module:
+    width, channels = state["model1_1.1.weight"].shape[:2]
+    depths = dict(
+        num_downsampling=_count(state, r"^model\.(\d+)\.weight") // 2,  # G1 without its last convolution
+        num_blocks=_count(state, r"^model\.(\d+)\.conv_block"),
+        num_local_blocks=_count(state, r"^model1_2\.(\d+)\.conv_block"),
+    )
+    return _fill(state, LocalEnhancer, channels, ngf=width, **depths)
+
+
+def _fill_feature_encoder(state: State) -> nn.Module:
+    width, channels = state["model.1.weight"].shape[:2]
+    downs = _count(state, r"^model\.(\d+)\.weight") // 2 - 1
+    return _fill(state, InstanceFeatureEncoder, channels, nef=width, num_downsampling=downs)
+
+
+def _fill_pix2pixhd_discriminator(state: State) -> nn.Module:
+    return _fill_discriminator(
+        state,
+        first=state["scale0_layer0.0.weight"],
+        scales=_count(state, r"^scale(\d+)_"),
+        layers=_count(state, r"_layer(\d+)\."),
+        norm="instance",
+        spectral=False,
+        bias=True,
+    )
+
+
+def _fill_discriminator(state: State, *, first: Tensor, scales: int, layers: int, **options) -> MultiScaleDiscriminator:
+    ndf, channels = first.shape[:2]
+    widest = max(len(value) for value in state.values() if value.ndim == 4)
+    sizes = dict(ndf=ndf, max_width=widest, num_scales=scales, num_layers=layers - 1)
+    return _fill(state, MultiScaleDiscriminator, channels - 3, **sizes, **options)
+
+
+def _fill(state: State, kind: type[nn.Module], *args, **options) -> nn.Module:
+    """Build a network without memory of its own, check names and shapes, and give it copies of the tensors."""
+    with torch.device("meta"):
+        network = kind(*args, **options)
+    own, names = network.state_dict(), official_names(network)
+    _check(state, {official: own[name].shape for name, official in names.items()})
+    tensors = {name: _float32(state[official]) for name, official in names.items()}
+    network.load_state_dict(tensors, assign=True)
+    return network.eval()
+
+
+def _float32(value: Tensor) -> Tensor:
+    return value.detach().to(torch.float32 if value.is_floating_point() else value.dtype, copy=True)
+
+
+# Names ---------------------------------------------------------------------------------------------------------------
+
+
+def to_official(module: nn.Module) -> dict[str, Tensor]:
+    """A network's state dict under the official names; the tensors are the network's own, not copies.
+
+    Errors: a UserError for a network that the official code doesn't have.
+    """
+    state = module.state_dict()
+    return {official: state[own] for own, official in official_names(module).items()}
+
+
+def official_names(module: nn.Module) -> dict[str, str]:
+    """Own name -> official name, for every entry of the state dict."""
+    if isinstance(module, MultiScaleDiscriminator):
+        rename = _discriminator_names(module)
+    elif isinstance(module, StyleEncoder):
+        rename = _encoder_name
+    elif type(module) in (SPADEGenerator, Pix2PixHDGenerator, LocalEnhancer, InstanceFeatureEncoder):
+        rename = str  # the same names
+    else:
+        raise UserError(
+            f"The official code has no {type(module).__name__}: save it with spade_edu.checkpoints instead."
+        )
+    spectral = {name for name, layer in module.named_modules() if isinstance(layer, SpectralNorm)}
+    names = {}
+    for name in module.state_dict():
+        layer, _, leaf = name.rpartition(".")
+        names[name] = f"{rename(layer)}.{SPECTRAL_NAMES.get(leaf, leaf) if layer in spectral else leaf}"
+    return names
+
+
+def _encoder_name(layer: str) -> str:
+    """layers.0.0 -> layer1.0; fc_mu and fc_var stay."""
+    if not layer.startswith("layers."):
+        return layer
+    _, number, position = layer.split(".")
+    return f"layer{int(number) + 1}.{position}"
+
+
+def _discriminator_names(module: MultiScaleDiscriminator) -> Callable[[str], str]:
+    """scales.0.layers.1.0 -> discriminator_0.model1.0.0 (SPADE) or scale1_layer1.0 (pix2pixHD with two scales).
+
+    SPADE nests a layer that has a norm once more. pix2pixHD's is the one that keeps a bias before the norm.
+    """
+    layers = module.scales[0].layers
+    normed = not isinstance(layers[1][1], nn.Identity)
+    pix2pixhd = normed and layers[1][0].bias is not None
+
+    def rename(name: str) -> str:
+        _, scale, _, layer, position = name.split(".")
+        if pix2pixhd:
+            return f"scale{len(module.scales) - 1 - int(scale)}_layer{layer}.{position}"
+        nest = "0." if normed and 0 < int(layer) < len(layers) - 1 else ""
+        return f"discriminator_{scale}.model{layer}.{nest}{position}"
+
+    return rename
+
+
+# What a file is ------------------------------------------------------------------------------------------------------
+
+# A piece of a name that only this kind has (asked in this order), the first convolution, how to read it.
+KINDS = {
+    "SPADE generator": ("head_0.norm_0.", "head_0.norm_0.mlp_shared.0.weight", "load_generator(...)"),
+    "SPADE discriminator": ("discriminator_0.", "discriminator_0.model0.0.weight", "load_discriminator(...)"),
+    "SPADE encoder": ("fc_mu.", "", "load_encoder(...)"),
+    "pix2pixHD discriminator": ("scale0_layer", "scale0_layer0.0.weight", "load_pix2pixhd(..., 'discriminator')"),
+    "pix2pixHD local": ("model1_1.", "model1_1.1.weight", "load_pix2pixhd(..., 'local')"),
+    "pix2pixHD global": (".conv_block.", "model.1.weight", "load_pix2pixhd(..., 'global')"),
+    "pix2pixHD encoder": ("model.1.weight", "", "load_pix2pixhd(..., 'encoder')"),
+}
+
+
+class _State(dict):
+    """The tensors of a file, with a word about it if one is missing."""
+
+    where = "The state dict"
+
+    def __missing__(self, name: str) -> Tensor:
+        raise UserError(f"{self.where} looks like a {describe(self)}, but lacks {name}: is the file whole?")
+
+
+def describe(state: State) -> str:
+    """In words: what network a state dict of official names looks like, and of which data set."""
+    kind = _kind(state)
+    if kind is None:
+        return "network that SPADE's and pix2pixHD's code don't have"
+    first = state.get(KINDS[kind][1])
+    if first is None:
+        return kind
+    labels = first.shape[1] - 3 if "discriminator" in kind else first.shape[1]
+    style = ", with VAE" if "fc.weight" in state and state["fc.weight"].ndim == 2 else ""
+    return f"{kind} of {DATA_SETS.get(labels, 'another data set')} ({labels} label channels{style})"
+
+
+def _kind(state: State) -> str | None:
+    found = (kind for kind, (piece, _, _) in KINDS.items() if any(piece in name for name in state))
+    return next(found, None)
+
+
+def _read(source: Source, kind: str) -> _State:
+    """The tensors of a file, which must look like the kind of network that is asked for."""
+    state = _State(source if isinstance(source, Mapping) else _read_file(Path(source)))
+    if not isinstance(source, Mapping):
+        state.where = str(source)
+    found = _kind(state)
+    if found is None or not all(isinstance(value, Tensor) for value in state.values()):
+        names = ", ".join(map(str, list(state)[:2])) or "nothing"
+        raise UserError(f"{state.where}: expected a {kind}, but it is a {describe({})}; it holds {names} ...")
+    if found != kind:
+        raise UserError(
+            f"{state.where}: expected a {kind}, but it looks like a {describe(state)}: read it with {KINDS[found][2]}."
+        )
+    return state
+
+
+def _read_file(path: Path) -> Mapping:
+    if not path.is_file():
+        raise UserError(f"There is no file {path}: the official checkpoints are called latest_net_G.pth and so on.")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many kinds for files that are broken or hold more than tensors
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(f"{path} can't be read as a file of tensors ({reason}): is the download complete?") from None
+    if not isinstance(state, Mapping):
+        raise UserError(
+            f"{path} holds a {type(state).__name__}, not named tensors: expected a file like latest_net_G.pth."
+        )
+    return state
+
+
+def _check(state: _State, shapes: dict[str, torch.Size]) -> None:
+    """Exactly these names, in exactly these shapes."""
+    for name, shape in shapes.items():
+        if state[name].shape != shape:
+            raise UserError(
+                f"{state.where}: {name} is {tuple(state[name].shape)}, but in this {describe(state)} it should be "
+                f"{tuple(shape)}: is the file a mixture?"
+            )
+    unknown = [name for name in state if name not in shapes]
+    if unknown:
+        raise UserError(f"{state.where} looks like a {describe(state)}, but has an unknown entry {unknown[0]}.")
+
+
+def _count(state: State, pattern: str) -> int:
+    """How many different numbers a pattern with one group finds in the names."""
+    return len(set(re.findall(pattern, "\n".join(state), re.MULTILINE)))
