@@ -79,12 +79,11 @@ def _check_split(name: str | None, root: str | None, split: str) -> int:
     except UserError as error:
         print(f"{split}: {error}")
         return 1
-    good, published, problems = check_split(
-        dataset, split, partial(tqdm, desc=f"{dataset.labels.name} {split}", unit="pair", leave=False)
-    )
+    bar = partial(tqdm, total=len(dataset), desc=f"{dataset.labels.name} {split}", unit="pair", leave=False)
+    good, published, problems = check_split(dataset, split, bar)
     for problem in problems:
         print(f"bad: {problem}")
-    expected = f"{published:,} published" if published else "number published: none"
+    expected = f"{published:,} published" if published else "no published number to compare with"
     print(f"{dataset.labels.name} {split}: {good:,} good pairs found, {len(problems):,} bad, {expected}.")
     return len(problems)
 

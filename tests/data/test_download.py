@@ -3,6 +3,7 @@ import http.server
 import importlib.util
 import io
 import shutil
+import ssl
 import subprocess
 import threading
 import zipfile
@@ -24,7 +25,7 @@ class Server(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.body, self.tag, self.status, self.redirect = BODY, '"v1"', 200, None
         self.cuts: list[int] = []  # how many bytes the next answers give before the connection breaks
-        self.ranges, self.requests = True, []
+        self.ranges, self.chunked, self.requests = True, False, []
 
     @property
     def url(self):
@@ -32,15 +33,18 @@ class Server(http.server.ThreadingHTTPServer):
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
     def log_message(self, *_):
         pass
 
     def do_GET(self):
-        server = self.server
+        server, self.close_connection = self.server, True
         server.requests.append(dict(self.headers))
         if server.redirect or server.status != 200:
             self.send_response(302 if server.redirect else server.status)
             self.send_header("Location", server.redirect or "/")
+            self.send_header("Content-Length", "0")
             self.end_headers()
             return
         start, wanted = 0, self.headers.get("Range")
@@ -48,14 +52,21 @@ class Handler(http.server.BaseHTTPRequestHandler):
             start = int(wanted.removeprefix("bytes=").removesuffix("-"))
         if start >= len(server.body):
             self.send_response(416)
+            self.send_header("Content-Length", "0")
             self.end_headers()
             return
         self.send_response(206 if start else 200)
         if server.tag:
             self.send_header("ETag", server.tag)
+        end = start + server.cuts.pop(0) if server.cuts else len(server.body)
+        if server.chunked:  # the length is not told before; a last chunk of length 0 marks the end
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            self.wfile.write(b"%x\r\n%s\r\n" % (end - start, server.body[start:end]))
+            self.wfile.write(b"0\r\n\r\n" if end == len(server.body) else b"")
+            return
         self.send_header("Content-Length", str(len(server.body) - start))
         self.end_headers()
-        end = start + server.cuts.pop(0) if server.cuts else None
         self.wfile.write(server.body[start:end])
 
 
@@ -120,6 +131,12 @@ def test_servers_that_cannot_resume_start_over(server, tmp_path, tag, ranges):
     assert fetch_from(server, tmp_path / "a.zip").read_bytes() == BODY
 
 
+def test_answers_of_unknown_length(server, tmp_path):
+    server.chunked, server.tag, server.cuts = True, None, [300_000]
+    assert fetch_from(server, tmp_path / "a.zip").read_bytes() == BODY
+    assert len(server.requests) == 2  # the first was seen to break off, although nobody had told the length
+
+
 def test_a_server_that_always_breaks_at_the_same_place_is_given_up(server, tmp_path):
     server.ranges, server.cuts = False, [1000] * 50
     with pytest.raises(DataError, match="again later"):
@@ -176,6 +193,19 @@ def test_plain_http_is_for_this_machine_only_and_redirects_cannot_change_that(se
     server.redirect = "http://example.org/data.zip"
     with pytest.raises(DataError, match="example.org/data.zip is not encrypted"):
         fetch_from(server, tmp_path / "a.zip")
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl to make a certificate")
+def test_a_certificate_that_nobody_vouches_for_is_refused(server, tmp_path):
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=127.0.0.1"]
+    subprocess.run([*make, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    with pytest.raises(DataError, match="its certificate is not valid"):
+        fetch(Archive(server.url.replace("http:", "https:"), page=""), tmp_path / "a.zip", pause=0)
+    assert server.requests == []
 
 
 def test_all_published_addresses_are_encrypted():

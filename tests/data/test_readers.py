@@ -1,5 +1,6 @@
 import json
 import shutil
+import tempfile
 import warnings
 from pathlib import Path
 
@@ -7,9 +8,12 @@ import numpy as np
 import pytest
 import torch
 import trees
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from PIL import Image
 
 from spade_edu.data import CamVid, Cityscapes, DataError, Folder, open_dataset, stack
+from spade_edu.data.folder import read_classes
 from spade_edu.labels import CAMVID, CITYSCAPES
 
 CAMVID_SMALL = Path(__file__).parents[3] / "shared/data/camvid-small"
@@ -223,6 +227,23 @@ def test_folder_names_ids_beyond_the_classes_and_files_of_one_name(tmp_path):
     trees.photo(tmp_path / "train/images/holiday/IMG 0.png")
     with pytest.raises(DataError, match="share a name"):
         Folder.from_root(tmp_path)
+
+
+@given(st.integers(1, 40), st.data())
+def test_classes_close_up_around_dont_care_wherever_it_is(count, data):
+    dont_care = data.draw(st.one_of(st.none(), st.integers(0, 255)))
+    assume(count > 1 or dont_care != 0)
+    names = [f"class {i}" for i in range(count)]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "classes.json"
+        path.write_text(json.dumps({"names": names, "dont_care": dont_care}))
+        space, values = read_classes(path)
+    for value, name in enumerate(names):
+        if value != dont_care:
+            assert space.names[values[value]] == name
+    if dont_care is not None:
+        assert values[dont_care] == space.num_classes == len(space.classes)
+    assert sorted(values[values >= 0]) == list(range(space.num_ids))
 
 
 def test_folder_without_classes_file_or_pairs(tmp_path):
