@@ -52,11 +52,11 @@ def diversity(
 
 
 def perceptual_space(device: torch.device) -> PerceptualSpace:
-    """VGG-19's feature maps where its weights lie, else those of the small second segmenter of Streets."""
+    """VGG-19's feature maps where its weights lie, else those of Streets' second opinion (see judge.py)."""
     if CATALOGUE["vgg19"].path.is_file():
         from ..losses import VGGFeatures
 
         return PerceptualSpace(VGGFeatures().to(device), "VGG-19")
     from .judge import load_second_opinion
 
-    return PerceptualSpace(load_second_opinion().to(device).feature_maps, "Streets' second segmenter")
+    return PerceptualSpace(load_second_opinion().to(device), "Streets' second opinion")

@@ -30,29 +30,29 @@ def frechet_distance(mu1: Array, cov1: Array, mu2: Array, cov2: Array) -> float:
     mu1, cov1, mu2, cov2 = (torch.as_tensor(a).detach().cpu().double() for a in (mu1, cov1, mu2, cov2))
     _check(mu1, cov1, mu2, cov2)
     separate = ((mu1 - mu2).square().sum() + cov1.trace() + cov2.trace()).item()
-    overlap, uncertainty = _overlap(cov1, cov2)
+    factor1 = _factor(cov1)
+    overlap, uncertainty = _overlap(factor1, cov2)
     distance = separate - 2 * overlap
     if uncertainty > 1e-7 * abs(distance):
-        distance = separate - 2 * _overlap_by_svd(cov1, cov2)
+        distance = separate - 2 * _overlap_by_svd(factor1, _factor(cov2))
     return max(distance, 0.0)
 
 
-def _overlap(cov1: Float64[Tensor, "d d"], cov2: Float64[Tensor, "d d"]) -> tuple[float, float]:
+def _overlap(f: Float64[Tensor, "d rank"], cov2: Float64[Tensor, "d d"]) -> tuple[float, float]:
     """tr (C1^1/2 C2 C1^1/2)^1/2 from eigenvalues, and what rounding may have changed in it.
 
     Any F with F F^T = C1 will do for C1^1/2: F^T C2 F has the same eigenvalues. Rounding moves each of them
     by at most about `noise`, which is nothing to the large ones but can be all there is of the smallest.
     """
-    f = _factor(cov1)
     values = torch.linalg.eigvalsh(f.T @ cov2 @ f).clamp(min=0)
     noise = 10 * ROUNDING * values.max()
     overlap = values.sqrt().sum()
     return overlap.item(), ((values + noise).sqrt().sum() - overlap).item()
 
 
-def _overlap_by_svd(cov1: Float64[Tensor, "d d"], cov2: Float64[Tensor, "d d"]) -> float:
+def _overlap_by_svd(f1: Float64[Tensor, "d rank1"], f2: Float64[Tensor, "d rank2"]) -> float:
     """The same trace as the sum of singular values of F1^T F2: slower, but never squares a small number."""
-    return torch.linalg.svdvals(_factor(cov1).T @ _factor(cov2)).sum().item()
+    return torch.linalg.svdvals(f1.T @ f2).sum().item()
 
 
 def _factor(cov: Float64[Tensor, "d d"]) -> Float64[Tensor, "d rank"]:

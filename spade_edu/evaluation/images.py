@@ -66,39 +66,26 @@ class ImageFolder(Sequence):
     """Generated images in a folder, in the order of `names`.
 
     An image belongs to the name that its file name ends with: val/a.png or a_synthesized_image.jpg to city/a.
-    Errors: a UserError where the folder is empty, an image is missing, or (on reading) is not RGB or of another size.
+    Errors: a UserError, before anything is scored, where the folder is empty or an image is missing, not RGB or of
+    another size than the others.
     """
 
     def __init__(self, folder: str | Path, names: list[str]):
         self.folder = Path(folder)
         self.paths = _pair(self.folder, names)
-        self.size = self._read(0).shape[1:]
+        self.size = _one_size(self.paths)
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> UInt8[Tensor, "3 h w"]:
-        image = self._read(index)
-        if image.shape[1:] != self.size:
-            sizes = [f"{h}x{w}" for h, w in (self.size, image.shape[1:])]
-            raise UserError(
-                f"the generated images differ in size: {self.paths[0].name} is {sizes[0]}, {self.paths[index].name} is "
-                f"{sizes[1]} (height x width); generate all at one size."
-            )
-        return image
+        with _open(self.paths[index]) as picture:
+            return _from_pil(picture.convert("RGB"))
 
-    def _read(self, index: int) -> UInt8[Tensor, "3 h w"]:
-        path = self.paths[index]
-        try:
-            with Image.open(path) as picture:
-                picture.load()
-        except (OSError, SyntaxError, ValueError) as error:
-            raise DataError(f"{path} cannot be read as a picture ({error}).") from error
-        if picture.mode not in ("RGB", "RGBA", "P"):
-            raise UserError(
-                f"{path}: expected a colour image (RGB), found mode {picture.mode} (grey-scale?): is it a label map?"
-            )
-        return _from_pil(picture.convert("RGB"))
+
+def first_size(folder: str | Path) -> tuple[int, int]:
+    """(height, width) of the first image of a folder."""
+    return _one_size([next(iter(_images_in(Path(folder)).values()))])
 
 
 def to_bytes(image: Float[Tensor, "*n 3 h w"]) -> UInt8[Tensor, "*n 3 h w"]:
@@ -109,6 +96,31 @@ def to_bytes(image: Float[Tensor, "*n 3 h w"]) -> UInt8[Tensor, "*n 3 h w"]:
 def from_bytes(image: UInt8[Tensor, "*n 3 h w"]) -> Float[Tensor, "*n 3 h w"]:
     """0..255 to [-1, 1]."""
     return image.float() / 127.5 - 1
+
+
+def _one_size(paths: list[Path]) -> tuple[int, int]:
+    """(height, width) of all images, from the heads of their files; an error where they differ or are not RGB."""
+    for path in paths:
+        with _open(path) as picture:
+            if picture.mode not in ("RGB", "RGBA", "P"):
+                found = f"found mode {picture.mode} (grey-scale?)"
+                raise UserError(f"{path}: expected a colour image (RGB), {found}. Is it a label map?")
+            size = picture.height, picture.width
+        if path == paths[0]:
+            first = size
+        if size != first:
+            raise UserError(
+                f"the generated images differ in size: {paths[0].name} is {first[0]}x{first[1]}, {path.name} is "
+                f"{size[0]}x{size[1]} (height x width); generate all at one size."
+            )
+    return first
+
+
+def _open(path: Path) -> Image.Image:
+    try:
+        return Image.open(path)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise DataError(f"{path} cannot be read as a picture ({error}).") from error
 
 
 def _from_pil(picture: Image.Image) -> UInt8[Tensor, "3 h w"]:

@@ -92,13 +92,14 @@ def score(
     protocol: Protocol,
     judges: Judges,
     real: FeatureStatistics | None = None,
+    fake: FeatureStatistics | None = None,
     *,
     seed: int = 0,
 ) -> Scores:
     """Score images 0..255 against the labels that they were made from, and against real photographs.
 
-    generated[i] belongs to originals[i]. real: what `real_statistics` gathered, needed where judges have features.
-    Errors: a UserError where the numbers of images and labels differ.
+    generated[i] belongs to originals[i]. real, fake: what `real_statistics` and `generated_statistics` gathered, needed
+    where judges have features. Errors: a UserError where the numbers of images and labels differ.
     """
     if len(generated) != len(originals):
         raise UserError(f"{len(generated)} generated images for {len(originals)} label maps: expected one for each.")
@@ -106,9 +107,8 @@ def score(
     if judges.segmenter is not None:
         scores |= _segmentation(generated, originals, protocol, judges, seed)
     if judges.features is not None:
-        if real is None:
-            raise UserError("a Fréchet distance needs the real side: give what real_statistics returns.")
-        fake = generated_statistics(generated, judges)
+        if real is None or fake is None:
+            raise UserError("a Fréchet distance needs both sides: real_statistics and generated_statistics.")
         scores |= dict(
             features=judges.features.name, n_real=real.n,
             distance_name=judges.features.distance, distance=fake.distance(real),
@@ -123,7 +123,7 @@ def real_statistics(
 ) -> FeatureStatistics:
     """Features of real photographs, resized as the protocol says; worth saving, for they never change."""
     statistics = FeatureStatistics(judges.features.name, KEPT, real_side(protocol, len(originals), generated_size))
-    for i in tqdm(range(len(originals)), "real features", leave=False):
+    for i in tqdm(range(len(originals)), "real features", leave=False, disable=None):
         image = from_bytes(originals[i].image[None].to(judges.device))
         statistics.update(judges.features.extract(protocol.real(image, generated_size)))
     return statistics
@@ -139,7 +139,7 @@ def real_side(protocol: Protocol, count: int, generated_size: tuple[int, int]) -
 def generated_statistics(generated: Sequence[UInt8[Tensor, "3 h w"]], judges: Judges) -> FeatureStatistics:
     """Features of the generated images at their own size."""
     statistics = FeatureStatistics(judges.features.name, KEPT, "generated")
-    for batch in tqdm(list(_batches(len(generated))), "generated features", leave=False):
+    for batch in tqdm(list(_batches(len(generated))), "generated features", leave=False, disable=None):
         images = torch.stack([generated[i] for i in batch]).to(judges.device)
         statistics.update(judges.features.extract(from_bytes(images)))
     return statistics
@@ -151,7 +151,7 @@ def _segmentation(
     """mIoU, accuracy and per-class IoU with intervals; one image at a time, for full sizes may differ."""
     names = originals.labels.score_names
     tallies = []
-    for i in tqdm(range(len(generated)), "segmentation", leave=False):
+    for i in tqdm(range(len(generated)), "segmentation", leave=False, disable=None):
         image, label = from_bytes(generated[i][None].to(judges.device)), originals[i].label[None].to(judges.device)
         seen = protocol.feed(image, tuple(label.shape[1:]), tuple(image.shape[2:]))
         confusion = ConfusionMatrix(len(names), ignored=protocol.ignored)

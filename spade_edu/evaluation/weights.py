@@ -106,6 +106,22 @@ def weights_folder() -> Path:
     return Path(os.environ.get("SPADE_EDU_WEIGHTS") or Path.home() / ".cache" / "spade_edu" / "weights").expanduser()
 
 
+def fetch(entry: Weights, *, loopback: bool = False, attempts: int = 5) -> Path:
+    """Download a file with a stable address over an encrypted connection and verify it; it is kept only if sound.
+
+    loopback: also accept unencrypted connections to this machine itself (for tests).
+    """
+    from ..data.download import Archive
+    from ..data.download import fetch as receive
+
+    entry.path.parent.mkdir(parents=True, exist_ok=True)
+    path = receive(Archive(entry.url, page=entry.origin), entry.path, loopback=loopback, attempts=attempts)
+    if entry.verify(path) is False:
+        path.unlink()
+        raise UserError(f"{entry.url} gave another file than was published (its hash differs): it was deleted.")
+    return path
+
+
 def read_state_dict(source: Source) -> StateDict:
     """The state dict of a file (read without executing code), or the one given; a UserError if it is no such file."""
     if isinstance(source, Mapping):

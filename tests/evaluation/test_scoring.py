@@ -12,7 +12,7 @@ from spade_edu.errors import UserError
 from spade_edu.evaluation.diversity import diversity
 from spade_edu.evaluation.images import ImageFolder, Originals, from_bytes, to_bytes
 from spade_edu.evaluation.protocol import NAMES, protocol, resize_image, resize_label
-from spade_edu.evaluation.scoring import Features, Judges, bootstrap, real_statistics, score
+from spade_edu.evaluation.scoring import Features, Judges, bootstrap, generated_statistics, real_statistics, score
 from spade_edu.labels import CITYSCAPES
 
 SIZE = (16, 32)
@@ -70,7 +70,8 @@ def perfect(originals):
 
 def scored(images, originals, name="paper"):
     plan = protocol(name, "streets")
-    return score(images, originals, plan, JUDGES, real_statistics(originals, plan, JUDGES, SIZE))
+    real, fake = real_statistics(originals, plan, JUDGES, SIZE), generated_statistics(images, JUDGES)
+    return score(images, originals, plan, JUDGES, real, fake)
 
 
 def test_orders_perfect_blurred_and_noise_on_every_metric(originals, perfect):
@@ -191,9 +192,14 @@ def test_a_users_mistakes_give_one_line(tmp_path, files, message):
     for name, options in files.items():
         save(tmp_path, name, **options)
     with pytest.raises(UserError, match=message) as caught:
-        folder = ImageFolder(tmp_path, ["a", "b"])
-        [folder[i] for i in range(2)]
+        ImageFolder(tmp_path, ["a", "b"])
     assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_no_picture(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"<html>")
+    with pytest.raises(UserError, match="a.png cannot be read as a picture"):
+        ImageFolder(tmp_path, ["a"])
 
 
 def test_missing_folder_and_wrong_numbers(tmp_path, originals, perfect):

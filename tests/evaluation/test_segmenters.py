@@ -1,6 +1,9 @@
 import hashlib
 import json
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 import torch
@@ -11,7 +14,7 @@ from spade_edu.evaluation.segmenters import Segmenter, load_segmenter
 from spade_edu.evaluation.segmenters.deeplab import DeepLab
 from spade_edu.evaluation.segmenters.drn import DRN
 from spade_edu.evaluation.segmenters.upernet import UPerNet
-from spade_edu.evaluation.weights import CATALOGUE
+from spade_edu.evaluation.weights import CATALOGUE, Weights, fetch
 
 PUBLISHED = Path(__file__).parents[3] / "shared" / "reference" / "evaluators-state-dict.json"
 SCRATCH = ("_tmp_running_mean", "_tmp_running_var", "_running_iter")
@@ -210,3 +213,24 @@ def test_a_file_is_verified_where_a_hash_was_published(tmp_path):
     file.write_bytes(b"other")
     assert CATALOGUE["inception"].verify(file) is False and CATALOGUE["drn_d_105"].verify(file) is False
     assert CATALOGUE["upernet101_encoder"].verify(file) is None
+
+
+def test_download_is_verified(tmp_path, monkeypatch):
+    (tmp_path / "server").mkdir()
+    (tmp_path / "server" / "file.pth").write_bytes(b"weights")
+    handler = partial(SimpleHTTPRequestHandler, directory=tmp_path / "server")
+    monkeypatch.setattr(SimpleHTTPRequestHandler, "log_message", lambda *_: None)
+    monkeypatch.setenv("SPADE_EDU_WEIGHTS", str(tmp_path / "cache"))
+    digest = hashlib.sha256(b"weights").hexdigest()
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/file.pth"
+        entry = Weights("sub/file.pth", "a test", "a page", url, sha256=digest[:8])
+        assert fetch(entry, loopback=True).read_bytes() == b"weights" and entry.verify(entry.path) is True
+        other = Weights("other.pth", "a test", "a page", url, sha256="00000000")
+        with pytest.raises(UserError, match="another file than was published"):
+            fetch(other, loopback=True)
+        assert not other.path.exists()
+        server.shutdown()
+    with pytest.raises(UserError, match="not encrypted"):
+        fetch(Weights("third.pth", "a test", "a page", "http://example.com/third.pth"))

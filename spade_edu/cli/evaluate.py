@@ -1,0 +1,176 @@
+"""`spade-edu evaluate`: the row of Table 1 for a folder of images or a checkpoint, and how far protocols move it."""
+
+import json
+import math
+import os
+import warnings
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..errors import UserError
+from .train import default_device
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command()(evaluate)
+
+
+def evaluate(
+    images: Annotated[Path | None, typer.Option(help="Folder of generated images, named after their labels.")] = None,
+    run: Annotated[Path | None, typer.Option(help="Run folder of `spade-edu train`.")] = None,
+    official: Annotated[Path | None, typer.Option(help="Generator of the official code (latest_net_G.pth).")] = None,
+    data: Annotated[str, typer.Option(help="cityscapes, ade20k, ade20k-outdoor, coco-stuff or streets.")] = "",
+    root: Annotated[str, typer.Option(help="Folder of the data set.")] = "",
+    protocol: Annotated[str, typer.Option(help="paper, oasis, clade, gan-compression or cc-fpse.")] = "paper",
+    compare_protocols: Annotated[bool, typer.Option(help="Score the same images under all protocols.")] = False,
+    count: Annotated[int | None, typer.Option(help="Only the first so many label maps.", min=2)] = None,
+    segmentation: Annotated[bool, typer.Option(help="mIoU and accuracy.")] = True,
+    distance: Annotated[bool, typer.Option(help="Fréchet and kernel distance (FID, KID).")] = True,
+    real: Annotated[Path | None, typer.Option(help="File of the real side's features: read, or else written.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write all figures here.")] = None,
+    picture: Annotated[Path | None, typer.Option(help="Write a picture of the IoU of each class.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the generator's noise and of the bootstrap.")] = 0,
+) -> None:
+    """Score generated images against their label maps and real photographs, under a stated protocol."""
+    from ..evaluation.protocol import NAMES
+    from ..evaluation.protocol import protocol as named
+    from ..evaluation.scoring import generated_statistics, score
+    from .subjects import RealSides, diversity_of
+
+    if sum(source is not None for source in (images, run, official)) != 1:
+        raise UserError("give one of --images FOLDER, --run FOLDER or --official FILE.")
+    if real is not None and compare_protocols:
+        raise UserError("--real holds the real side of one protocol: leave out --compare-protocols.")
+    subject = _open(images, run, official, data, root, count, seed)
+    plans = [named(name, subject.place.data) for name in (NAMES if compare_protocols else [protocol])]
+    judges = _judges(subject.place.data, segmentation, distance)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        sides = RealSides(subject, judges, real)
+        fake = generated_statistics(subject.images, judges) if distance else None
+        both = subject.images, subject.originals
+        results = [score(*both, plan, judges, sides.of(plan), fake, seed=seed) for plan in plans]
+        diversity = diversity_of(subject, seed, default_device())
+    notes = sorted({str(w.message) for w in caught if issubclass(w.category, UserWarning)})
+    _show(subject, results, notes, diversity)
+    if json_file is not None:
+        _write_json(json_file, subject, results, notes, diversity)
+    if picture is not None:
+        draw(results[0], f"{Path(subject.title).name}, protocol {results[0].protocol.name}", picture)
+
+
+def _open(images, run, official, data, root, count, seed):
+    from .subjects import from_folder, from_official, from_run
+
+    if images is not None:
+        return from_folder(images, data, root, count)
+    opener, path = (from_run, run) if run is not None else (from_official, official)
+    return opener(path, data, root, count, seed, default_device())
+
+
+def _judges(data: str, segmentation: bool, distance: bool):
+    import torch
+
+    from ..evaluation.scoring import published_judges, streets_judges
+
+    options = dict(segmentation=segmentation, distance=distance, device=torch.device(default_device()))
+    return streets_judges(**options) if data == "streets" else published_judges(data, **options)
+
+
+def _show(subject, results: list, notes: list[str], diversity: dict | None) -> None:
+    """Print the table: a row a protocol, how far they differ, the paper's row."""
+    from ..evaluation.protocol import PAPER_ROW
+
+    first = results[0]
+    expected = first.protocol.images
+    amount = f"{first.n} images" + (f" of the protocol's {expected}" if expected and first.n != expected else "")
+    print(f"{subject.title}: {amount}, {subject.place.data}, segmenter {first.protocol.segmenter}\n")
+    heads = ["mIoU %", "accuracy %", first.distance_name or "distance", first.kernel_name or "kernel distance"]
+    print(_row("protocol", heads))
+    for scores in results:
+        print(_row(scores.protocol.name, _cells(scores)))
+    if len(results) > 1:
+        print(_row("largest - smallest", _spread(results)))
+    data = subject.place.data if subject.place.data in PAPER_ROW else "cityscapes"
+    miou, accuracy, fid = PAPER_ROW[data]
+    print(_row(f"SPADE, {data}", [f"{miou}", f"{accuracy}", f"FID {fid}", "-"]) + "   (the paper's Table 1)")
+    if data != subject.place.data:
+        print("\nOn Streets the judge, the images and the features are others than the paper's: only its rows compare.")
+    print(f"\nProtocol {first.protocol.name}: {first.protocol.origin}" if len(results) == 1 else "")
+    for note in notes:
+        print(f"Note: {note}")
+    if diversity:
+        print(f"Diversity ({diversity['features']}): {diversity['mean']:.4f} over {diversity['maps']} label maps.")
+
+
+def _row(title: str, cells: list[str]) -> str:
+    return f"{title:20}" + "".join(f"{cell:>22}" for cell in cells)
+
+
+def _cells(scores) -> list[str]:
+    def share(value, interval):
+        return "-" if value is None else f"{100 * value:.1f} [{100 * interval[0]:.1f}, {100 * interval[1]:.1f}]"
+
+    figures = [share(scores.miou, scores.miou_interval), share(scores.accuracy, scores.accuracy_interval)]
+    return figures + ["-" if v is None else f"{v:.4g}" for v in (scores.distance, scores.kernel)]
+
+
+def _spread(results: list) -> list[str]:
+    cells = []
+    for name, unit in (("miou", 100), ("accuracy", 100), ("distance", 1), ("kernel", 1)):
+        values = [getattr(scores, name) for scores in results]
+        known = None not in values
+        cells.append(f"{unit * (max(values) - min(values)):.4g}" if known else "-")
+    return cells
+
+
+def _write_json(path: Path, subject, results: list, notes: list[str], diversity: dict | None) -> None:
+    from .. import runs
+
+    table = {
+        "subject": subject.title,
+        "data": subject.place.data,
+        "generated_size": list(subject.place.size),
+        "scores": [scores.as_dict() for scores in results],
+        "diversity": diversity,
+        "notes": notes,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    runs.write_text(path, json.dumps(_finite(table), indent=2))
+
+
+def _finite(value):
+    """JSON has no nan: a figure that doesn't exist is null."""
+    if isinstance(value, dict):
+        return {key: _finite(v) for key, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def draw(scores, title: str, path: Path) -> None:
+    """A bar for each class that occurs, best first, with the mean; written whole or not at all."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    if not scores.iou:
+        raise UserError("--picture shows the IoU of classes: leave out --no-segmentation.")
+    names, values = zip(*sorted(scores.iou.items(), key=lambda item: item[1]))
+    figure = Figure(figsize=(7, 1.4 + 0.22 * len(names)), layout="constrained")
+    axes = figure.add_subplot()
+    axes.barh(names, [100 * v for v in values], color="#4878a8")
+    for i, value in enumerate(values):
+        axes.text(100 * value + 0.8, i, f"{100 * value:.0f}", va="center", fontsize=8)
+    axes.axvline(100 * scores.miou, color="#c04040", linewidth=1)
+    axes.text(100 * scores.miou, len(names) - 0.3, f" mIoU {100 * scores.miou:.1f}", color="#c04040", fontsize=9)
+    axes.set(xlim=(0, 105), ylim=(-0.7, len(names) + 0.4), title=title)
+    axes.set_xlabel(f"IoU in %, as {scores.protocol.segmenter} sees {scores.n} images")
+    axes.spines[["top", "right"]].set_visible(False)
+    FigureCanvasAgg(figure)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".part")
+    figure.savefig(temporary, format="png", dpi=120)
+    os.replace(temporary, path)
