@@ -4,7 +4,9 @@
 last. Every function gives one unweighted scalar; the weights stand in `TrainingConfig`.
 """
 
-from collections.abc import Callable, Sequence
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from jaxtyping import Float
@@ -79,7 +81,7 @@ class VGGFeatures(nn.Module):
     """relu1_1, 2_1, 3_1, 4_1 and 5_1 of VGG-19 (n, 64 to 512, h / 1 to h / 16, ...), frozen.
 
     Images in [-1, 1] go in as they are, without ImageNet's mean and deviation (pix2pixHD's and SPADE's code).
-    Errors: whatever torchvision raises where its weights can be neither found nor downloaded.
+    Errors: an OSError or RuntimeError where the weights can be neither found nor downloaded.
     """
 
     _ends = (2, 7, 12, 21, 30)  # one past each of the five ReLUs in torchvision's list of layers
@@ -88,7 +90,8 @@ class VGGFeatures(nn.Module):
         super().__init__()
         from torchvision.models import vgg19  # a second to import, so only where it is used
 
-        layers = vgg19(weights=weights).features[: self._ends[-1]]
+        with _download_timeout(10):
+            layers = vgg19(weights=weights).features[: self._ends[-1]]
         starts = (0, *self._ends)
         self.slices = nn.ModuleList(layers[a:b] for a, b in zip(starts, self._ends))
         self.eval().requires_grad_(False)
@@ -100,6 +103,17 @@ class VGGFeatures(nn.Module):
             image = part(image)
             features.append(image)
         return features
+
+
+@contextmanager
+def _download_timeout(seconds: float) -> Iterator[None]:
+    """Give up a connection that doesn't answer; torchvision itself would wait for minutes."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
 
 
 def _average(values: list[Tensor]) -> Tensor:

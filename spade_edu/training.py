@@ -5,9 +5,11 @@ with checkpoints, samples and resume.
 """
 
 import copy
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.client import HTTPException
 
 import torch
 from jaxtyping import Float
@@ -96,7 +98,8 @@ class Trainer:
 
     `step(batch)` does one G and one D step and returns the losses by the official code's names. batch: "segmap"
     (n, l, h, w) and "image" (n, 3, h, w) in [-1, 1], on the networks' device. `features` gives the feature maps of the
-    perceptual loss with their `feature_weights`; None leaves it out (the default tries VGG-19 if lambda_vgg > 0).
+    perceptual loss with their `feature_weights`; None leaves it out. The default takes VGG-19 if lambda_vgg > 0; where
+    its weights can't be had, training says so once and goes on without.
     """
 
     def __init__(
@@ -114,7 +117,7 @@ class Trainer:
         self.device = next(generator.parameters()).device
         if config.lambda_vgg == 0:
             features = None
-        self.features = losses.VGGFeatures().to(self.device) if features == "vgg" else features
+        self.features = vgg_or_none(self.device) if features == "vgg" else features
         self.feature_weights = feature_weights
         if config.channels_last:
             for network in self.networks().values():
@@ -256,6 +259,19 @@ class Trainer:
         self.optimizer_g.load_state_dict(state["optimizer_g"])
         self.optimizer_d.load_state_dict(state["optimizer_d"])
         self.scaler.load_state_dict(state["scaler"])
+
+
+def vgg_or_none(device: torch.device) -> nn.Module | None:
+    """VGG-19's features, or None with one warning where its weights can be neither found nor downloaded."""
+    try:
+        return losses.VGGFeatures().to(device)
+    except (OSError, RuntimeError, HTTPException) as error:
+        warnings.warn(
+            f"Training goes on without the perceptual loss: no weights of VGG-19 ({error}). Put vgg19-dcbb9e9d.pth "
+            f"(download.pytorch.org/models) into {torch.hub.get_dir()}/checkpoints, or set lambda_vgg=0.",
+            stacklevel=3,
+        )
+        return None
 
 
 @contextmanager

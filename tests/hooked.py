@@ -77,7 +77,7 @@ class HookedGenerator(nn.Module):
             h = self.fc(F.interpolate(mask, size=self.start, mode="nearest"))
         for name in self.names:
             if name != "head_0" and (name != "G_middle_1" or self.plan != "normal"):
-                h = h.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+                h = F.interpolate(h, scale_factor=2, mode="nearest")
             h = getattr(self, name)(h, mask)
         return torch.tanh(self.conv_img(F.leaky_relu(h, 0.2)))
 
