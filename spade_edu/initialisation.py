@@ -8,7 +8,7 @@ from .normalization import BatchNorm2d
 def init_spade(module: nn.Module, gain: float = 0.02) -> nn.Module:
     """Glorot normal with gain 0.02 on every convolution and linear layer, biases 0 (official code).
 
-    Scales of affine batch norms (pix2pixHD++ has some) are drawn from N(1, gain^2).
+    Scales of affine batch norms (pix2pixHD++ has some) are drawn from N(1, 0.02^2).
     std = gain sqrt(2 / (fan_in + fan_out)). The paper says Glorot without naming a gain. Under spectral norm the scale
     cancels; in SPADE's own convolutions it doesn't: gamma and beta start near 0, so SPADE starts as a plain norm.
     """
@@ -18,7 +18,7 @@ def init_spade(module: nn.Module, gain: float = 0.02) -> nn.Module:
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
         elif isinstance(layer, nn.BatchNorm2d | BatchNorm2d) and layer.weight is not None:
-            nn.init.normal_(layer.weight, 1.0, gain)
+            nn.init.normal_(layer.weight, 1.0, 0.02)
             nn.init.zeros_(layer.bias)
     return module
 
