@@ -33,7 +33,7 @@ def _conv(fin: int, fout: int, stride: int = 1, dilation: int = 1) -> nn.Sequent
 
 
 class Judge(nn.Module):
-    """A U-Net: image (n, 3, h, w) in [-1, 1] -> logits (n, 19, h, w) of the Cityscapes trainIds; h, w multiples of 8."""
+    """A U-Net: image (n, 3, h, w) in [-1, 1] -> logits (n, 19, h, w) of the Cityscapes trainIds; h, w at least 8."""
 
     def __init__(self, widths: tuple[int, ...] = (16, 32, 48, 64)):
         super().__init__()
@@ -152,7 +152,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=ASSETS)
     parser.add_argument("--scenes", type=int, default=1500)
-    parser.add_argument("--steps", type=int, default=900)
+    parser.add_argument("--steps", type=int, default=1200)
     arguments = parser.parse_args()
     # Scenes of a seed of their own: no generator is trained on them.
     training, real = Streets(arguments.scenes, seed=1, augment=True), Streets(200, split="val")

@@ -1,4 +1,4 @@
-"""Streets: procedural street scenes in Cityscapes' label space and folder layout; no download, numpy and Pillow only."""
+"""Streets: procedural street scenes in Cityscapes' label space and folder layout; numpy and Pillow only."""
 
 from .dataset import STYLES, Scene, Streets, render, write
 

@@ -15,7 +15,9 @@ def sheet(seed: int, height: int, width: int, rows: int = 4) -> Image.Image:
     strips = []
     for row in range(rows):
         scenes = [render(seed, row * 5 + k, height, width, style) for k, style in enumerate(STYLES)]
-        strips.append(np.hstack([np.pad(scene.image, ((2, 2), (2, 2), (0, 0)), constant_values=255) for scene in scenes]))
+        strips.append(
+            np.hstack([np.pad(scene.image, ((2, 2), (2, 2), (0, 0)), constant_values=255) for scene in scenes])
+        )
     colours = [CITYSCAPES.colourise(torch.from_numpy(scene.label)).numpy() for scene in scenes]
     strips.append(np.hstack([np.pad(c, ((2, 2), (2, 2), (0, 0)), constant_values=255) for c in colours]))
     return Image.fromarray(np.vstack(strips))

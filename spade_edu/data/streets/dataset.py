@@ -31,7 +31,7 @@ _IS_THING = np.array([name in THINGS for name in CITYSCAPES.names])
 
 
 class Scene(NamedTuple):
-    """One rendered street. label: uint8 (H, W) ids. instance: int32 (H, W). image: uint8 (H, W, 3). style: of STYLES."""
+    """One rendered street: label uint8 (H, W), instance int32 (H, W), image uint8 (H, W, 3), style of STYLES."""
 
     label: np.ndarray
     instance: np.ndarray

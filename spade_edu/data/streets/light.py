@@ -1,4 +1,4 @@
-"""The five styles: the same street by day, at dusk, at night, under cloud and in snow. The label map knows none of it."""
+"""The five styles: the same street by day, at dusk, at night, under cloud and in snow."""
 
 from typing import NamedTuple
 
@@ -27,7 +27,7 @@ class Style(NamedTuple):
 STYLES = {
     "day": Style((72, 132, 208), (176, 210, 236), (0.60, 0.66, 0.76), (0.56, 0.50, 0.38), 0.004, (250, 250, 250), 0.75, 0.0, 0.0),
     "dusk": Style((86, 70, 124), (250, 158, 92), (0.50, 0.40, 0.46), (0.52, 0.26, 0.08), 0.007, (214, 104, 96), 0.8, 0.55, 0.0),
-    "night": Style((10, 14, 34), (34, 40, 74), (0.20, 0.24, 0.38), (0.05, 0.06, 0.10), 0.008, (40, 46, 74), 0.6, 1.0, 0.0),
+    "night": Style((10, 14, 34), (34, 40, 74), (0.30, 0.34, 0.50), (0.06, 0.07, 0.11), 0.008, (40, 46, 74), 0.6, 1.0, 0.0),
     "overcast": Style((146, 152, 158), (190, 194, 196), (0.72, 0.74, 0.76), (0.08, 0.08, 0.08), 0.011, (122, 128, 136), 0.8, 0.0, 0.0),
     "snow": Style((188, 196, 208), (222, 226, 232), (0.80, 0.83, 0.90), (0.14, 0.13, 0.10), 0.012, (206, 212, 222), 0.5, 0.0, 1.0),
 }  # fmt: skip
@@ -65,7 +65,11 @@ def _merge(buffer: Buffer, sheet: Sheet) -> None:
     thing = (number > 0) & (depth < buffer.depth + 0.3)
     look = np.asarray(sheet.look)
     np.copyto(buffer.colour, look[..., :3], where=thing[..., None], casting="unsafe")
-    for channel, values in (("shine", look[..., 3] / np.float32(255)), ("sun", facts[..., 0] / np.float32(255)), ("snow", facts[..., 1] / np.float32(255))):
+    for channel, values in (
+        ("shine", look[..., 3] / np.float32(255)),
+        ("sun", facts[..., 0] / np.float32(255)),
+        ("snow", facts[..., 1] / np.float32(255)),
+    ):
         np.copyto(getattr(buffer, channel), values, where=thing)
     np.copyto(buffer.depth, depth, where=thing)
     np.copyto(buffer.kind, kinds.astype(np.uint8)[number], where=thing)
@@ -74,7 +78,10 @@ def _merge(buffer: Buffer, sheet: Sheet) -> None:
 
 def _let_it_snow(buffer: Buffer) -> None:
     cover = np.clip((buffer.snow - 0.3) * 2.2, 0, 0.93)
-    white = np.array((236, 239, 246), np.float32) * (1 + 0.04 * grain(buffer.v * 400 + 0 * buffer.u, buffer.u[None] * 400 + 0 * buffer.v))[..., None]
+    white = (
+        np.array((236, 239, 246), np.float32)
+        * (1 + 0.04 * grain(buffer.v * 400 + 0 * buffer.u, buffer.u[None] * 400 + 0 * buffer.v))[..., None]
+    )
     buffer.colour += cover[..., None] * (white - buffer.colour)
 
 
@@ -83,7 +90,9 @@ def _glow(buffer: Buffer, lamps: float) -> np.ndarray:
     warm = np.where(buffer.thing[..., None], buffer.colour * 1.15, np.array((255, 196, 104), np.float32))
     own = warm * (buffer.shine * lamps)[..., None]
     height, width = buffer.shine.shape
-    bright = Image.fromarray(np.clip(own, 0, 255).astype(np.uint8)).resize((width // 2, height // 2), Image.Resampling.BOX)
+    bright = Image.fromarray(np.clip(own, 0, 255).astype(np.uint8)).resize(
+        (width // 2, height // 2), Image.Resampling.BOX
+    )
     halo = bright.filter(ImageFilter.GaussianBlur(height / 60)).resize((width, height), Image.Resampling.BILINEAR)
     return own * 0.9 + np.asarray(halo, np.float32) * 0.75
 

@@ -6,17 +6,16 @@ Two pictures are drawn side by side: `look` (colour, and in the fourth channel h
 
 import math
 
-import numpy as np
 from PIL import Image, ImageDraw
 
-from .scene import CLASS, Camera, Dice, Layout, Thing
+from .scene import CLASS, Dice, Layout, Thing
 
 GLASS, DARK, CHROME = (64, 76, 90), (34, 34, 38), (150, 150, 152)
 CLASS_OF = {
     "car": "car", "bus": "bus", "truck": "truck", "person": "person", "lamp": "pole", "sign": "pole", "bin": "static",
     "traffic light": "pole", "broad tree": "vegetation", "tall tree": "vegetation", "fir": "vegetation",
 }  # fmt: skip
-THIN = 0.025  # no pole is thinner than this part of the picture's height: it has to be seen at 64 x 128
+THIN = 0.034  # no pole is thinner than this part of the picture's height: it has to be seen at 64 x 128
 # Side views, rear to front: (metres along, height, what the face up to the next point is).
 PROFILES = {
     "saloon": ((0, 0.35, "body"), (0, 0.95, "body"), (0.8, 1.0, "glass"), (1.35, 1.46, "roof"), (2.6, 1.46, "glass"),
@@ -50,7 +49,9 @@ class Sheet:
         """Start a new thing of the class `name`."""
         self.table.append((CLASS[name], thing.z - reach))
         away = self.street.front[self.street.sun_side] - thing.x * self.street.sun_side
-        shade = max((w.height for w in self.street.walls if w.x * self.street.sun_side > 0 and w.z0 < thing.z < w.z1), default=0)
+        shade = max(
+            (w.height for w in self.street.walls if w.x * self.street.sun_side > 0 and w.z0 < thing.z < w.z1), default=0
+        )
         self.lit = 1.0 if away > shade * self.street.sun_slope else 0.2
 
     def scale(self, points) -> list[tuple[float, float]]:
@@ -67,7 +68,12 @@ class Sheet:
     def disc(self, centre, radius, colour, sun=0.6, snow=0.0, shine=0.0, detail=False, squeeze=1.0) -> None:
         """Draw a disc around (u, v); `squeeze` is width over height."""
         (x, y), r = self.scale([centre])[0], radius * self.height
-        box = (x - r * squeeze * self.width / self.height / 2, y - r, x + r * squeeze * self.width / self.height / 2, y + r)
+        box = (
+            x - r * squeeze * self.width / self.height / 2,
+            y - r,
+            x + r * squeeze * self.width / self.height / 2,
+            y + r,
+        )
         self._look.ellipse(box, fill=(*_bytes(colour), int(255 * shine)))
         if not detail:
             self._facts.ellipse(box, fill=(int(255 * sun * self.lit), int(255 * snow), len(self.table) - 1))
@@ -75,7 +81,7 @@ class Sheet:
     def ground(self, x: float, z: float, across: float, along: float, shadow: float = 0.0, light: float = 0.0) -> None:
         """Darken (`shadow`) or brighten (`light`, at night) an ellipse on the ground around (x, z)."""
         z0, z1 = max(z - along, 2.5), max(z + along, 3.0)
-        (u0, v0), (u1, v1) = self.camera.project(x - across, 0, (z0 + z1) / 2), self.camera.project(x + across, 0, (z0 + z1) / 2)
+        u0, u1 = (self.camera.project(x + side * across, 0, (z0 + z1) / 2)[0] for side in (-1, 1))
         low, high = self.camera.project(x, 0, z0)[1], self.camera.project(x, 0, z1)[1]
         (x0, y0), (x1, y1) = self.scale([(u0, high), (u1, low)])
         self._spill.ellipse((x0, y0, max(x1, x0), max(y1, y0)), fill=(int(255 * shadow), int(255 * light), 0))
@@ -133,7 +139,9 @@ def _draw_vehicle(sheet: Sheet, thing: Thing) -> None:
         x, z = thing.x + along * sine + across * cosine, thing.z + along * cosine - across * sine
         return sheet.camera.project(x, y, max(z, 2.0))
 
-    sheet.polygon([see(0, -half, 0.12), see(0, half, 0.12), see(length, half, 0.12), see(length, -half, 0.12)], DARK, 0.1)
+    sheet.polygon(
+        [see(0, -half, 0.12), see(0, half, 0.12), see(length, half, 0.12), see(length, -half, 0.12)], DARK, 0.1
+    )
     for end in (0.0, length):
         sheet.polygon([see(end, -half, 0.1), see(end, half, 0.1), see(end, half, 0.6), see(end, -half, 0.6)], DARK, 0.2)
     for (a0, y0, what), (a1, y1, _) in zip(profile, profile[1:]):
@@ -228,16 +236,38 @@ def _draw_person(sheet: Sheet, thing: Thing) -> None:
     for foot in (-stride, stride):
         leg = [at(-0.11, 0.52 * h), at(0.11, 0.52 * h), at(foot + 0.09, 0.02), at(foot - 0.09, 0.02)]
         sheet.polygon(leg, _tint(trousers, 0.75 if foot < 0 else 0.95), 0.5)
-        sheet.polygon([at(foot - 0.1, 0.1), at(foot + 0.1 + 0.06 * d, 0.1), at(foot + 0.1 + 0.1 * d, 0), at(foot - 0.1, 0)], DARK, 0.4)
+        sheet.polygon(
+            [at(foot - 0.1, 0.1), at(foot + 0.1 + 0.06 * d, 0.1), at(foot + 0.1 + 0.1 * d, 0), at(foot - 0.1, 0)],
+            DARK,
+            0.4,
+        )
     hem = 0.32 * h if skirt else 0.46 * h
-    coat = [at(-0.24, 0.8 * h), at(-0.12, 0.85 * h), at(0.12, 0.85 * h), at(0.24, 0.8 * h), at(0.25, hem), at(-0.25, hem)]
+    coat = [
+        at(-0.24, 0.8 * h),
+        at(-0.12, 0.85 * h),
+        at(0.12, 0.85 * h),
+        at(0.24, 0.8 * h),
+        at(0.25, hem),
+        at(-0.25, hem),
+    ]
     sheet.polygon(coat, thing.colour, 0.7, 0.15)
-    sheet.polygon([at(0, 0.84 * h), at(0.24, 0.8 * h), at(0.25, hem), at(0.05, hem)], _tint(thing.colour, 0.8), detail=True)
+    sheet.polygon(
+        [at(0, 0.84 * h), at(0.24, 0.8 * h), at(0.25, hem), at(0.05, hem)], _tint(thing.colour, 0.8), detail=True
+    )
     for side in (-1, 1):
-        arm = [at(side * 0.2, 0.81 * h), at(side * 0.3, 0.78 * h), at(side * (0.3 + stride / 2), 0.47 * h), at(side * (0.2 + stride / 2), 0.46 * h)]
+        arm = [
+            at(side * 0.2, 0.81 * h),
+            at(side * 0.3, 0.78 * h),
+            at(side * (0.3 + stride / 2), 0.47 * h),
+            at(side * (0.2 + stride / 2), 0.46 * h),
+        ]
         sheet.polygon(arm, _tint(thing.colour, 0.9 if side * d > 0 else 0.7), 0.6)
     if dice.chance(0.4):
-        sheet.polygon([at(-d * 0.2, 0.8 * h), at(-d * 0.38, 0.76 * h), at(-d * 0.36, 0.55 * h), at(-d * 0.2, 0.55 * h)], dice.pick(((120, 60, 50), (60, 70, 90))), 0.6)
+        sheet.polygon(
+            [at(-d * 0.2, 0.8 * h), at(-d * 0.38, 0.76 * h), at(-d * 0.36, 0.55 * h), at(-d * 0.2, 0.55 * h)],
+            dice.pick(((120, 60, 50), (60, 70, 90))),
+            0.6,
+        )
     _draw_head(sheet, at, unit, h, d, skin, dice.pick(((44, 34, 30), (96, 66, 40), (176, 150, 96), (130, 130, 130))))
 
 
@@ -256,17 +286,39 @@ def _draw_cyclist(sheet: Sheet, thing: Thing) -> None:
         sheet.disc(at(hub, 0.36), 0.28 * unit, (132, 132, 130), detail=True)
         sheet.disc(at(hub, 0.36), 0.07 * unit, DARK, detail=True)
     frame = dice.pick(((170, 40, 40), (40, 90, 150), (200, 180, 70)))
-    for (a0, y0), (a1, y1) in (((-0.52, 0.36), (-0.2, 0.85)), ((-0.2, 0.8), (0.4, 0.85)), ((0.0, 0.35), (0.42, 0.85)), ((0.4, 0.95), (0.52, 0.36))):
+    for (a0, y0), (a1, y1) in (
+        ((-0.52, 0.36), (-0.2, 0.85)),
+        ((-0.2, 0.8), (0.4, 0.85)),
+        ((0.0, 0.35), (0.42, 0.85)),
+        ((0.4, 0.95), (0.52, 0.36)),
+    ):
         bar = [at(d * a0 - 0.05, y0), at(d * a0 + 0.05, y0), at(d * a1 + 0.05, y1), at(d * a1 - 0.05, y1)]
         sheet.polygon(bar, frame, 0.6)
     sheet.begin("rider", thing._replace(z=thing.z - 0.01))
     for knee, foot in ((0.3, 0.02), (0.22, -0.06)):
-        leg = [at(d * -0.26, 1.0), at(d * knee, 0.92), at(d * (foot + 0.18), 0.2), at(d * foot, 0.2), at(d * 0.1, 0.72), at(d * -0.3, 0.84)]
+        leg = [
+            at(d * -0.26, 1.0),
+            at(d * knee, 0.92),
+            at(d * (foot + 0.18), 0.2),
+            at(d * foot, 0.2),
+            at(d * 0.1, 0.72),
+            at(d * -0.3, 0.84),
+        ]
         sheet.polygon(leg, _tint(thing.accent, 0.9 if foot > 0 else 0.7), 0.5)
     coat = [at(d * -0.36, 0.9), at(d * -0.16, 1.5), at(d * 0.1, 1.6), at(d * 0.22, 1.42), at(d * 0.04, 0.9)]
     sheet.polygon(coat, thing.colour, 0.7, 0.2)
-    sheet.polygon([at(d * 0.02, 1.5), at(d * 0.16, 1.4), at(d * 0.5, 1.08), at(d * 0.42, 0.98)], _tint(thing.colour, 0.8), 0.6)
-    _draw_head(sheet, lambda a, y: at(a + 0.13 * d, y), unit, 1.9, d, (214, 170, 140), dice.pick(((190, 60, 50), (50, 60, 90), (210, 210, 210))))
+    sheet.polygon(
+        [at(d * 0.02, 1.5), at(d * 0.16, 1.4), at(d * 0.5, 1.08), at(d * 0.42, 0.98)], _tint(thing.colour, 0.8), 0.6
+    )
+    _draw_head(
+        sheet,
+        lambda a, y: at(a + 0.13 * d, y),
+        unit,
+        1.9,
+        d,
+        (214, 170, 140),
+        dice.pick(((190, 60, 50), (50, 60, 90), (210, 210, 210))),
+    )
 
 
 def _draw_tree(sheet: Sheet, thing: Thing) -> None:
@@ -278,7 +330,16 @@ def _draw_tree(sheet: Sheet, thing: Thing) -> None:
     stem, wide = (0.8, 0.1) if fir else (height * 0.36, 0.14)
     half = max(wide * unit, THIN * 0.45)
     foot, fork = at(0, 0), at(0, stem + 0.8)
-    sheet.polygon([(foot[0] - half * 1.3, foot[1]), (foot[0] + half * 1.3, foot[1]), (fork[0] + half, fork[1]), (fork[0] - half, fork[1])], (92, 74, 58), 0.5)
+    sheet.polygon(
+        [
+            (foot[0] - half * 1.3, foot[1]),
+            (foot[0] + half * 1.3, foot[1]),
+            (fork[0] + half, fork[1]),
+            (fork[0] - half, fork[1]),
+        ],
+        (92, 74, 58),
+        0.5,
+    )
     radius = 1.7 * thing.size * (0.75 if tall else 1.0)
     clumps = []
     for _ in range(26 if thing.z > 14 else 44):
@@ -289,7 +350,10 @@ def _draw_tree(sheet: Sheet, thing: Thing) -> None:
         bright = 0.62 + 0.45 * t + 0.16 * edge * sheet.street.sun_side + dice.between(-0.1, 0.1)
         size = thing.size * dice.between(0.4, 0.65) * (0.85 if fir else 1.0)
         spin = dice.between(0, 6)
-        star = [at(across + size * _STAR[k] * math.cos(spin + k * 0.7), up + size * _STAR[k] * math.sin(spin + k * 0.7)) for k in range(9)]
+        star = [
+            at(across + size * _STAR[k] * math.cos(spin + k * 0.7), up + size * _STAR[k] * math.sin(spin + k * 0.7))
+            for k in range(9)
+        ]
         sheet.polygon(star, _tint(thing.colour, bright), 0.2 + 0.7 * t, max(0.0, t * 1.3 - 0.35))
 
 
@@ -303,47 +367,94 @@ def _draw_post(sheet: Sheet, thing: Thing, height: float, colour=(112, 114, 116)
     half = max(width * unit, THIN / 2)
     (u, foot), (_, top) = at(0, 0), at(0, height)
     sheet.polygon([(u - half, foot), (u + half, foot), (u + half, top), (u - half, top)], colour, 0.5)
-    sheet.polygon([(u - half, foot), (u - half * 0.3, foot), (u - half * 0.3, top), (u - half, top)], _tint(colour, 1.35), detail=True)
+    sheet.polygon(
+        [(u - half, foot), (u - half * 0.3, foot), (u - half * 0.3, top), (u - half, top)],
+        _tint(colour, 1.35),
+        detail=True,
+    )
     return u, top, half, unit
 
 
 def _draw_lamp(sheet: Sheet, thing: Thing) -> None:
     u, top, half, unit = _draw_post(sheet, thing, thing.size)
-    arm, thick = 1.5 * thing.heading * unit, max(0.1 * unit, THIN * 0.4)
-    sheet.polygon([(u - half, top), (u + arm, top - thick), (u + arm, top), (u - half, top + 1.3 * thick)], (112, 114, 116), 0.7, 0.5)
-    head = [(u + arm * 0.55, top + thick), (u + arm * 1.1, top + thick), (u + arm * 1.1, top - thick), (u + arm * 0.6, top - thick)]
+    arm, thick = 1.5 * thing.heading * unit, max(0.1 * unit, THIN * 0.5)
+    sheet.polygon(
+        [(u - half, top), (u + arm, top - thick), (u + arm, top), (u - half, top + 1.3 * thick)],
+        (112, 114, 116),
+        0.7,
+        0.5,
+    )
+    head = [
+        (u + arm * 0.55, top + thick),
+        (u + arm * 1.1, top + thick),
+        (u + arm * 1.1, top - thick),
+        (u + arm * 0.6, top - thick),
+    ]
     sheet.polygon(head, (196, 192, 176), 0.7, 0.3, shine=1.0)
 
 
 def _draw_sign(sheet: Sheet, thing: Thing) -> None:
     u, top, half, unit = _draw_post(sheet, thing, thing.size)
     sheet.begin("traffic sign", thing._replace(z=thing.z - 0.01))
-    r = max(0.42 * unit, 0.045)
+    r = max(0.46 * unit, 0.055)
     if thing.colour == "round":
         sheet.disc((u, top), r, (190, 36, 36), 0.7, 0.1)
         sheet.disc((u, top), r * 0.66, (228, 226, 220), detail=True)
     elif thing.colour == "triangle":
         for size, colour in ((1.2, (190, 36, 36)), (0.68, (228, 226, 220))):
-            points = [(u - r * size, top + r * size * 0.75), (u + r * size, top + r * size * 0.75), (u, top - r * size * 1.05)]
+            points = [
+                (u - r * size, top + r * size * 0.75),
+                (u + r * size, top + r * size * 0.75),
+                (u, top - r * size * 1.05),
+            ]
             sheet.polygon(points, colour, 0.7, 0.1, detail=size < 1)
     elif thing.colour == "square":
         for size, colour in ((1.0, (226, 226, 222)), (0.85, (40, 84, 160)), (0.3, (226, 226, 222))):
-            points = [(u - r * size, top - r * size), (u + r * size, top - r * size), (u + r * size, top + r * size), (u - r * size, top + r * size)]
+            points = [
+                (u - r * size, top - r * size),
+                (u + r * size, top - r * size),
+                (u + r * size, top + r * size),
+                (u - r * size, top + r * size),
+            ]
             sheet.polygon(points, colour, 0.7, 0.1, detail=size < 1)
     else:
-        octagon = [(u + r * 1.08 * math.cos((k + 0.5) * math.pi / 4), top + r * 1.08 * math.sin((k + 0.5) * math.pi / 4)) for k in range(8)]
+        octagon = [
+            (u + r * 1.08 * math.cos((k + 0.5) * math.pi / 4), top + r * 1.08 * math.sin((k + 0.5) * math.pi / 4))
+            for k in range(8)
+        ]
         sheet.polygon(octagon, (178, 32, 36), 0.7, 0.1)
-        sheet.polygon([(u - r * 0.7, top - r * 0.2), (u + r * 0.7, top - r * 0.2), (u + r * 0.7, top + r * 0.2), (u - r * 0.7, top + r * 0.2)], (226, 226, 222), detail=True)
+        sheet.polygon(
+            [
+                (u - r * 0.7, top - r * 0.2),
+                (u + r * 0.7, top - r * 0.2),
+                (u + r * 0.7, top + r * 0.2),
+                (u - r * 0.7, top + r * 0.2),
+            ],
+            (226, 226, 222),
+            detail=True,
+        )
 
 
 def _draw_traffic_light(sheet: Sheet, thing: Thing) -> None:
     u, top, half, unit = _draw_post(sheet, thing, thing.size)
     sheet.begin("traffic light", thing._replace(z=thing.z - 0.01))
-    r = max(0.13 * unit, 0.017)
-    sheet.polygon([(u - 1.7 * r, top + 3.6 * r), (u + 1.7 * r, top + 3.6 * r), (u + 1.7 * r, top - 3.6 * r), (u - 1.7 * r, top - 3.6 * r)], (40, 42, 44), 0.5, 0.1)
+    r = max(0.15 * unit, 0.02)
+    sheet.polygon(
+        [
+            (u - 1.7 * r, top + 3.6 * r),
+            (u + 1.7 * r, top + 3.6 * r),
+            (u + 1.7 * r, top - 3.6 * r),
+            (u - 1.7 * r, top - 3.6 * r),
+        ],
+        (40, 42, 44),
+        0.5,
+        0.1,
+    )
     for k, colour in enumerate(((226, 44, 36), (236, 176, 44), (60, 200, 96))):
         on = thing.number == k
-        sheet.disc((u, top + 2.2 * r * (k - 1)), r, colour if on else _tint(colour, 0.3), shine=1.0 if on else 0.0, detail=True)
+        sheet.disc(
+            (u, top + 2.2 * r * (k - 1)), r, colour if on else _tint(colour, 0.3), shine=1.0 if on else 0.0, detail=True
+        )
 
 
 def _draw_bin(sheet: Sheet, thing: Thing) -> None:

@@ -32,6 +32,8 @@ PAINT = (
     (60, 104, 74),
     (212, 190, 96),
 )
+BUS = ((206, 168, 52), (176, 48, 44))
+BOX = ((206, 206, 204), (228, 226, 220))
 CLOTH = (
     (150, 84, 66),
     (46, 52, 70),
@@ -192,9 +194,7 @@ def _house(dice: Dice, x: float, z0: float, z1: float, height: float) -> Wall:
 def _leave_open(dice: Dice, street: Layout, side: int, x: float, z0: float, z1: float) -> None:
     kind = dice.pick(("fence", "fence", "wall", "wall", "open"))
     if kind != "open":
-        colour = dice.pick(
-            BRICK + CONCRETE if kind == "wall" else ((96, 120, 84), (130, 104, 76), (120, 124, 128))
-        )
+        colour = dice.pick(BRICK + CONCRETE if kind == "wall" else ((96, 120, 84), (130, 104, 76), (120, 124, 128)))
         height = dice.between(1.3, 2.2)
         street.walls.append(Wall(kind, x, z0, z1, height, 0.3, colour, number=int(dice.between(0, 1000))))
     for _ in range(2):
@@ -227,7 +227,7 @@ def _plant(dice: Dice, street: Layout, side: int) -> None:
 def _furnish(dice: Dice, street: Layout, side: int) -> None:
     kerb = side * (street.strips[side][-2][0] + 0.4)
     z, step = dice.between(6, 13), dice.between(12, 20)
-    while z < 45:
+    while z < 30:
         if not _at_crossing(street, z, 0):
             street.things.append(Thing("lamp", kerb, z, dice.between(5, 6.5), heading=-side))
         z += step
@@ -247,20 +247,16 @@ def _furnish(dice: Dice, street: Layout, side: int) -> None:
             Thing("traffic light", kerb, street.crossing[0] - 0.6, 3.4, number=int(dice.between(0, 3)))
         )
     elif dice.chance(0.4):
-        street.things.append(
-            Thing("traffic light", kerb, dice.between(6.5, 10), 3.2, number=int(dice.between(0, 3)))
-        )
+        street.things.append(Thing("traffic light", kerb, dice.between(6.5, 10), 3.2, number=int(dice.between(0, 3))))
 
 
 def _add_traffic(dice: Dice, street: Layout) -> None:
     for side, first in ((1, 8.0), (-1, 7.0)):
         z = first + dice.between(0, 10)
-        while z < 50 and not (dice.chance(0.2)):
+        while z < 32 and not dice.chance(0.2):
             heading = 0.0 if side > 0 else np.pi
             if not _at_crossing(street, z, 3):
-                street.things.append(
-                    _vehicle(dice, side * street.lanes * dice.between(0.46, 0.56), z, heading)
-                )
+                street.things.append(_vehicle(dice, side * street.lanes * dice.between(0.46, 0.56), z, heading))
             z += dice.between(9, 18)
     for side in (-1, 1):
         if ("parking" in [name for _, name in street.strips[side]]) or dice.chance(0.25):
@@ -275,7 +271,7 @@ def _park(dice: Dice, street: Layout, side: int) -> None:
     names = [name for _, name in street.strips[side]]
     x = side * (street.strips[side][0][0] + (1.15 if "parking" in names else -0.6))
     z = dice.between(5, 10)
-    while z < 40:
+    while z < 32:
         if dice.chance(0.6) and not _at_crossing(street, z, 3):
             street.things.append(_car(dice, x, z, 0.0 if side > 0 else np.pi))
         z += dice.between(5.6, 7)
@@ -283,8 +279,10 @@ def _park(dice: Dice, street: Layout, side: int) -> None:
 
 def _vehicle(dice: Dice, x: float, z: float, heading: float) -> Thing:
     car = _car(dice, x, z, heading)
-    kind = dice.pick(("car", "car", "car", "car", "bus", "truck"))
-    return car if kind == "car" else car._replace(kind=kind, z=z + 4, accent=dice.pick(PLASTER))
+    kind = dice.pick(("car", "car", "car", "car", "bus", "truck")) if z < 18 else "car"
+    if kind == "bus":
+        return car._replace(kind=kind, z=z + 4, colour=dice.pick(BUS), accent=PLASTER[5])
+    return car if kind == "car" else car._replace(kind=kind, z=z + 4, accent=dice.pick(BOX))
 
 
 def _car(dice: Dice, x: float, z: float, heading: float) -> Thing:
@@ -293,10 +291,10 @@ def _car(dice: Dice, x: float, z: float, heading: float) -> Thing:
 
 
 def _add_people(dice: Dice, street: Layout) -> None:
-    for _ in range(int(dice.between(2, 7))):
+    for _ in range(int(dice.between(1, 5))):
         side = dice.pick((-1, 1))
         inner, outer = street.strips[side][-2][0], street.front[side]
-        x, z = side * dice.between(inner + 0.6, outer - 0.5), dice.between(5.5, 18)
+        x, z = side * dice.between(inner + 0.6, outer - 0.5), dice.between(4.8, 10.5)
         street.things.append(_person(dice, x, z))
     if street.crossing:
         for _ in range(int(dice.between(0, 3))):
@@ -305,7 +303,7 @@ def _add_people(dice: Dice, street: Layout) -> None:
             )
     if dice.chance(0.55):
         x = dice.pick((-0.8, 0.85)) * street.lanes
-        street.things.append(_person(dice, x, dice.between(5.5, 12))._replace(kind="cyclist"))
+        street.things.append(_person(dice, x, dice.between(4.8, 8))._replace(kind="cyclist"))
 
 
 def _person(dice: Dice, x: float, z: float) -> Thing:

@@ -42,7 +42,7 @@ def grain(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 class Buffer:
-    """Channels of the picture: colour (h, w, 3) in 0..255; depth in metres; sun, snow, shine in [0, 1]; kind: class id."""
+    """Channels of the picture: colour (h, w, 3) in 0..255, depth in metres, sun, snow, shine in [0, 1], class id."""
 
     def __init__(self, height: int, width: int):
         self.v = ((np.arange(height, dtype=np.float32) + 0.5) / height)[:, None]
@@ -167,9 +167,7 @@ def _paint_side(buffer: Buffer, street: Layout, wall: Wall) -> None:
     if wall.z0 < 4:
         return
     camera, side = street.camera, np.sign(wall.x)
-    along = side * (
-        (buffer.u - camera.centre) * wall.z0 / camera.focal - camera.curve * wall.z0**2 + camera.x - wall.x
-    )
+    along = side * ((buffer.u - camera.centre) * wall.z0 / camera.focal - camera.curve * wall.z0**2 + camera.x - wall.x)
     inside = np.flatnonzero((along >= 0) & (along < wall.depth))
     if len(inside):
         columns = slice(inside[0], inside[-1] + 1)
@@ -185,9 +183,7 @@ def _paint_wall(
     rise = np.max((ridge - camera.height) / z)
     drop = camera.height / np.min(z)
     rows = slice(
-        *np.searchsorted(
-            buffer.v[:, 0], (camera.horizon - camera.focal * rise, camera.horizon + camera.focal * drop)
-        )
+        *np.searchsorted(buffer.v[:, 0], (camera.horizon - camera.focal * rise, camera.horizon + camera.focal * drop))
     )
     y = camera.height + (camera.horizon - buffer.v[rows]) * (z / camera.focal)
     where = (y >= 0) & (y <= ridge) & (buffer.depth[rows, columns] > z - 0.5)
