@@ -11,7 +11,7 @@ one mean, and in where the scale `gamma` and the shift `beta` come from afterwar
 
 import torch
 import torch.distributed as dist
-from jaxtyping import Float
+from jaxtyping import Float, Integer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -81,7 +81,7 @@ class SyncBatchNorm(BatchNorm2d):
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
         """Normalise with the statistics of all processes."""
-        if _several_processes() and self.training:
+        if several_processes() and self.training:
             return super().forward(x)
         if self.training:
             self.num_batches_tracked += 1
@@ -105,7 +105,8 @@ class SyncBatchNorm(BatchNorm2d):
         return mean, _sum_over_processes(squares) / count, count
 
 
-def _several_processes() -> bool:
+def several_processes() -> bool:
+    """Whether this is one of several training processes."""
     return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
 
 
@@ -205,3 +206,45 @@ class SPADE(nn.Module):
         """Normalise x, then scale and shift every pixel as the label map says."""
         gamma, beta = self.modulation(segmap, x.shape[-2:])
         return self.param_free_norm(x) * (1 + gamma) + beta
+
+
+class ConditionalBatchNorm2d(nn.Module):
+    """y = gamma_kc norm(x) + beta_kc: one scale and shift for every class k of image and channel c (Dumoulin 2017).
+
+    x: (n, c, h, w), label: (n,) class ids. It is what SPADE becomes where the whole map has one label (`from_spade`).
+    """
+
+    def __init__(self, num_features: int, num_classes: int):
+        super().__init__()
+        self.norm = make_norm("syncbatch", num_features)
+        self.gamma = nn.Parameter(torch.ones(num_classes, num_features))
+        self.beta = nn.Parameter(torch.zeros(num_classes, num_features))
+
+    def forward(self, x: Float[Tensor, "n c h w"], label: Integer[Tensor, " n"]) -> Float[Tensor, "n c h w"]:
+        """Normalise, then look the class's scale and shift up."""
+        return self.norm(x) * self.gamma[label][:, :, None, None] + self.beta[label][:, :, None, None]
+
+    @classmethod
+    @torch.no_grad()
+    def from_spade(cls, spade: SPADE) -> "ConditionalBatchNorm2d":
+        """The layer that does on uniform maps what `spade` does, away from the rim (where SPADE pads with zeros)."""
+        classes, kernel = spade.mlp_shared[0].in_channels, spade.mlp_gamma.kernel_size[0]
+        side = 2 * kernel - 1  # what the middle pixel sees through two convolutions
+        uniform = torch.eye(classes, device=spade.mlp_gamma.weight.device)[:, :, None, None].expand(
+            classes, classes, side, side
+        )
+        gamma, beta = spade.modulation(uniform, (side, side))
+        layer = cls(gamma.shape[1], classes).to(gamma.device)
+        layer.gamma.copy_(1 + gamma[:, :, kernel - 1, kernel - 1])
+        layer.beta.copy_(beta[:, :, kernel - 1, kernel - 1])
+        return layer
+
+
+def adain(
+    x: Float[Tensor, "n c h w"], mean: Float[Tensor, "n c"], deviation: Float[Tensor, "n c"], *, eps: float = 1e-5
+) -> Float[Tensor, "n c h w"]:
+    """y = deviation_nc (x - mean_nc(x)) / deviation_nc(x) + mean_nc: the style's statistics (Huang & Belongie 2017).
+
+    It is what SPADE becomes with one image a batch and, for a map, style features that are the same at every pixel.
+    """
+    return F.instance_norm(x, eps=eps) * deviation[:, :, None, None] + mean[:, :, None, None]

@@ -1,5 +1,7 @@
 """Norms against torch's own; SPADE against its equation, written out with plain torch functions."""
 
+import socket
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -7,7 +9,16 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
-from spade_edu.normalization import SPADE, BatchNorm2d, InstanceNorm2d, SyncBatchNorm, batch_statistics, make_norm
+from spade_edu.normalization import (
+    SPADE,
+    BatchNorm2d,
+    ConditionalBatchNorm2d,
+    InstanceNorm2d,
+    SyncBatchNorm,
+    adain,
+    batch_statistics,
+    make_norm,
+)
 
 shapes = st.tuples(st.integers(1, 3), st.integers(1, 4), st.integers(2, 6), st.integers(2, 6))
 seeds = st.integers(0, 10_000)
@@ -186,3 +197,79 @@ def test_spade_norm_choices(norm, over):
 def test_spade_refuses_an_even_kernel():
     with pytest.raises(ValueError, match="odd"):
         SPADE(3, 2, kernel_size=4)
+
+
+# Special cases -------------------------------------------------------------------------------------------------------
+
+
+def uniform_maps(label, classes, size):
+    return F.one_hot(label, classes).float()[:, :, None, None].expand(-1, -1, size, size)
+
+
+@pytest.mark.parametrize("kernel_size, rim", [(1, 0), (3, 2), (5, 4)])
+def test_spade_with_a_constant_mask_is_conditional_batch_norm(kernel_size, rim):
+    layer = spade_layer(5, 4, kernel_size=kernel_size)
+    conditional = ConditionalBatchNorm2d.from_spade(layer)
+    label = torch.tensor([2, 0, 3])
+    x = activations((3, 5, 12, 12), 0)
+    ours, expected = layer(x, uniform_maps(label, 4, 12)), conditional(x, label)
+    inside = slice(rim, 12 - rim)  # at the rim the convolutions see padding
+    torch.testing.assert_close(ours[..., inside, inside], expected[..., inside, inside], atol=1e-4, rtol=1e-4)
+    assert (conditional.gamma.std(0) > 0).all()  # the classes do differ
+
+
+def test_conditional_batch_norm_by_hand():
+    layer = ConditionalBatchNorm2d(3, 4)
+    nn.init.normal_(layer.gamma), nn.init.normal_(layer.beta)
+    x, label = activations((2, 3, 5, 5), 0), torch.tensor([3, 1])
+    normalised = F.batch_norm(x, None, None, training=True)
+    for i, k in enumerate(label):
+        expected = normalised[i] * layer.gamma[k][:, None, None] + layer.beta[k][:, None, None]
+        torch.testing.assert_close(layer(x, label)[i], expected)
+
+
+def test_spade_with_one_image_and_constant_style_is_adain():
+    layer = spade_layer(5, 4, kernel_size=1)
+    style = torch.randn(1, 4, 1, 1).expand(1, 4, 8, 8)  # the same features at every pixel
+    x = activations((1, 5, 8, 8), 0)
+    gamma, beta = layer.modulation(style, (1, 1))
+    expected = adain(x, mean=beta[:, :, 0, 0], deviation=1 + gamma[:, :, 0, 0])
+    torch.testing.assert_close(layer(x, style), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_adain_gives_the_styles_mean_and_deviation():
+    x, mean, deviation = activations((2, 3, 8, 8), 0), torch.randn(2, 3), torch.rand(2, 3) + 0.5
+    y = adain(x, mean, deviation)
+    torch.testing.assert_close(y.mean((2, 3)), mean, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(y.std((2, 3), unbiased=False), deviation, atol=1e-4, rtol=1e-4)
+
+
+# Several processes ---------------------------------------------------------------------------------------------------
+
+
+def _sync_process(rank, port, folder):
+    import torch.distributed as dist
+
+    dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
+    x = activations((4, 3, 5, 5), 0)[2 * rank : 2 * rank + 2].clone().requires_grad_()
+    norm = SyncBatchNorm(3)
+    y = norm(x)
+    y.pow(3).sum().backward()
+    torch.save({"y": y.detach(), "grad": x.grad, **norm.state_dict()}, f"{folder}/{rank}.pt")
+    dist.destroy_process_group()
+
+
+def test_sync_batch_norm_over_two_processes_is_batch_norm_of_the_whole_batch(tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    torch.multiprocessing.spawn(_sync_process, (port, str(tmp_path)), nprocs=2)
+    parts = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1)]
+    x, norm = activations((4, 3, 5, 5), 0).requires_grad_(), nn.BatchNorm2d(3)
+    y = norm(x)
+    y.pow(3).sum().backward()
+    torch.testing.assert_close(torch.cat([p["y"] for p in parts]), y.detach(), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(torch.cat([p["grad"] for p in parts]), x.grad, atol=1e-3, rtol=1e-3)
+    for name in ("running_mean", "running_var", "num_batches_tracked"):
+        for part in parts:
+            torch.testing.assert_close(part[name], norm.state_dict()[name], msg=name)
