@@ -12,7 +12,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from PIL import Image
 
-from spade_edu.data import CamVid, Cityscapes, DataError, Folder, open_dataset, stack
+from spade_edu.data import CamVid, Cityscapes, DataError, Folder, Streets, open_dataset, stack
 from spade_edu.data.folder import read_classes
 from spade_edu.labels import CAMVID, CITYSCAPES
 
@@ -286,6 +286,19 @@ def test_with_no_name_cityscapes_is_taken_where_it_is_found(tmp_path, monkeypatc
     assert dataset[0].image.shape == (3, 256, 512)  # the reader's own size
     root = trees.cityscapes(tmp_path / "given", each=3)
     assert len(open_dataset(root=root)[0]) == 6
+
+
+def test_without_cityscapes_streets_is_taken_and_the_line_says_why(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CITYSCAPES_DATASET", raising=False)
+    dataset, line = open_dataset("streets", length=3, height=32, width=64)
+    assert isinstance(dataset, Streets) and len(dataset) == 3 and "as asked for" in line
+    (tmp_path / "datasets/cityscapes").mkdir(parents=True)  # empty: a download that never began
+    dataset, line = open_dataset(height=32, width=64)
+    assert isinstance(dataset, Streets) and "CITYSCAPES_DATASET is not set" in line
+    monkeypatch.setenv("CITYSCAPES_DATASET", str(tmp_path))
+    dataset, line = open_dataset(height=32, width=64)
+    assert isinstance(dataset, Streets) and f"CITYSCAPES_DATASET={tmp_path} holds none" in line
 
 
 def test_names_and_roots_that_cannot_be(tmp_path, monkeypatch):
