@@ -299,7 +299,10 @@ def _require_space(folder: Path, size: int) -> None:
 
 
 def _by_hand(archive: Archive, path: Path) -> str:
-    return f"fetch {archive.file} by hand (see {archive.page}), put it at {path} and run the command again."
+    return (
+        f"fetch {archive.url} (or what has taken its place, see {archive.page}) by hand, put it at {path} and run "
+        "the command again."
+    )
 
 
 def _tag_file(part: Path) -> Path:

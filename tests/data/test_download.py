@@ -163,7 +163,7 @@ def test_corruption_is_found_and_the_file_deleted(server, tmp_path):
 @pytest.mark.parametrize("status", [404, 410, 403])
 def test_a_missing_address_says_what_to_fetch_and_where_to_put_it(server, tmp_path, status):
     server.status = status
-    with pytest.raises(DataError, match=f"answers {status}: fetch data.zip by hand .*page.*put it at .*a.zip"):
+    with pytest.raises(DataError, match=f"answers {status}: fetch {server.url} .*page.* by hand, put it at .*a.zip"):
         fetch_from(server, tmp_path / "a.zip")
     assert len(server.requests) == 1
 
@@ -315,7 +315,7 @@ def test_get_fetches_unpacks_and_does_not_fetch_twice(server, tmp_path, monkeypa
 def test_a_page_in_place_of_the_archive_is_a_changed_address(server, tmp_path, monkeypatch):
     server.body = b"<html>We have moved</html>"
     monkeypatch.setitem(download.ARCHIVES, "camvid", (Archive(server.url, page="https://example.org/page"),))
-    with pytest.raises(DataError, match="does not give a zip file any more: fetch data.zip by hand"):
+    with pytest.raises(DataError, match="does not give a zip file any more: fetch http.* by hand"):
         get("camvid", tmp_path, loopback=True)
     assert not (tmp_path / "data.zip").exists()
 
