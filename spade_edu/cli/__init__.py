@@ -9,7 +9,7 @@ import sys
 import typer
 
 from ..errors import UserError
-from . import demo, train
+from . import data, demo, doctor, evaluate, paper, train, weights
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -17,7 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Learn SPADE by building it: train, sample, evaluate, look at data.",
 )
-for command in (demo, train):
+for command in (demo, train, evaluate, data, doctor, paper, weights):
     command.register(app)
 
 
@@ -27,6 +27,8 @@ def main(arguments: list[str] | None = None) -> None:
         app(args=arguments)
     except UserError as error:
         sys.exit(_fail(str(error)))
+    except OSError as error:  # a full disk, a folder that can't be written, a path that doesn't exist
+        sys.exit(_fail(f"{error.filename or 'a file'}: {error.strerror or error}. Is there room, and may it be written?"))
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
         sys.exit(130)

@@ -73,11 +73,12 @@ def open_data(config):
     """Training and validation data of a configuration, which comes back with the data set's name and folder."""
     from ..data import choose, open_dataset
 
-    name, root, _ = choose(None if config.data == "auto" else config.data, config.root or None)
+    asked = None if config.data == "auto" else config.data
+    name, root, _ = choose(asked, config.root or None)
     size = dict(height=config.height, width=config.width, seed=config.seed)
-    training, why = open_dataset(name, root, "train", augment=True, length=config.images, **size)
+    training, line = open_dataset(asked, root, "train", augment=True, length=config.images, **size)
     preview, _ = open_dataset(name, root, "val", length=200, **size)
-    print(why)
+    print(line)
     return training, preview, dataclasses.replace(config, data=name, root=str(root or ""))
 
 
