@@ -20,6 +20,7 @@ from .generators import (
 )
 from .initialisation import init_pix2pixhd, init_spade
 from .labels import LabelSpace
+from .patterns import with_patterns
 from .presets import ROWS
 from .training import TrainingConfig
 
@@ -113,7 +114,10 @@ def build(config: TrainingConfig, labels: LabelSpace | int) -> Networks:
     if config.model not in MODELS:
         raise UserError(f"There is no model {config.model!r}; there are: {', '.join([*MODELS, *ROWS])}.")
     torch.manual_seed(config.seed)
-    return MODELS[config.model](config, channels)
+    networks = MODELS[config.model](config, channels)
+    if config.fast:
+        with_patterns(networks.generator)
+    return networks
 
 
 def count_parameters(network: nn.Module) -> int:

@@ -67,6 +67,7 @@ class TrainingConfig:
     # Arithmetic
     precision: str = "fp32"  # or "bf16", "fp16"; "auto" (see resolve_precision)
     channels_last: bool = False
+    fast: bool = False  # SPADE on the distinct windows of the label map: same results (spade_edu.patterns)
     seed: int = 0
 
     @property

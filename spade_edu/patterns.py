@@ -1,0 +1,385 @@
+"""SPADE on the distinct neighbourhoods of a label map: the same function and gradients, for less arithmetic and memory.
+
+gamma and beta at a pixel depend only on the labels around it: with two 3x3 convolutions, on a 5x5 window. Label maps
+are large patches of one class, so most windows occur again and again. `PatternSPADE` finds the distinct ones, runs
+SPADE's two convolutions on those alone, and looks every pixel's gamma and beta up in the resulting table:
+
+    ids       one number a pixel: which of the few label vectors (class, edge) it has
+    hidden    3x3 windows of ids;          relu(mlp_shared) once for each distinct one
+    output    3x3 windows of hidden ids;   gamma and beta once for each distinct one
+
+The pixels outside the map get an id of their own: a convolution pads with zeros there, which is no class's vector.
+`with_patterns(network)` puts it in place of every SPADE layer; parameters and weights files stay as they are.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+import torch.distributed as dist
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+
+from .labels import resize_segmap
+from .normalization import SPADE, BatchNorm2d, SyncBatchNorm, several_processes
+
+# Which is faster depends on the share of distinct windows among the pixels: bounds found with benchmarks/layer.py.
+MAX_HIDDEN_SHARE, MAX_OUTPUT_SHARE = 0.45, 0.7
+MIN_SIZE = 1024  # pixels of a map: on smaller ones most windows are distinct, so it isn't worth looking
+RUN = 64  # rows that are added up in one go (Groups)
+CPU_CHUNK_BYTES = 2**19  # a piece of a table that stays in a CPU's cache
+
+
+class Groups:
+    """Which rows are to be added up: `sum(rows)` gives one row for each group, always added in the same order.
+
+    rows: the rows of the first group, then those of the second, and so on; starts: where each group begins. With `run`
+    a group is summed in runs of at most so many rows, then the runs: work is even although one group may hold half of
+    all pixels, and rounding errors grow less than in one long sum.
+    """
+
+    def __init__(self, rows: Int64[Tensor, " members"], starts: Int64[Tensor, " groups"], *, run: int | None = None):
+        self.rows, self.starts, self.runs = rows, starts, None
+        if run:
+            every = torch.arange(0, len(rows), run, device=rows.device)
+            self.starts = torch.cat([starts, every]).unique()
+            runs = torch.arange(len(self.starts), device=rows.device)
+            self.runs = Groups(runs, torch.searchsorted(self.starts, starts))
+
+    def sum(self, values: Float[Tensor, "rows c"]) -> Float[Tensor, "groups c"]:
+        """The sum of each group's rows, zero for an empty group; runs of 16-bit values are added in float32."""
+        sums = F.embedding_bag(self.rows, values, self.starts, mode="sum")
+        return sums if self.runs is None else self.runs.sum(sums.to(_accurate(sums.dtype)))
+
+
+class Distinct(NamedTuple):
+    """The distinct values among some: which one each is (`index`), and all places sorted by value, with its starts."""
+
+    index: Int64[Tensor, " places"]
+    order: Int64[Tensor, " places"]
+    starts: Int64[Tensor, " values"]
+
+    @property
+    def examples(self) -> Int64[Tensor, " values"]:
+        """A place where each value occurs: its first."""
+        return self.order[self.starts]
+
+
+def distinct(values: Int64[Tensor, " places"]) -> Distinct:
+    """Number the distinct values."""
+    ordered, order = values.sort(stable=True)
+    new = torch.ones_like(ordered, dtype=torch.bool)
+    torch.ne(ordered[1:], ordered[:-1], out=new[1:])
+    index = torch.empty_like(order).scatter_(0, order, new.cumsum(0) - 1)
+    return Distinct(index, order, new.nonzero()[:, 0])
+
+
+class Windows(NamedTuple):
+    """The distinct k x k windows of a batch of maps of ids.
+
+    ids: (p, k^2), the ids in each; `num_ids` stands for outside. pixels: (n h w), which window each pixel is in.
+    """
+
+    ids: Int64[Tensor, "p taps"]
+    pixels: Distinct
+    num_ids: int
+
+    @property
+    def share(self) -> float:
+        """Distinct windows per pixel: 1 if no window occurs twice."""
+        return len(self.ids) / len(self.pixels.index)
+
+
+def distinct_windows(ids: Int64[Tensor, "n h w"], num_ids: int, kernel_size: int) -> Windows:
+    """Find the distinct windows by a hash: sum over rows i and columns j of a_i b_j number[id_ij], modulo 2^63.
+
+    `number` is a fixed random table, a and b are odd. Two different windows among p have the same hash with a
+    probability of about p^2 / 2^64: below 1e-7 for a million.
+    """
+    reach = kernel_size // 2
+    numbers, rows, columns = _random_numbers(num_ids + 1, kernel_size, ids.device)
+    padded = F.pad(ids, (reach,) * 4, value=num_ids)
+    (_, h, w), (_, height, width) = ids.shape, padded.shape
+    hashes = numbers[padded]
+    hashes = sum(hashes[:, i : i + h] * rows[i] for i in range(kernel_size))
+    hashes = sum(hashes[:, :, j : j + w] * columns[j] for j in range(kernel_size))
+    pixels = distinct(hashes.flatten() & (2**63 - 1))  # non-negative numbers sort faster
+    example = pixels.examples
+    corner = (example // (h * w) * height + example // w % h) * width + example % w
+    step = torch.arange(kernel_size, device=ids.device)
+    window = corner[:, None] + (step[:, None] * width + step).flatten()
+    return Windows(padded.flatten()[window], pixels, num_ids)
+
+
+def _random_numbers(count: int, kernel_size: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """64-bit numbers: one for each id, an odd one for each row and for each column of a window."""
+    generator = torch.Generator().manual_seed(0)
+    numbers = torch.randint(-(2**63), 2**63 - 1, (2 * kernel_size + count,), generator=generator).to(device)
+    return numbers[2 * kernel_size :], numbers[:kernel_size] | 1, numbers[kernel_size : 2 * kernel_size] | 1
+
+
+class WindowConv:
+    """A convolution on distinct windows: a table with a row for each id becomes one with a row for each window.
+
+    Every id is multiplied by the weight of every tap once, then a window adds up k^2 of the products. Windows share
+    ids, so that is less work than multiplying window by window.
+    """
+
+    def __init__(self, windows: Windows):
+        taps = windows.ids.shape[1]
+        self.products = windows.ids * taps + torch.arange(taps, device=windows.ids.device)
+        counts = torch.bincount(self.products.flatten(), minlength=(windows.num_ids + 1) * taps)
+        self.users = Groups(self.products.flatten().argsort(stable=True) // taps, counts.cumsum(0) - counts)
+
+    def __call__(
+        self, table: Float[Tensor, "ids c"], weight: Float[Tensor, "c2 c k k"], bias: Float[Tensor, " c2"]
+    ) -> Float[Tensor, "windows c2"]:
+        """The convolution's value at the centre of each window."""
+        matrix = weight.permute(1, 2, 3, 0).flatten(1)
+        products = F.pad(table, (0, 0, 0, 1)) @ matrix  # the last id, outside, is zero
+        return _SumProducts.apply(products.view(-1, len(bias)), self) + bias
+
+
+class _SumProducts(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, products: Tensor, windows: WindowConv) -> Tensor:
+        ctx.users, ctx.dtype = windows.users, products.dtype
+        return F.embedding_bag(windows.products, products, mode="sum")
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:
+        return ctx.users.sum(grad.to(ctx.dtype).contiguous()), None
+
+
+class Level:
+    """The plan at one resolution: the label vectors that occur, and the windows of SPADE's two convolutions."""
+
+    def __init__(self, vectors: Float[Tensor, "ids l"], hidden: Windows, output: Windows):
+        self.vectors, self.index = vectors, output.pixels.index
+        self.hidden, self.output = WindowConv(hidden), WindowConv(output)
+        self.pixels = Groups(output.pixels.order, output.pixels.starts, run=RUN)
+
+
+def make_level(
+    ids: Int64[Tensor, "n h w"], vectors: Float[Tensor, "ids l"], kernel_size: int, *, always: bool = False
+) -> Level | None:
+    """The plan for a map of ids, or None where so many windows are distinct that convolutions are faster."""
+    hidden = distinct_windows(ids, len(vectors), kernel_size)
+    if hidden.share > MAX_HIDDEN_SHARE and not always:
+        return None
+    output = distinct_windows(hidden.pixels.index.view(ids.shape), len(hidden.ids), kernel_size)
+    if output.share > MAX_OUTPUT_SHARE and not always:
+        return None
+    return Level(vectors, hidden, output)
+
+
+def label_ids(segmap: Float[Tensor, "n l h w"]) -> tuple[Int64[Tensor, "n h w"], Float[Tensor, "ids l"]]:
+    """Number the label vectors that occur in `segmap`: a map of ids, and the vector that each stands for.
+
+    A hash again, in float64, exact for zeros and ones. A soft label map has about as many vectors as pixels; nothing
+    goes wrong, but then convolutions are faster.
+    """
+    vectors = segmap.permute(0, 2, 3, 1).flatten(0, 2)
+    generator = torch.Generator().manual_seed(0)
+    numbers = torch.randint(2**52 // segmap.shape[1], segmap.shape[1:2], generator=generator).to(segmap.device)
+    found = distinct((vectors.double() @ numbers.double()).view(torch.int64))
+    return found.index.view(len(segmap), *segmap.shape[-2:]), vectors[found.examples]
+
+
+class LabelPatterns:
+    """The plans of one batch of label maps, made when first asked for and shared by all layers and passes.
+
+    A new `segmap` tensor, or one that was changed in place, makes it start afresh. `always` takes windows even where
+    convolutions would be faster (for tests).
+    """
+
+    def __init__(self, *, always: bool = False):
+        self.always = always
+        self._forget(None)
+
+    def level(self, segmap: Float[Tensor, "n l H W"], size: tuple[int, int], kernel_size: int) -> Level | None:
+        """The plan at a resolution, or None where SPADE is to convolve."""
+        self._see(segmap)
+        key = (*size, kernel_size)
+        if key not in self._levels:
+            self._levels[key] = self._make_level(segmap, size, kernel_size)
+        return self._levels[key]
+
+    def resized(self, segmap: Float[Tensor, "n l H W"], size: tuple[int, int]) -> Float[Tensor, "n l h w"]:
+        """`segmap` at a resolution, resized once."""
+        self._see(segmap)
+        if size not in self._resized:
+            self._resized[size] = resize_segmap(segmap, size)
+        return self._resized[size]
+
+    @torch.no_grad()
+    def _make_level(self, segmap: Tensor, size: tuple[int, int], kernel_size: int) -> Level | None:
+        too_small = size[0] * size[1] < MIN_SIZE and not self.always
+        if too_small or segmap.requires_grad or segmap.device.type == "meta":
+            return None
+        if self._ids is None:
+            self._ids = label_ids(segmap)
+        ids, vectors = self._ids
+        resized = F.interpolate(ids[:, None].double(), size=size, mode="nearest")[:, 0].long()
+        return make_level(resized, vectors, kernel_size, always=self.always)
+
+    def _see(self, segmap: Tensor) -> None:
+        version = 0 if segmap.is_inference() else segmap._version
+        if segmap is not self._segmap or version != self._version:
+            self._forget(segmap, version)
+
+    def _forget(self, segmap: Tensor | None, version: int = 0) -> None:
+        self._segmap, self._version = segmap, version
+        self._ids, self._levels, self._resized = None, {}, {}
+
+    def __deepcopy__(self, memo: dict) -> "LabelPatterns":
+        return LabelPatterns(always=self.always)
+
+
+class _Modulate(torch.autograd.Function):
+    """y = (1 + gamma) (x - mean) rstd + beta, with gamma and beta looked up: no map of them is ever kept.
+
+    table: (p, 2c), gamma then beta. count: how many values the mean is of, in all processes together (0: mean and rstd
+    are constants). Where they are statistics of x, the gradient of batch norm is included; the two sums over all
+    pixels that it needs follow from the table's gradient.
+    """
+
+    @staticmethod
+    def forward(ctx, x, table, mean, rstd, level: Level, count: int):
+        ctx.save_for_backward(x, table, mean, rstd)
+        ctx.level, ctx.count = level, count
+        gamma, beta = table.to(mean.dtype).chunk(2, dim=1)
+        scale = (1 + gamma) * rstd
+        lookup = torch.cat([scale, beta - mean * scale], dim=1)
+        y = torch.empty_like(x, memory_format=torch.channels_last)
+        for found, x_part, y_part in _chunks(lookup, level.index, x, y):
+            scale_part, shift_part = found.chunk(2, dim=1)
+            torch.addcmul(shift_part, x_part, scale_part, out=y_part)
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, dy):
+        x, table, mean, rstd = ctx.saved_tensors
+        index, pixels = ctx.level.index, ctx.level.pixels
+        scale = (1 + table.chunk(2, dim=1)[0].to(mean.dtype)) * rstd
+        dx = torch.empty_like(x, memory_format=torch.channels_last)
+        for product, x_part, dy_part, dx_part in _chunks(None, index, x, dy, dx):  # dy times the normalised x
+            torch.sub(x_part, mean, out=product).mul_(rstd)
+            torch.mul(product, dy_part, out=dx_part)
+        dgamma, dbeta = pixels.sum(_rows(dx)), pixels.sum(_rows(dy))
+        slope, offset = torch.zeros_like(mean), torch.zeros_like(mean)
+        if ctx.count:
+            sums = torch.stack([(scale * dbeta).sum(0), (scale * dgamma).sum(0)])
+            if ctx.count > len(index):
+                dist.all_reduce(sums)
+            offset, slope = -sums / ctx.count
+            slope = slope * rstd
+            offset = offset - slope * mean
+        for found, x_part, dy_part, dx_part in _chunks(scale, index, x, dy, dx):
+            found.mul_(dy_part).addcmul_(x_part, slope)
+            torch.add(found, offset, out=dx_part)
+        return dx, torch.cat([dgamma, dbeta], dim=1).to(table.dtype), None, None, None, None
+
+
+def _chunks(lookup: Tensor | None, index: Tensor, *maps: Tensor) -> Iterator[list[Tensor]]:
+    """Go through the maps a few thousand pixels at a time, as rows (pixels, c), with the rows of `lookup` for them.
+
+    Without `lookup` the first of each list is scratch space (pixels, c). On a CPU all of it stays in the cache; a GPU
+    takes one large piece.
+    """
+    maps = [_rows(m) for m in maps]
+    channels = maps[0].shape[1] if lookup is None else lookup.shape[1]
+    dtype = _accurate(maps[0].dtype) if lookup is None else lookup.dtype
+    size = max(1, CPU_CHUNK_BYTES // (channels * dtype.itemsize)) if index.device.type == "cpu" else len(index)
+    space = torch.empty(min(size, len(index)), channels, dtype=dtype, device=index.device)
+    for start in range(0, len(index), size):
+        parts = [m[start : start + size] for m in maps]
+        part = space[: len(parts[0])]
+        if lookup is not None:
+            torch.index_select(lookup, 0, index[start : start + size], out=part)
+        yield [part, *parts]
+
+
+def _rows(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "pixels c"]:
+    """A channels_last map as rows, one a pixel, without a copy."""
+    return x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
+
+
+def _accurate(dtype: torch.dtype) -> torch.dtype:
+    return torch.promote_types(dtype, torch.float32)
+
+
+def _statistics(norm: nn.Module, x: Float[Tensor, "n c h w"]) -> tuple[Tensor, Tensor, Tensor, int]:
+    """x, mean, rstd and the count of _Modulate for a norm; running averages move as in the norm itself.
+
+    A norm other than batch norm normalises x here, and mean and rstd become 0 and 1.
+    """
+    dtype, channels = _accurate(x.dtype), x.shape[1]
+    if not isinstance(norm, nn.BatchNorm2d | BatchNorm2d):
+        return norm(x), x.new_zeros(channels, dtype=dtype), x.new_ones(channels, dtype=dtype), 0
+    if not norm.training:
+        return x, norm.running_mean, (norm.running_var + norm.eps).rsqrt(), 0
+    with torch.no_grad():
+        if isinstance(norm, SyncBatchNorm) and several_processes():
+            mean, variance, count = norm.statistics(x)
+        else:
+            mean, variance, count = *_mean_and_variance(x), x.numel() // channels
+        norm.running_mean.lerp_(mean, norm.momentum)
+        norm.running_var.lerp_(variance * count / (count - 1), norm.momentum)
+        norm.num_batches_tracked += 1
+    return x, mean, (variance + norm.eps).rsqrt(), count
+
+
+def _mean_and_variance(x: Float[Tensor, "n c h w"]) -> tuple[Float[Tensor, " c"], Float[Tensor, " c"]]:
+    """Over batch and pixels, from pieces of 4096 pixels: torch's fast kernel loses digits on more in channels_last."""
+    pieces = _rows(x).split(4096 if x.device.type == "cpu" else len(x) * x[0, 0].numel())
+    lengths = torch.tensor([[len(p)] for p in pieces], device=x.device, dtype=_accurate(x.dtype))
+    found = [torch.batch_norm_update_stats(p.t()[None, :, :, None], None, None, 0.0) for p in pieces]
+    means, variances = (torch.stack(v).to(_accurate(x.dtype)) for v in zip(*found))
+    share = lengths / lengths.sum()
+    mean = (share * means).sum(0)
+    return mean, (share * (variances + (means - mean).square())).sum(0)
+
+
+class PatternSPADE(SPADE):
+    """SPADE, evaluated on the distinct windows of the label map where that is faster; same parameters, same results.
+
+    It takes over the parts of a plain layer. Soft label maps, maps with too many distinct windows and the meta device
+    go through the convolutions. Works in channels_last, and converts where x isn't.
+    """
+
+    def __init__(self, layer: SPADE, patterns: LabelPatterns):
+        nn.Module.__init__(self)
+        self.param_free_norm, self.mlp_shared = layer.param_free_norm, layer.mlp_shared
+        self.mlp_gamma, self.mlp_beta = layer.mlp_gamma, layer.mlp_beta
+        self.patterns = patterns
+
+    def forward(self, x: Float[Tensor, "n c h w"], segmap: Float[Tensor, "n l H W"]) -> Float[Tensor, "n c h w"]:
+        """Normalise x, then scale and shift every pixel as the label map says."""
+        size = tuple(x.shape[-2:])
+        level = self.patterns.level(segmap, size, self.mlp_gamma.kernel_size[0])
+        if level is None:
+            return super().forward(x, self.patterns.resized(segmap, size))
+        x = x.contiguous(memory_format=torch.channels_last)
+        x, mean, rstd, count = _statistics(self.param_free_norm, x)
+        return _Modulate.apply(x, self.table(level), mean, rstd, level, count)
+
+    def table(self, level: Level) -> Float[Tensor, "windows c_times_2"]:
+        """gamma and beta of each distinct window."""
+        hidden = F.relu(level.hidden(level.vectors, self.mlp_shared[0].weight, self.mlp_shared[0].bias))
+        weight = torch.cat([self.mlp_gamma.weight, self.mlp_beta.weight])
+        return level.output(hidden, weight, torch.cat([self.mlp_gamma.bias, self.mlp_beta.bias]))
+
+
+def with_patterns(network: nn.Module, *, always: bool = False) -> nn.Module:
+    """Replace every plain SPADE layer in `network` by a PatternSPADE with the same parameters; gives it back."""
+    patterns = LabelPatterns(always=always)
+    for module in list(network.modules()):
+        for name, child in module.named_children():
+            if type(child) is SPADE:
+                setattr(module, name, PatternSPADE(child, patterns))
+    return network
