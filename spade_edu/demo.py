@@ -166,7 +166,8 @@ def _circumstances(preset_name: str, seed: int, seconds: dict[str, float]) -> di
         "command": shlex.join(["spade-edu", *sys.argv[1:]]),
         "preset": preset_name,
         "seed": seed,
-        "objective": "GAN loss and feature matching (weight 10), for SPADE also KL; no perceptual loss",
+        "objective": "GAN loss, feature matching (weight 10), perceptual loss (weight 10) on the features of a small "
+        "segmenter that doesn't score, in place of VGG-19; for SPADE also the KL divergence",
         "seconds": {name: round(value, 1) for name, value in seconds.items()},
         "threads": torch.get_num_threads(),
         "versions": {

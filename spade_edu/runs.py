@@ -43,7 +43,6 @@ class Run:
         *,
         device: str | torch.device = "cpu",
         save_every: int = 250,
-        trainer_options: dict | None = None,
     ):
         self.folder, self.config = Path(folder), config
         self.dataset, self.preview, self.device = dataset, preview, torch.device(device)
@@ -56,7 +55,7 @@ class Run:
             )
         self.steps = self.steps_per_epoch * (config.epochs + config.epochs_decay)
         networks = Networks(*(n and n.to(self.device) for n in build(config, dataset.labels)))
-        self.trainer = Trainer(*networks, config, **(trainer_options or {}))
+        self.trainer = Trainer(*networks, config, **perceptual_features(config, self.device))
         self._open_folder()
 
     def train(self, until: int | None = None, *, progress: bool = True) -> Trainer:
@@ -180,6 +179,21 @@ class Run:
             head, *lines = path.read_text().splitlines()
             kept = [line for line in lines if line.split(",")[0].isdigit() and int(line.split(",")[0]) <= self.step]
             write_text(path, "\n".join([head, *kept]) + "\n")
+
+
+def perceptual_features(config: TrainingConfig, device: torch.device) -> dict:
+    """The Trainer's arguments for the perceptual loss that config.features names.
+
+    Errors: a UserError for a name that is neither "vgg" nor "second_opinion".
+    """
+    if config.lambda_vgg == 0 or config.features == "vgg":
+        return {}
+    if config.features != "second_opinion":
+        raise UserError(f"features is 'vgg' or 'second_opinion', not {config.features!r}.")
+    from .evaluation.judge import load_second_opinion
+
+    network = load_second_opinion().to(device)
+    return {"features": network, "feature_weights": network.weights}
 
 
 def epoch_order(length: int, seed: int, epoch: int) -> list[int]:

@@ -53,6 +53,7 @@ class TrainingConfig:
     gan: str = "hinge"  # or "lsgan"
     lambda_feat: float = 10.0
     lambda_vgg: float = 10.0
+    features: str = "vgg"  # of the perceptual loss; "second_opinion": a small segmenter of Streets that never scores
     lambda_kl: float = 0.05
     # Optimisation. The paper says beta2 = 0.999; its authors used 0.9 (official repository, issue 50).
     lr: float = 2e-4
