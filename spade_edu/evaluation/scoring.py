@@ -7,12 +7,13 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor, nn
+from torch.nn import functional as F
 from tqdm import tqdm
 
 from ..errors import UserError
 from .frechet import FeatureStatistics
 from .images import Originals, from_bytes
-from .protocol import Protocol
+from .protocol import Protocol, resize_image
 from .segmentation import ConfusionMatrix, iou, mean_iou, pixel_accuracy
 
 KEPT = 5000  # feature vectors kept for the kernel distance: all of every validation split
@@ -80,9 +81,29 @@ def streets_judges(*, segmentation: bool, distance: bool, device: torch.device) 
     """The judge of Streets, which comes with the package; its figures are never called FID or KID."""
     from .judge import load_judge
 
-    judge = load_judge().to(device)
+    judge = AtOneSize(load_judge()).to(device)
     features = Features(judge.features, "Streets judge", "FD (Streets judge)", "KD (Streets judge)")
     return Judges(judge if segmentation else None, features if distance else None, device)
+
+
+class AtOneSize(nn.Module):
+    """Streets' judge at the size of the scenes that it was trained on, as the FID network always sees 299x299.
+
+    Images are brought to that size and logits back, for it never saw objects of any other size.
+    """
+
+    def __init__(self, judge: nn.Module, size: tuple[int, int] = (64, 128)):
+        super().__init__()
+        self.judge, self.size = judge, size
+
+    def forward(self, image: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n c h w"]:
+        """Class logits at the image's size."""
+        logits = self.judge(resize_image(image, self.size, "bilinear"))
+        return F.interpolate(logits, size=image.shape[2:], mode="bilinear", align_corners=False)
+
+    def features(self, image: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n d"]:
+        """The judge's features."""
+        return self.judge.features(resize_image(image, self.size, "bilinear"))
 
 
 @torch.inference_mode()

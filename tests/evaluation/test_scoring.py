@@ -12,7 +12,15 @@ from spade_edu.errors import UserError
 from spade_edu.evaluation.diversity import diversity
 from spade_edu.evaluation.images import ImageFolder, Originals, from_bytes, to_bytes
 from spade_edu.evaluation.protocol import NAMES, protocol, resize_image, resize_label
-from spade_edu.evaluation.scoring import Features, Judges, bootstrap, generated_statistics, real_statistics, score
+from spade_edu.evaluation.scoring import (
+    AtOneSize,
+    Features,
+    Judges,
+    bootstrap,
+    generated_statistics,
+    real_statistics,
+    score,
+)
 from spade_edu.labels import CITYSCAPES
 
 SIZE = (16, 32)
@@ -226,3 +234,22 @@ def test_diversity_of_opposite_features_is_four():
     samples = torch.stack([torch.ones(3, 4, 4), -torch.ones(3, 4, 4)])
     label = torch.zeros(4, 4, dtype=torch.long)
     assert diversity(samples, label, lambda x: [x], 1).mean == pytest.approx(4)
+
+
+def test_the_judge_sees_one_size_only():
+    seen = []
+
+    class Judge(nn.Module):
+        def forward(self, image):
+            seen.append(tuple(image.shape[2:]))
+            return NearestColour()(image)
+
+        def features(self, image):
+            seen.append(tuple(image.shape[2:]))
+            return mean_colours(image)
+
+    judge = AtOneSize(Judge(), size=(16, 32))
+    assert judge(torch.rand(1, 3, 32, 64)).shape == (1, 19, 32, 64)
+    assert judge(torch.rand(1, 3, 16, 16)).shape == (1, 19, 16, 16)
+    judge.features(torch.rand(1, 3, 8, 8))
+    assert seen == [(16, 32)] * 3
