@@ -10,12 +10,17 @@ from PIL import Image
 
 from spade_edu.cli import evaluate, weights
 from spade_edu.cli.subjects import RealSides, from_folder
+from spade_edu.data.streets import Streets
 from spade_edu.data.streets.dataset import write
 from spade_edu.errors import UserError
 from spade_edu.evaluation.inception import Inception
+from spade_edu.evaluation.judge import ASSETS
 from spade_edu.evaluation.protocol import protocol
 from spade_edu.evaluation.scoring import Features, Judges
 from spade_edu.evaluation.segmenters.drn import DRN
+from spade_edu.generators import SPADEGenerator
+from spade_edu.official import to_official
+from spade_edu.pictures import to_uint8
 
 app = typer.Typer(pretty_exceptions_enable=False)
 evaluate.register(app)
@@ -126,3 +131,56 @@ def quiet():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
+
+
+def test_a_run_is_scored_by_its_own_generator(place, tmp_path, capsys):
+    from spade_edu.cli import train
+
+    trainer = typer.Typer(pretty_exceptions_enable=False)
+    train.register(trainer)
+    trainer(
+        ["train", "--preset", "test", "--data", "streets", "--style", "--out", str(tmp_path)], standalone_mode=False
+    )
+    source = ["evaluate", "--run", tmp_path, "--data", "cityscapes", "--root", place / "data", "--no-distance"]
+    run(*source, "--count", 2, "--json", tmp_path / "scores.json")
+    table = json.loads((tmp_path / "scores.json").read_text())
+    assert table["scores"][0]["n"] == 2 and table["generated_size"] == [32, 64]
+    # the same seed draws the same images
+    run(*source, "--count", 2, "--json", tmp_path / "again.json")
+    assert json.loads((tmp_path / "again.json").read_text()) == table
+    if table["diversity"]:
+        assert table["diversity"]["mean"] > 0 and table["diversity"]["samples"] == 5
+
+
+@pytest.mark.skipif(not (ASSETS / "judge.safetensors").is_file(), reason="needs the stored judge of Streets")
+def test_streets_orders_renders_above_noise(tmp_path, capsys):
+    scenes = Streets(12, split="val")
+    for kind in ("real", "noise"):
+        (tmp_path / kind).mkdir()
+    for i in range(12):
+        sample = scenes[i]
+        noise = torch.randint(0, 256, (64, 128, 3), dtype=torch.uint8)
+        Image.fromarray(to_uint8(sample.image).numpy()).save(tmp_path / "real" / f"{sample.name}.png")
+        Image.fromarray(noise.numpy()).save(tmp_path / "noise" / f"{sample.name}.png")
+    scores = []
+    for kind in ("real", "noise"):
+        file = tmp_path / f"{kind}.json"
+        run("evaluate", "--images", tmp_path / kind, "--data", "streets", "--count", 12, "--json", file)
+        scores.append(json.loads(file.read_text())["scores"][0])
+    real, noise = scores
+    assert real["miou"] > 2 * noise["miou"] and real["accuracy"] > 2 * noise["accuracy"]
+    assert 10 * real["distance"] < noise["distance"] and real["kernel"] < noise["kernel"]
+    assert real["distance_name"] == "FD (Streets judge)" and "FID" not in json.dumps(real["features"])
+    assert "others than the paper's" in capsys.readouterr().out
+
+
+def test_an_official_checkpoint_is_scored(place, tmp_path):
+    G = SPADEGenerator(36, latent=(4, 8), num_upsampling_layers="more", ngf=2, hidden_channels=4)
+    torch.save(to_official(G), tmp_path / "latest_net_G.pth")
+    source = ["evaluate", "--official", tmp_path / "latest_net_G.pth", "--data", "cityscapes", "--root", place / "data"]
+    run(*source, "--count", 2, "--no-distance", "--json", tmp_path / "scores.json")
+    table = json.loads((tmp_path / "scores.json").read_text())
+    assert table["generated_size"] == [256, 512] and table["scores"][0]["n"] == 2 and table["diversity"] is None
+    torch.save(to_official(SPADEGenerator(12, latent=(4, 8), ngf=2, hidden_channels=4)), tmp_path / "other.pth")
+    with pytest.raises(UserError, match="takes 12 label channels, cityscapes has 36"):
+        run("evaluate", "--official", tmp_path / "other.pth", *source[3:])
