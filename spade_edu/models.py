@@ -20,8 +20,8 @@ from .generators import (
 )
 from .initialisation import init_pix2pixhd, init_spade
 from .labels import LabelSpace
-from .patterns import with_patterns
 from .presets import ROWS
+from .speed import speed_up
 from .training import TrainingConfig
 
 
@@ -115,9 +115,7 @@ def build(config: TrainingConfig, labels: LabelSpace | int) -> Networks:
         raise UserError(f"There is no model {config.model!r}; there are: {', '.join([*MODELS, *ROWS])}.")
     torch.manual_seed(config.seed)
     networks = MODELS[config.model](config, channels)
-    if config.fast:
-        with_patterns(networks.generator)
-    return networks
+    return Networks(*(speed_up(n) if config.fast and n else n for n in networks))
 
 
 def count_parameters(network: nn.Module) -> int:

@@ -12,7 +12,7 @@ The pixels outside the map get an id of their own: a convolution pads with zeros
 `with_patterns(network)` puts it in place of every SPADE layer; parameters and weights files stay as they are.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -378,8 +378,13 @@ class PatternSPADE(SPADE):
 def with_patterns(network: nn.Module, *, always: bool = False) -> nn.Module:
     """Replace every plain SPADE layer in `network` by a PatternSPADE with the same parameters; gives it back."""
     patterns = LabelPatterns(always=always)
+    replace_modules(network, SPADE, lambda layer: PatternSPADE(layer, patterns))
+    return network
+
+
+def replace_modules(network: nn.Module, kind: type, replacement: Callable[[nn.Module], nn.Module]) -> None:
+    """Put replacement(layer) in place of each layer that is exactly a `kind`."""
     for module in list(network.modules()):
         for name, child in module.named_children():
-            if type(child) is SPADE:
-                setattr(module, name, PatternSPADE(child, patterns))
-    return network
+            if type(child) is kind:
+                setattr(module, name, replacement(child))

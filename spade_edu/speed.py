@@ -1,0 +1,137 @@
+"""The other exact savings of `TrainingConfig.fast`: spectral norm in fewer passes, the label map's part of D shared.
+
+Each gives the same numbers as the plain code, up to rounding; docs/performance.md says what each is worth.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+
+from . import losses
+from .discriminators import MultiScaleDiscriminator
+from .normalization import BatchNorm2d
+from .patterns import replace_modules, with_patterns
+from .spectral import SpectralConv2d
+
+
+class FastSpectralConv2d(SpectralConv2d):
+    """SpectralConv2d that reads its weight twice and writes it once, in the type that the convolution wants.
+
+    In training sigma = u^T W v = |W v|, which the power iteration has already computed. The backward pass needs no
+    copy of the weight's size beside the gradient.
+    """
+
+    def __init__(self, layer: SpectralConv2d):
+        nn.Module.__init__(self)
+        self.__dict__.update(layer.__dict__)  # its parameters, buffers and settings
+
+    def normalised_weight(self) -> Tensor:
+        """weight / sigma, rounded to 16 bits under autocast."""
+        device = self.weight.device.type
+        mixed = torch.is_autocast_enabled(device)
+        dtype = torch.get_autocast_dtype(device) if mixed else self.weight.dtype
+        with torch.autocast(device, enabled=False):
+            return _DivideBySigma.apply(self.weight, *self.sigma(), dtype)
+
+    @torch.no_grad()
+    def sigma(self) -> tuple[Float[Tensor, ""], Float[Tensor, " rows"], Float[Tensor, " columns"]]:
+        """sigma, u and v; in training after one step of power iteration. v is in the order of the weight's memory."""
+        matrix, v = _in_memory_order(self.weight), self.v.view(1, *self.weight.shape[1:])
+        if self.training:
+            step = F.normalize(torch.mv(matrix.t(), self.u), dim=0, eps=1e-12)
+            v.copy_(_from_memory_order(step[None], self.weight))
+        v = _in_memory_order(v, self.weight)[0].clone()
+        stretched = torch.mv(matrix, v)
+        if self.training:
+            self.u.copy_(F.normalize(stretched, dim=0, eps=1e-12))
+        return torch.dot(self.u, stretched), self.u.clone(), v
+
+
+class _DivideBySigma(torch.autograd.Function):
+    """y = W / sigma with sigma = u^T W v; dW = (dy - sum(dy W) / sigma u v^T) / sigma."""
+
+    @staticmethod
+    def forward(ctx, weight: Tensor, sigma: Tensor, u: Tensor, v: Tensor, dtype: torch.dtype) -> Tensor:
+        ctx.save_for_backward(weight, sigma, u, v)
+        return (weight * (1 / sigma)).to(dtype)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad: Tensor):
+        weight, sigma, u, v = ctx.saved_tensors
+        result = torch.empty_like(weight).copy_(grad).mul_(1 / sigma)
+        matrix = _in_memory_order(result)
+        inner = torch.dot(matrix.view(-1), _in_memory_order(weight).view(-1))
+        matrix.addr_(u * (-inner / sigma), v)
+        return result, None, None, None, None
+
+
+def _in_memory_order(x: Tensor, like: Tensor | None = None) -> Tensor:
+    """(rows, columns) of a weight, as a view: columns in the order (c, k, k), or (k, k, c) in channels_last."""
+    contiguous = (x if like is None else like).is_contiguous()
+    return (x if contiguous else x.permute(0, 2, 3, 1)).flatten(1)
+
+
+def _from_memory_order(matrix: Tensor, weight: Tensor) -> Tensor:
+    """The reverse: (rows, columns) as (rows, c, k, k)."""
+    _, c, k1, k2 = weight.shape
+    if weight.is_contiguous():
+        return matrix.view(-1, c, k1, k2)
+    return matrix.view(-1, k1, k2, c).permute(0, 3, 1, 2)
+
+
+def speed_up(network: nn.Module) -> nn.Module:
+    """Put the fast form in place of every SPADE layer and every spectrally normed convolution; gives it back.
+
+    Parameters, buffers and weights files stay the same.
+    """
+    replace_modules(network, SpectralConv2d, FastSpectralConv2d)
+    return with_patterns(network)
+
+
+def discriminate(
+    discriminator: MultiScaleDiscriminator,
+    segmap: Float[Tensor, "n l h w"],
+    batches: Sequence[Float[Tensor, "_ 3 h w"]],
+) -> list[losses.Scales]:
+    """D(segmap, images) for each batch of images, n or a multiple of n of them, with one set of weights.
+
+    The first convolution is a sum of one over the label map and one over the images: the former is done once, and no
+    gradient of the label map is ever computed. A batch that needs no gradient (real images while D stands still) keeps
+    nothing for the backward pass. Only for a D whose norms treat images singly: batch norm would see the batches apart.
+    """
+    if any(isinstance(m, nn.BatchNorm2d | BatchNorm2d) for m in discriminator.modules()):
+        raise ValueError("Images can't be judged in separate batches by a discriminator with batch norm.")
+    results = [[] for _ in batches]
+    for scale in discriminator.scales:
+        maps = _first_layer(scale.layers[0], segmap, batches)
+        features = [[x] for x in maps]
+        for layer in scale.layers[1:]:
+            maps = _layer(layer, maps)
+            features = [found + [x] for found, x in zip(features, maps)]
+        results = [found + [x] for found, x in zip(results, features)]
+        segmap, *batches = (
+            F.avg_pool2d(x, 3, stride=2, padding=1, count_include_pad=False) for x in (segmap, *batches)
+        )
+    return results
+
+
+def _first_layer(layer: nn.Sequential, segmap: Tensor, batches: Sequence[Tensor]) -> list[Tensor]:
+    conv, activation = layer
+    of_labels, of_image = conv.weight.split([segmap.shape[1], batches[0].shape[1]], dim=1)
+    labels = F.conv2d(segmap, of_labels, None, conv.stride, conv.padding)
+    repeated = [labels.repeat(len(x) // len(labels), 1, 1, 1) if len(x) > len(labels) else labels for x in batches]
+    images = [F.conv2d(x, of_image, conv.bias, conv.stride, conv.padding) for x in batches]
+    return [activation(image + label) for image, label in zip(images, repeated)]
+
+
+def _layer(layer: nn.Sequential, batches: list[Tensor]) -> list[Tensor]:
+    """A convolution with its norm and activation on each batch; spectral norm advances once."""
+    conv, *rest = layer
+    weight = conv.normalised_weight() if isinstance(conv, SpectralConv2d) else conv.weight
+    rest = nn.Sequential(*rest)
+    return [rest(F.conv2d(x, weight, conv.bias, conv.stride, conv.padding)) for x in batches]

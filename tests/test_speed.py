@@ -1,0 +1,93 @@
+"""The savings of TrainingConfig.fast against the plain code, in float64."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from spade_edu.discriminators import MultiScaleDiscriminator
+from spade_edu.models import build
+from spade_edu.spectral import SpectralConv2d
+from spade_edu.speed import FastSpectralConv2d, discriminate, speed_up
+from spade_edu.training import TrainingConfig, frozen
+
+
+@pytest.mark.parametrize("memory", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("shape, options", [((3, 5, 3), dict(padding=1)), ((4, 2, 1), dict(bias=False))])
+def test_spectral_convolution_equals_the_plain_one_over_several_steps(shape, options, memory):
+    plain = SpectralConv2d(*shape, **options).double().to(memory_format=memory)
+    fast = FastSpectralConv2d(copy.deepcopy(plain))
+    assert list(fast.state_dict()) == list(plain.state_dict())
+    x = torch.randn(2, shape[0], 6, 7, dtype=torch.float64)
+    for training in (True, True, False):
+        plain.train(training), fast.train(training)
+        # Two forward passes before one backward pass, as D has in a training step.
+        for layer in (plain, fast):
+            layer.zero_grad()
+            (layer(x).square().sum() + layer(2 * x).sin().sum()).backward()
+        for (name, a), b in zip(plain.named_parameters(), fast.parameters()):
+            torch.testing.assert_close(b.grad, a.grad, msg=name)
+        for (name, a), b in zip(plain.state_dict().items(), fast.state_dict().values()):
+            torch.testing.assert_close(b, a, msg=name)
+        with torch.no_grad():
+            for a, b in zip(plain.parameters(), fast.parameters()):
+                b.copy_(a.sub_(0.1 * a.grad))
+
+
+def test_spectral_weight_is_rounded_once_under_autocast():
+    plain = SpectralConv2d(4, 4, 3).eval()
+    fast = FastSpectralConv2d(copy.deepcopy(plain)).eval()
+    with torch.autocast("cpu", torch.bfloat16):
+        found = fast.normalised_weight()
+    assert found.dtype == torch.bfloat16
+    assert (found != plain.normalised_weight().bfloat16()).float().mean() < 0.05  # a last bit here and there
+
+
+@pytest.mark.parametrize("images", [1, 2])
+def test_discriminator_shares_the_label_maps_part(images):
+    plain = MultiScaleDiscriminator(5, ndf=4).double()
+    fast = speed_up(copy.deepcopy(plain))
+    segmap = torch.rand(2, 5, 32, 32, dtype=torch.float64)
+    x = torch.randn(2 * images, 3, 32, 32, dtype=torch.float64)
+    expected = plain(segmap.repeat(images, 1, 1, 1), x)
+    found = discriminate(fast, segmap, [x])[0]
+    gradients = [
+        torch.autograd.grad(sum(f.square().sum() for s in scales for f in s), list(network.parameters()))
+        for scales, network in ((expected, plain), (found, fast))
+    ]
+    for a, b in zip(
+        [f for s in expected for f in s] + [*gradients[0]], [f for s in found for f in s] + [*gradients[1]]
+    ):
+        torch.testing.assert_close(b, a)
+
+
+def test_discriminator_keeps_nothing_of_real_images_while_it_stands_still():
+    network = speed_up(MultiScaleDiscriminator(5, ndf=4))
+    before = copy.deepcopy(network)
+    segmap, real = torch.rand(2, 5, 32, 32), torch.randn(2, 3, 32, 32)
+    fake = torch.randn(2, 3, 32, 32, requires_grad=True)
+    with frozen(network):
+        of_fake, of_real = discriminate(network, segmap, [fake, real])
+    both = before(segmap.repeat(2, 1, 1, 1), torch.cat([fake, real]))
+    assert not any(f.requires_grad for s in of_real for f in s)
+    for scale in range(2):
+        for a, b, c in zip(both[scale], of_fake[scale], of_real[scale]):
+            torch.testing.assert_close(torch.cat([b, c]), a, atol=1e-4, rtol=1e-4)
+    for (name, a), b in zip(before.named_buffers(), network.buffers()):  # one step of power iteration, not two
+        torch.testing.assert_close(b, a, atol=1e-4, rtol=1e-4, msg=name)
+
+
+def test_discriminator_with_batch_norm_is_refused():
+    network = MultiScaleDiscriminator(5, ndf=4, norm="batch")
+    with pytest.raises(ValueError, match="batch norm"):
+        discriminate(network, torch.rand(1, 5, 32, 32), [torch.rand(1, 3, 32, 32)])
+
+
+def test_fast_networks_have_the_same_weights_file():
+    settings = dict(height=64, width=64, ngf=2, ndf=2, hidden_channels=4, style=True, z_dim=4)
+    plain, fast = (build(TrainingConfig(**settings, fast=value), 5) for value in (False, True))
+    for a, b in zip(plain, fast):
+        assert {n: v.shape for n, v in a.state_dict().items()} == {n: v.shape for n, v in b.state_dict().items()}
+        assert all(torch.equal(v, b.state_dict()[n]) for n, v in a.state_dict().items())
+        assert not any(type(m) is SpectralConv2d for m in nn.ModuleList([b]).modules())
