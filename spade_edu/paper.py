@@ -4,6 +4,7 @@ A row that was never checked against a copy of the paper carries the mark [memor
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 
@@ -182,10 +183,13 @@ def parameters(row: Row, channels: int = ADE20K_CHANNELS) -> tuple[int, int] | N
 
     The networks are built without memory for their weights. None where this package has no such model.
     """
-    if row.settings is None:
-        return None
+    return None if row.settings is None else _parameters(row.settings, channels)
+
+
+@cache
+def _parameters(model: str, channels: int) -> tuple[int, int]:
     with torch.device("meta"):
-        networks = build(TrainingConfig(model=row.settings), channels)
+        networks = build(TrainingConfig(model=model), channels)
     return count_parameters(networks.generator), count_parameters(networks.discriminator)
 
 
