@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -35,7 +35,7 @@ def _conv(fin: int, fout: int, stride: int = 1, dilation: int = 1) -> nn.Sequent
 class Judge(nn.Module):
     """A U-Net: image (n, 3, h, w) in [-1, 1] -> logits (n, 19, h, w) of the Cityscapes trainIds; h, w at least 8."""
 
-    def __init__(self, widths: tuple[int, ...] = (16, 32, 48, 64)):
+    def __init__(self, widths: tuple[int, ...] = (16, 32, 64, 96)):
         super().__init__()
         pairs = list(zip((3, *widths), widths))
         self.down = nn.ModuleList(nn.Sequential(_conv(a, b), _conv(b, b)) for a, b in pairs)
@@ -44,7 +44,11 @@ class Judge(nn.Module):
         self.head = nn.Conv2d(widths[0], NUM_CLASSES, 1)
 
     def forward(self, image: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 19 h w"]:
-        """Class logits at the image's size."""
+        """Class logits at the image's size: the mean of the image's and its mirror image's."""
+        return (self.logits(image) + self.logits(image.flip(-1)).flip(-1)) / 2
+
+    def logits(self, image: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 19 h w"]:
+        """Class logits from one look: what it is trained by."""
         skips = self._encode(image)
         x = skips.pop()
         for block in self.up:
@@ -53,7 +57,7 @@ class Judge(nn.Module):
         return self.head(x)
 
     def features(self, image: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n d"]:
-        """Mean and deviation over the picture of the channels of the two deepest levels: d = 224 numbers an image."""
+        """Mean and deviation over the picture of the channels of the two deepest levels: d = 320 numbers an image."""
         levels = self._encode(image)[-2:]
         return torch.cat([f(x, dim=(2, 3)) for x in levels for f in (torch.mean, torch.std)], dim=1)
 
@@ -110,21 +114,27 @@ def _load(network: nn.Module, path: Path) -> nn.Module:
 
 
 def train_segmenter(network: nn.Module, dataset: Dataset, *, steps: int, batch_size: int = 8, lr: float = 3e-3) -> None:
-    """Train `network.logits` (or its forward) by cross-entropy with AdamW under a one-cycle rate, in bf16 if fast."""
-    logits = getattr(network, "logits", network)
+    """Train `network.logits` by cross-entropy with AdamW under a one-cycle rate, in bf16."""
     network.train().to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(network.parameters(), lr=lr)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=steps)
     for batch in _random_batches(dataset, steps, batch_size):
         image = batch.image.to(memory_format=torch.channels_last)
         with torch.autocast("cpu", torch.bfloat16):
-            prediction = logits(image)
-        loss = F.cross_entropy(prediction.float(), CITYSCAPES.to_score_ids(batch.label), ignore_index=IGNORE)
+            prediction = network.logits(image)
+        target = CITYSCAPES.to_score_ids(batch.label)
+        loss = F.cross_entropy(prediction.float(), target, class_weights(target), ignore_index=IGNORE)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         schedule.step()
     network.eval()
+
+
+def class_weights(target: Int64[Tensor, "n h w"]) -> Float[Tensor, "19"]:
+    """One over the fourth root of each class's share of the batch: the mean IoU counts rare classes like the others."""
+    share = torch.bincount(target[target != IGNORE], minlength=NUM_CLASSES).float() / target.numel()
+    return share.clamp(min=1e-3) ** -0.25
 
 
 def _random_batches(dataset: Dataset, steps: int, batch_size: int) -> Iterator[Sample]:
@@ -152,7 +162,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=ASSETS)
     parser.add_argument("--scenes", type=int, default=1500)
-    parser.add_argument("--steps", type=int, default=1200)
+    parser.add_argument("--steps", type=int, default=1500)
     arguments = parser.parse_args()
     # Scenes of a seed of their own: no generator is trained on them.
     training, real = Streets(arguments.scenes, seed=1, augment=True), Streets(200, split="val")
@@ -161,13 +171,13 @@ def main() -> None:
         torch.manual_seed(seed)
         network, started = kind(), time.monotonic()
         train_segmenter(network, training, steps=arguments.steps)
-        matrix = confusion(getattr(network, "logits", network), real)
+        matrix = confusion(network if name == "judge" else network.logits, real)
         seconds, parameters = time.monotonic() - started, sum(p.numel() for p in network.parameters())
         save_weights(network, arguments.out / f"{name}.safetensors", half=True)
         print(f"{name}: {parameters:,} parameters, {seconds:.0f} s, mIoU {matrix.miou():.3f} (all classes), ", end="")
         print(f"accuracy {matrix.pixel_accuracy():.3f}")
         for label, value in zip(CITYSCAPES.score_names, matrix.iou().tolist()):
-            print(f"  {label:14} {value:.3f}")
+            print(f"  {label:14} {value:.3f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from spade_edu import CITYSCAPES
 from spade_edu.data import Cityscapes, DataError
 from spade_edu.data.streets import STYLES, Streets, render, write
 
-FROZEN_LABELS = "698778876d31b4c0"
+FROZEN_LABELS = "8439cb3b39da9d80"
 
 
 @pytest.fixture(scope="module")

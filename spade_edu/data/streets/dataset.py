@@ -50,8 +50,8 @@ def render(seed: int, index: int, height: int, width: int, style: str | None = N
     if style not in STYLES:
         raise DataError(f"Streets has no style {style!r}; its styles are: {', '.join(STYLES)}.")
     street = layout(seed, index)
-    fine = (2 * height, 2 * width)
-    buffer, sheet = paint_surfaces(street, *fine), draw_things(street, *fine)
+    buffer = paint_surfaces(street, 2 * height, 2 * width)
+    sheet = draw_things(street, buffer.depth)
     picture = shade(buffer, sheet, street, style)
     picture = picture.reshape(height, 2, width, 2, 3).mean((1, 3))
     noise = np.random.Generator(np.random.PCG64((seed, index, 2))).random((height, width, 1), np.float32) - 0.5

@@ -25,11 +25,11 @@ class Style(NamedTuple):
 
 
 STYLES = {
-    "day": Style((72, 132, 208), (176, 210, 236), (0.60, 0.66, 0.76), (0.56, 0.50, 0.38), 0.004, (250, 250, 250), 0.75, 0.0, 0.0),
-    "dusk": Style((86, 70, 124), (250, 158, 92), (0.50, 0.40, 0.46), (0.52, 0.26, 0.08), 0.007, (214, 104, 96), 0.8, 0.55, 0.0),
-    "night": Style((10, 14, 34), (34, 40, 74), (0.30, 0.34, 0.50), (0.06, 0.07, 0.11), 0.008, (40, 46, 74), 0.6, 1.0, 0.0),
-    "overcast": Style((146, 152, 158), (190, 194, 196), (0.72, 0.74, 0.76), (0.08, 0.08, 0.08), 0.011, (122, 128, 136), 0.8, 0.0, 0.0),
-    "snow": Style((188, 196, 208), (222, 226, 232), (0.80, 0.83, 0.90), (0.14, 0.13, 0.10), 0.012, (206, 212, 222), 0.5, 0.0, 1.0),
+    "day": Style((72, 132, 208), (176, 210, 236), (0.60, 0.66, 0.76), (0.56, 0.50, 0.38), 0.002, (250, 250, 250), 0.75, 0.0, 0.0),
+    "dusk": Style((86, 70, 124), (250, 158, 92), (0.50, 0.40, 0.46), (0.52, 0.26, 0.08), 0.0035, (214, 104, 96), 0.8, 0.55, 0.0),
+    "night": Style((10, 14, 34), (34, 40, 74), (0.38, 0.42, 0.58), (0.07, 0.08, 0.12), 0.004, (40, 46, 74), 0.6, 1.0, 0.0),
+    "overcast": Style((146, 152, 158), (190, 194, 196), (0.72, 0.74, 0.76), (0.08, 0.08, 0.08), 0.005, (122, 128, 136), 0.8, 0.0, 0.0),
+    "snow": Style((188, 196, 208), (222, 226, 232), (0.80, 0.83, 0.90), (0.14, 0.13, 0.10), 0.005, (206, 212, 222), 0.5, 0.0, 1.0),
 }  # fmt: skip
 
 
@@ -52,8 +52,9 @@ def shade(buffer: Buffer, sheet: Sheet, street: Layout, style: str) -> np.ndarra
         picture += _glow(buffer, look.lamps)
     haze = 1 - np.exp(-look.haze * np.maximum(buffer.depth - 6, 0))
     picture += haze[..., None] * (np.array(look.sky_low, np.float32) * 0.94 - picture)
-    sky = buffer.kind == CLASS["sky"]
-    np.copyto(picture, _sky(buffer, street, look, style), where=sky[..., None])
+    top = int(np.searchsorted(buffer.v[:, 0], street.camera.horizon)) + 1
+    sky = buffer.kind[:top] == CLASS["sky"]
+    np.copyto(picture[:top], _sky(buffer.v[:top], buffer.u, street, look, style), where=sky[..., None])
     return np.clip(picture, 0, 255)
 
 
@@ -97,15 +98,15 @@ def _glow(buffer: Buffer, lamps: float) -> np.ndarray:
     return own * 0.9 + np.asarray(halo, np.float32) * 0.75
 
 
-def _sky(buffer: Buffer, street: Layout, look: Style, style: str) -> np.ndarray:
-    rise = np.clip((street.camera.horizon - buffer.v) / street.camera.horizon, 0, 1)
+def _sky(v: np.ndarray, u: np.ndarray, street: Layout, look: Style, style: str) -> np.ndarray:
+    rise = np.clip((street.camera.horizon - v) / street.camera.horizon, 0, 1)
     part = (rise**0.8)[..., None]
     sky = np.array(look.sky_low, np.float32) * (1 - part) + np.array(look.sky_top, np.float32) * part
     shift = street.lanes * 1000
-    across = (buffer.u[None] - 1) / (0.35 + rise)
+    across = (u[None] - 1) / (0.35 + rise)
     cloud = np.clip(grain(across * 40 + shift + 200, rise * 130 + 0 * across + shift) * 2.6 - 0.1, 0, 1) * look.clouds
     sky = sky + cloud[..., None] * (np.array(look.cloud, np.float32) - sky)
     if style == "night":
-        stars = grain(buffer.u[None] * 997 + 0 * rise, rise * 991 + 0 * buffer.u) > 0.66
+        stars = grain(u[None] * 997 + 0 * rise, rise * 991 + 0 * u) > 0.66
         sky = sky + (stars & (cloud < 0.1))[..., None] * 110.0
     return sky

@@ -6,6 +6,7 @@ Two pictures are drawn side by side: `look` (colour, and in the fourth channel h
 
 import math
 
+import numpy as np
 from PIL import Image, ImageDraw
 
 from .scene import CLASS, Dice, Layout, Thing
@@ -15,7 +16,7 @@ CLASS_OF = {
     "car": "car", "bus": "bus", "truck": "truck", "person": "person", "lamp": "pole", "sign": "pole", "bin": "static",
     "traffic light": "pole", "broad tree": "vegetation", "tall tree": "vegetation", "fir": "vegetation",
 }  # fmt: skip
-THIN = 0.034  # no pole is thinner than this part of the picture's height: it has to be seen at 64 x 128
+THIN = 0.04  # no pole is thinner than this part of the picture's height: it has to be seen at 64 x 128
 # Side views, rear to front: (metres along, height, what the face up to the next point is).
 PROFILES = {
     "saloon": ((0, 0.35, "body"), (0, 0.95, "body"), (0.8, 1.0, "glass"), (1.35, 1.46, "roof"), (2.6, 1.46, "glass"),
@@ -35,9 +36,9 @@ WIDTH = {"saloon": 1.8, "hatchback": 1.75, "van": 1.95, "bus": 2.5, "truck": 2.5
 class Sheet:
     """The pictures that things are drawn on, and the table of the things drawn: number -> (class id, depth)."""
 
-    def __init__(self, street: Layout, height: int, width: int):
-        self.street, self.camera = street, street.camera
-        self.height, self.width = height, width
+    def __init__(self, street: Layout, depth: np.ndarray):
+        self.street, self.camera, self.depth = street, street.camera, depth
+        self.height, self.width = height, width = depth.shape
         self.look = Image.new("RGBA", (width, height))
         self.facts = Image.new("RGB", (width, height))
         self.spill = Image.new("RGB", (width, height))
@@ -54,16 +55,25 @@ class Sheet:
         )
         self.lit = 1.0 if away > shade * self.street.sun_slope else 0.2
 
+    def hides(self, left: float, right: float, top: float, bottom: float, depth: float) -> bool:
+        """Whether everything in a box of the picture (u, v) is outside it or nearer than `depth`."""
+        (x0, y0), (x1, y1) = ((max(int(x), 0), max(int(y), 0)) for x, y in self.scale([(left, top), (right, bottom)]))
+        seen = self.depth[y0 : y1 + 2, x0 : x1 + 2]
+        return not seen.size or seen.max() + 0.3 <= depth
+
     def scale(self, points) -> list[tuple[float, float]]:
         """Picture coordinates (u, v) to pixels."""
         return [(u * self.width / 2 - 0.5, v * self.height - 0.5) for u, v in points]
 
     def polygon(self, points, colour, sun: float = 0.6, snow: float = 0.0, shine: float = 0.0, detail=False) -> None:
         """Draw a polygon of (u, v); a detail lies on what is already drawn and leaves sun, snow and class alone."""
-        points = self.scale(points)
-        self._look.polygon(points, fill=(*_bytes(colour), int(255 * shine)))
+        self.fill(self.scale(points), colour, sun, snow, shine, detail)
+
+    def fill(self, pixels, colour, sun: float, snow: float, shine: float = 0.0, detail=False) -> None:
+        """`polygon`, in pixels."""
+        self._look.polygon(pixels, fill=(*_bytes(colour), int(255 * shine)))
         if not detail:
-            self._facts.polygon(points, fill=(int(255 * sun * self.lit), int(255 * snow), len(self.table) - 1))
+            self._facts.polygon(pixels, fill=(int(255 * sun * self.lit), int(255 * snow), len(self.table) - 1))
 
     def disc(self, centre, radius, colour, sun=0.6, snow=0.0, shine=0.0, detail=False, squeeze=1.0) -> None:
         """Draw a disc around (u, v); `squeeze` is width over height."""
@@ -88,16 +98,17 @@ class Sheet:
 
 
 def _bytes(colour) -> tuple[int, int, int]:
-    return tuple(max(0, min(255, int(c))) for c in colour)
+    red, green, blue = colour
+    return min(255, int(red)), min(255, int(green)), min(255, int(blue))
 
 
 def _tint(colour, factor: float):
     return tuple(c * factor for c in colour)
 
 
-def draw_things(street: Layout, height: int, width: int) -> Sheet:
-    """Draw all things of the street, far to near."""
-    sheet = Sheet(street, height, width)
+def draw_things(street: Layout, depth: np.ndarray) -> Sheet:
+    """Draw all things of the street, far to near; `depth` (h, w) of the surfaces tells which trees they hide."""
+    sheet = Sheet(street, depth)
     for thing in street.things:
         _spill(sheet, thing)
     for thing in street.things:
@@ -234,7 +245,7 @@ def _draw_person(sheet: Sheet, thing: Thing) -> None:
     stride, skirt = dice.between(0.06, 0.3), dice.chance(0.3)
     trousers, skin = thing.accent, dice.pick(((224, 178, 148), (188, 138, 108), (120, 82, 60)))
     for foot in (-stride, stride):
-        leg = [at(-0.11, 0.52 * h), at(0.11, 0.52 * h), at(foot + 0.09, 0.02), at(foot - 0.09, 0.02)]
+        leg = [at(-0.16, 0.52 * h), at(0.16, 0.52 * h), at(foot + 0.12, 0.02), at(foot - 0.12, 0.02)]
         sheet.polygon(leg, _tint(trousers, 0.75 if foot < 0 else 0.95), 0.5)
         sheet.polygon(
             [at(foot - 0.1, 0.1), at(foot + 0.1 + 0.06 * d, 0.1), at(foot + 0.1 + 0.1 * d, 0), at(foot - 0.1, 0)],
@@ -243,12 +254,12 @@ def _draw_person(sheet: Sheet, thing: Thing) -> None:
         )
     hem = 0.32 * h if skirt else 0.46 * h
     coat = [
-        at(-0.24, 0.8 * h),
-        at(-0.12, 0.85 * h),
-        at(0.12, 0.85 * h),
-        at(0.24, 0.8 * h),
-        at(0.25, hem),
-        at(-0.25, hem),
+        at(-0.3, 0.8 * h),
+        at(-0.14, 0.85 * h),
+        at(0.14, 0.85 * h),
+        at(0.3, 0.8 * h),
+        at(0.31, hem),
+        at(-0.31, hem),
     ]
     sheet.polygon(coat, thing.colour, 0.7, 0.15)
     sheet.polygon(
@@ -272,8 +283,8 @@ def _draw_person(sheet: Sheet, thing: Thing) -> None:
 
 
 def _draw_head(sheet: Sheet, at, unit: float, h: float, d: float, skin, hair) -> None:
-    sheet.disc(at(0, 0.93 * h), 0.135 * unit, hair, 0.8, 0.3)
-    sheet.disc(at(0.05 * d, 0.915 * h), 0.105 * unit, skin, detail=True)
+    sheet.disc(at(0, 0.93 * h), 0.16 * unit, hair, 0.8, 0.3)
+    sheet.disc(at(0.05 * d, 0.915 * h), 0.125 * unit, skin, detail=True)
 
 
 def _draw_cyclist(sheet: Sheet, thing: Thing) -> None:
@@ -323,41 +334,39 @@ def _draw_cyclist(sheet: Sheet, thing: Thing) -> None:
 
 def _draw_tree(sheet: Sheet, thing: Thing) -> None:
     """A trunk and a crown of many small clumps of leaves, dark below and bright towards the sun."""
-    sheet.begin("vegetation", thing, reach=1.0)
-    dice, at, unit = Dice(thing.number), *_billboard(sheet, thing)
+    at, unit = _billboard(sheet, thing)
     fir, tall = thing.kind == "fir", thing.kind == "tall tree"
     height = thing.size * (7.5 if tall else 5.6)
     stem, wide = (0.8, 0.1) if fir else (height * 0.36, 0.14)
-    half = max(wide * unit, THIN * 0.45)
-    foot, fork = at(0, 0), at(0, stem + 0.8)
-    sheet.polygon(
-        [
-            (foot[0] - half * 1.3, foot[1]),
-            (foot[0] + half * 1.3, foot[1]),
-            (fork[0] + half, fork[1]),
-            (fork[0] - half, fork[1]),
-        ],
-        (92, 74, 58),
-        0.5,
-    )
-    radius = 1.7 * thing.size * (0.75 if tall else 1.0)
-    clumps = []
-    for _ in range(26 if thing.z > 14 else 44):
-        t, angle, far = dice.between(0, 1), dice.between(0, 2 * math.pi), math.sqrt(dice.between(0, 1))
-        reach = radius * (1.05 - t) if fir else radius * math.sqrt(max(0.0, 1 - (2 * t - 1) ** 2)) * 0.95
-        clumps.append((far * math.cos(angle) * reach, stem + t * (height - stem), t, far * math.cos(angle)))
-    for across, up, t, edge in sorted(clumps, key=lambda clump: clump[2] + 0.3 * abs(clump[3])):
-        bright = 0.62 + 0.45 * t + 0.16 * edge * sheet.street.sun_side + dice.between(-0.1, 0.1)
-        size = thing.size * dice.between(0.4, 0.65) * (0.85 if fir else 1.0)
-        spin = dice.between(0, 6)
-        star = [
-            at(across + size * _STAR[k] * math.cos(spin + k * 0.7), up + size * _STAR[k] * math.sin(spin + k * 0.7))
-            for k in range(9)
-        ]
-        sheet.polygon(star, _tint(thing.colour, bright), 0.2 + 0.7 * t, max(0.0, t * 1.3 - 0.35))
+    radius, half = 1.7 * thing.size * (0.75 if tall else 1.0), max(wide * unit, THIN * 0.45)
+    (left, top), (right, bottom) = at(-radius - thing.size, height + thing.size), at(radius + thing.size, 0)
+    if sheet.hides(left - half, right + half, top, bottom, thing.z - 1.0):
+        return
+    sheet.begin("vegetation", thing, reach=1.0)
+    (u, foot), (_, fork) = at(0, 0), at(0, stem + 0.8)
+    trunk = [(u - half * 1.3, foot), (u + half * 1.3, foot), (u + half, fork), (u - half, fork)]
+    sheet.polygon(trunk, (92, 74, 58), 0.5)
+    _draw_crown(sheet, thing, at, stem, height - stem, radius, fir)
 
 
-_STAR = (1.0, 0.72, 0.95, 0.7, 1.05, 0.75, 0.9, 0.7, 0.95)
+def _draw_crown(sheet: Sheet, thing: Thing, at, stem: float, height: float, radius: float, fir: bool) -> None:
+    """Clumps at chance places (t: how high, edge: how far to the right), low ones first; each a ragged star."""
+    count, leaf = (12, 1.4) if thing.z > 26 else (20, 1.15) if thing.z > 14 else (40, 1.0)  # far trees need fewer
+    dice = Dice(thing.number)
+    t, angle, far = dice.many(count, 3).T
+    edge = np.sqrt(far) * np.cos(angle * 2 * math.pi)
+    order = np.argsort(t + 0.3 * np.abs(edge), kind="stable")
+    t, edge = t[order], edge[order]
+    reach = radius * (1.05 - t) if fir else radius * np.sqrt(np.maximum(0, 1 - (2 * t - 1) ** 2)) * 0.95
+    bright, size, spin = dice.many(count, 3).T
+    bright = 0.52 + 0.45 * t + 0.16 * edge * sheet.street.sun_side + 0.2 * bright
+    size = thing.size * leaf * (0.4 + 0.25 * size) * (0.85 if fir else 1.0)
+    turn = 6 * spin[:, None] + 0.7 * np.arange(9)
+    star = size[:, None] * (1.0, 0.72, 0.95, 0.7, 1.05, 0.75, 0.9, 0.7, 0.95)
+    u, v = at((edge * reach)[:, None] + star * np.cos(turn), (stem + t * height)[:, None] + star * np.sin(turn))
+    stars = np.stack([u * sheet.width / 2 - 0.5, v * sheet.height - 0.5], axis=-1).reshape(count, -1).tolist()
+    for points, b, up in zip(stars, bright.tolist(), t.tolist()):
+        sheet.fill(points, _tint(thing.colour, b), 0.2 + 0.7 * up, max(0.0, 1.3 * up - 0.35))
 
 
 def _draw_post(sheet: Sheet, thing: Thing, height: float, colour=(112, 114, 116), width: float = 0.09):

@@ -43,6 +43,7 @@ CLOTH = (
     (60, 90, 66),
     (98, 98, 102),
 )
+HIGH_VISIBILITY = ((232, 128, 44), (222, 212, 70))
 LEAVES = ((72, 108, 52), (94, 124, 54), (58, 92, 62), (126, 122, 56))
 
 
@@ -59,6 +60,10 @@ class Dice:
     def chance(self, probability: float) -> bool:
         """True with that probability."""
         return self.between(0, 1) < probability
+
+    def many(self, count: int, each: int) -> np.ndarray:
+        """`count` rows of `each` numbers from 0 to 1."""
+        return self.generator.random((count, each))
 
     def pick(self, things):
         """One of the things, each as likely as the others."""
@@ -192,10 +197,10 @@ def _house(dice: Dice, x: float, z0: float, z1: float, height: float) -> Wall:
 
 
 def _leave_open(dice: Dice, street: Layout, side: int, x: float, z0: float, z1: float) -> None:
-    kind = dice.pick(("fence", "fence", "wall", "wall", "open"))
+    kind = dice.pick(("fence", "fence", "wall", "wall", "open")) if z0 < 32 else "open"
     if kind != "open":
         colour = dice.pick(BRICK + CONCRETE if kind == "wall" else ((96, 120, 84), (130, 104, 76), (120, 124, 128)))
-        height = dice.between(1.3, 2.2)
+        height = dice.between(1.8, 2.6)
         street.walls.append(Wall(kind, x, z0, z1, height, 0.3, colour, number=int(dice.between(0, 1000))))
     for _ in range(2):
         z = dice.between(max(z0, 6), z1)
@@ -227,7 +232,7 @@ def _plant(dice: Dice, street: Layout, side: int) -> None:
 def _furnish(dice: Dice, street: Layout, side: int) -> None:
     kerb = side * (street.strips[side][-2][0] + 0.4)
     z, step = dice.between(6, 13), dice.between(12, 20)
-    while z < 30:
+    while z < 24:
         if not _at_crossing(street, z, 0):
             street.things.append(Thing("lamp", kerb, z, dice.between(5, 6.5), heading=-side))
         z += step
@@ -294,16 +299,17 @@ def _add_people(dice: Dice, street: Layout) -> None:
     for _ in range(int(dice.between(1, 5))):
         side = dice.pick((-1, 1))
         inner, outer = street.strips[side][-2][0], street.front[side]
-        x, z = side * dice.between(inner + 0.6, outer - 0.5), dice.between(4.8, 10.5)
+        x, z = side * dice.between(inner + 0.6, outer - 0.5), dice.between(4.3, 7.5)
         street.things.append(_person(dice, x, z))
-    if street.crossing:
+    if street.crossing and street.crossing[0] < 13:
         for _ in range(int(dice.between(0, 3))):
             street.things.append(
                 _person(dice, dice.between(-1, 1) * street.lanes, street.crossing[0] - dice.between(1.4, 2.6))
             )
     if dice.chance(0.55):
         x = dice.pick((-0.8, 0.85)) * street.lanes
-        street.things.append(_person(dice, x, dice.between(4.8, 8))._replace(kind="cyclist"))
+        rider = _person(dice, x, dice.between(4.3, 6.2))
+        street.things.append(rider._replace(kind="cyclist", colour=dice.pick(HIGH_VISIBILITY)))
 
 
 def _person(dice: Dice, x: float, z: float) -> Thing:

@@ -4,6 +4,8 @@ The buffer holds what a style needs to light the scene: colour, distance, how mu
 it shines at night, and its class.
 """
 
+from math import copysign
+
 import numpy as np
 
 from .scene import CLASS, FAR, Camera, Layout, Wall
@@ -56,13 +58,13 @@ class Buffer:
 
 
 def paint_surfaces(street: Layout, height: int, width: int) -> Buffer:
-    """Ground, tree line and walls of the street, far to near."""
+    """Ground, tree line and walls of the street, near to far, so that no hidden wall is painted."""
     buffer = Buffer(height, width)
     _paint_ground(buffer, street)
     _paint_tree_line(buffer, street)
-    for wall in street.walls:
-        _paint_side(buffer, street, wall)
+    for wall in reversed(street.walls):
         _paint_front(buffer, street, wall)
+        _paint_side(buffer, street, wall)
     return buffer
 
 
@@ -92,7 +94,9 @@ def _paint_ground(buffer: Buffer, street: Layout) -> None:
     buffer.kind[top:] = np.array([CLASS[name] for name in names], np.uint8)[strip]
     buffer.sun[top:] = _sunlit(street, x, z)
     tracks = np.abs(np.abs(np.abs(x) - street.lanes / 2) - 0.75) < 0.4
-    buffer.snow[top:] = np.where(road, np.where(tracks, 0.1, 0.5), 0.88) + 0.18 * grain(x * 5, z * 3)
+    swept = np.array([name == "sidewalk" for name in names])[strip]  # people clear their pavement, nobody the grass
+    depth = np.where(road, np.where(tracks, 0.1, 0.42), np.where(swept, 0.36, 0.95))
+    buffer.snow[top:] = depth + 0.18 * grain(x * 5, z * 3)
 
 
 def _tiles(x: np.ndarray, z: np.ndarray, where: np.ndarray) -> np.ndarray:
@@ -146,7 +150,7 @@ def _put(buffer: Buffer, rows, columns, where, colour, depth, sun, snow, shine, 
 
 def depth_of_plane(camera: Camera, u: np.ndarray, x: float) -> np.ndarray:
     """Distance at which each column u meets the plane at x: the nearer root of curve z^2 - s z + x = 0."""
-    side, slope, offset = np.sign(x), (u - camera.centre) / camera.focal, x - camera.x
+    side, slope, offset = copysign(1, x), (u - camera.centre) / camera.focal, x - camera.x
     root = np.sqrt(np.maximum(slope * slope - 4 * camera.curve * offset, 0))
     missed = slope * slope < 4 * camera.curve * offset
     below = side * slope + root
@@ -157,7 +161,7 @@ def _paint_front(buffer: Buffer, street: Layout, wall: Wall) -> None:
     z = depth_of_plane(street.camera, buffer.u, wall.x)
     inside = np.flatnonzero((z >= wall.z0) & (z < wall.z1))
     if len(inside):
-        sun = 0.15 if np.sign(wall.x) == street.sun_side else 0.95
+        sun = 0.15 if wall.x * street.sun_side > 0 else 0.95
         columns = slice(inside[0], inside[-1] + 1)
         z = z[columns]
         _paint_wall(buffer, street.camera, wall, columns, z, z - wall.z0, wall.z1 - wall.z0, sun)
@@ -166,7 +170,7 @@ def _paint_front(buffer: Buffer, street: Layout, wall: Wall) -> None:
 def _paint_side(buffer: Buffer, street: Layout, wall: Wall) -> None:
     if wall.z0 < 4:
         return
-    camera, side = street.camera, np.sign(wall.x)
+    camera, side = street.camera, copysign(1, wall.x)
     along = side * ((buffer.u - camera.centre) * wall.z0 / camera.focal - camera.curve * wall.z0**2 + camera.x - wall.x)
     inside = np.flatnonzero((along >= 0) & (along < wall.depth))
     if len(inside):
@@ -186,7 +190,9 @@ def _paint_wall(
         *np.searchsorted(buffer.v[:, 0], (camera.horizon - camera.focal * rise, camera.horizon + camera.focal * drop))
     )
     y = camera.height + (camera.horizon - buffer.v[rows]) * (z / camera.focal)
-    where = (y >= 0) & (y <= ridge) & (buffer.depth[rows, columns] > z - 0.5)
+    where = (y >= 0) & (y <= ridge) & (buffer.depth[rows, columns] > z)
+    if not where.any():
+        return
     along = np.broadcast_to(along, y.shape)
     painter = {"building": _house_front, "wall": _wall_front, "fence": _fence_front}[wall.kind]
     colour, snow, shine = painter(wall, along, y, length)
@@ -206,7 +212,8 @@ def _ridge(wall: Wall, along: np.ndarray, length: float) -> np.ndarray:
 
 def _hash(a: np.ndarray, b: np.ndarray, number: int) -> np.ndarray:
     """A number in [0, 1) for each cell (a, b)."""
-    return ((a * 374761 + b * 668265 + number * 9277) * 2246822 % 65521 % 997) / 997
+    cell = a.astype(np.int64) * 374761 + b.astype(np.int64) * 668265 + number * 9277
+    return (cell * 2246822 % 65521 % 997).astype(np.float32) / 997
 
 
 def _house_front(wall: Wall, along: np.ndarray, y: np.ndarray, length: float):
