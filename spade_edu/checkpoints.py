@@ -28,6 +28,7 @@ def save_weights(network: nn.Module, path: Path, *, half: bool = False) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".part")
     save_file(state, temporary)
+    temporary.chmod(0o644)  # safetensors lets only the owner read
     os.replace(temporary, path)
 
 

@@ -18,7 +18,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from .checkpoints import save_weights
-from .data import Sample, stack
+from .data import Dataset, Sample, stack
 from .data.streets import Streets
 from .evaluation.frechet import FeatureStatistics
 from .evaluation.judge import Judge, load_judge
@@ -129,7 +129,7 @@ def score(
     return Scores(miou, matrix.pixel_accuracy(), features.distance(reference), iou)
 
 
-def frequent_classes(dataset: Streets) -> list[str]:
+def frequent_classes(dataset: Dataset) -> list[str]:
     """The scored classes that hold at least 0.5 % of the scored pixels."""
     ids = torch.cat([CITYSCAPES.to_score_ids(batch.label).flatten() for batch in _batches(dataset)])
     share = torch.bincount(ids[ids != IGNORE], minlength=19).float()
@@ -137,13 +137,13 @@ def frequent_classes(dataset: Streets) -> list[str]:
     return [name for name, part in zip(CITYSCAPES.score_names, share) if part >= RARE]
 
 
-def class_ids(dataset: Streets) -> list[int]:
+def class_ids(dataset: Dataset) -> list[int]:
     """The ids that occur in a data set."""
     return sorted({int(i) for batch in _batches(dataset) for i in batch.label.unique()})
 
 
 @torch.no_grad()
-def diversity(generator: nn.Module, dataset: Streets, *, maps: int = 8, styles: int = 8) -> float:
+def diversity(generator: nn.Module, dataset: Dataset, *, maps: int = 8, styles: int = 8) -> float:
     """Mean absolute pixel difference (0..255) between images of one label map with different z."""
     batch = stack([dataset[i] for i in range(min(maps, len(dataset)))])
     images = torch.stack([generate(generator, batch, CITYSCAPES, seed=s) for s in range(styles)])
@@ -151,7 +151,7 @@ def diversity(generator: nn.Module, dataset: Streets, *, maps: int = 8, styles: 
     return float((images[pairs[:, 0]] - images[pairs[:, 1]]).abs().mean() * 127.5)
 
 
-def _batches(dataset: Streets, size: int = 20) -> Iterator[Sample]:
+def _batches(dataset: Dataset, size: int = 20) -> Iterator[Sample]:
     for start in range(0, len(dataset), size):
         yield stack([dataset[i] for i in range(start, min(start + size, len(dataset)))])
 

@@ -1,0 +1,101 @@
+"""The demo writes a report that opens offline, with the figures that it promises."""
+
+import json
+import re
+
+import pytest
+import torch
+
+from spade_edu import CITYSCAPES, UserError
+from spade_edu.data import Sample
+from spade_edu.demo import MODELS, class_ids, frequent_classes, run_demo
+from spade_edu.evaluation.uniform import colour_difference, uniform_images, uniform_labels
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    out = tmp_path_factory.mktemp("demo")
+    return out, run_demo(out, preset_name="test", keep_weights=out / "kept")
+
+
+def test_the_report_holds_every_figure(demo):
+    out, _ = demo
+    report = json.loads((out / "report.json").read_text())
+    assert set(report["judge_bound"]) >= {"miou", "accuracy"}
+    assert set(report["models"]) == set(MODELS)
+    wanted = {"miou", "accuracy", "fd", "uniform_colour_difference", "diversity", "parameters", "steps", "seconds"}
+    for model in report["models"].values():
+        assert wanted <= set(model)
+        assert 0 <= model["miou"] <= 1 and model["steps"] == 8 and model["parameters"] > 0
+    assert report["models"]["pix2pixhd"]["diversity"] == 0  # no style enters it
+
+
+def test_the_page_opens_offline_with_its_pictures_inside(demo):
+    page = (demo[0] / "report.html").read_text()
+    sources = re.findall(r'src="([^"]{0,30})', page)
+    assert len(sources) > 50 and all(s.startswith("data:image/png;base64,") for s in sources)
+    assert not re.search(r"(href|url\()=?.?https?:", page)
+    for title in (*MODELS.values(), "Figure 3", "styles", "Losses", "seed 0"):
+        assert title in page
+
+
+def test_kept_weights_carry_their_configuration(demo):
+    kept = {path.name for path in (demo[0] / "kept").iterdir()}
+    assert {f"{name}.safetensors" for name in MODELS} | {"spade_encoder.safetensors"} <= kept
+    assert json.loads((demo[0] / "kept" / "spade.json").read_text())["style"] is True
+
+
+def test_colour_difference_of_known_images():
+    black, white = torch.full((3, 2, 2), -1.0), torch.full((3, 2, 2), 1.0)
+    red = torch.stack([torch.full((2, 2), v) for v in (1.0, -1.0, -1.0)])
+    assert colour_difference(torch.stack([black, white])) == pytest.approx(255)
+    # black-white 255, black-red 85, white-red 170
+    assert colour_difference(torch.stack([black, white, red])) == pytest.approx(170)
+
+
+def test_uniform_maps_hold_one_class_and_no_edges():
+    label, instance = uniform_labels([7, 23], 4, 8)
+    segmap = CITYSCAPES.encode(label, instance)
+    assert segmap[0, 7].min() == 1 and segmap[1, 23].min() == 1
+    assert segmap.sum() == 2 * 4 * 8  # one channel a pixel, the edge channel empty
+
+
+def test_uniform_images_share_one_style():
+    class Echo(torch.nn.Module):
+        z_dim = 2
+
+        def __init__(self):
+            super().__init__()
+            self.seen = torch.nn.Parameter(torch.zeros(()))
+
+        def forward(self, segmap, z):
+            assert torch.equal(z[0], z[1])
+            return z[:, :1, None, None].expand(-1, 3, *segmap.shape[-2:])
+
+    images = uniform_images(Echo(), CITYSCAPES, [7, 11], 4, 4)
+    assert colour_difference(images) == pytest.approx(0, abs=1e-3)
+
+
+def test_rare_classes_are_left_out_of_the_mean():
+    class Scene:
+        labels = CITYSCAPES
+
+        def __len__(self):
+            return 1
+
+        def __getitem__(self, index):
+            if index >= 1:
+                raise IndexError
+            label = torch.full((20, 20), 7)
+            label[0, 0] = 11  # 1 of 400 pixels: 0.25 %
+            label[1, :4] = 23  # 1 %
+            label[2, :4] = 4  # not scored
+            return Sample(label, label.int(), torch.zeros(3, 20, 20), "scene")
+
+    assert frequent_classes(Scene()) == ["road", "sky"]
+    assert class_ids(Scene()) == [4, 7, 11, 23]
+
+
+def test_an_unknown_preset_is_refused(tmp_path):
+    with pytest.raises(UserError, match="no preset 'nice'"):
+        run_demo(tmp_path, preset_name="nice")
