@@ -28,7 +28,8 @@ def main(arguments: list[str] | None = None) -> None:
     except UserError as error:
         sys.exit(_fail(str(error)))
     except OSError as error:  # a full disk, a folder that can't be written, a path that doesn't exist
-        sys.exit(_fail(f"{error.filename or 'a file'}: {error.strerror or error}. Is there room, and may it be written?"))
+        file = error.filename or "a file"
+        sys.exit(_fail(f"{file}: {error.strerror or error}. Is there room, and may it be written?"))
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
         sys.exit(130)

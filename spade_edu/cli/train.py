@@ -30,21 +30,25 @@ def train(
     set_: Settings = None,
 ) -> None:
     """Train a generator; the same command again goes on where a run was stopped."""
-    from .. import presets
+    from .. import distributed, presets
     from ..runs import Run
 
+    device = distributed.start(default_device())
     overrides = parse_settings(set_ or [])
     overrides |= {"data": data} if data else {}
     overrides |= {"root": root} if root else {}
     overrides |= {"style": True} if style else {}
     config = presets.preset(preset, model, **overrides)
-    config = presets.resolve_precision(config, default_device())
+    config = presets.resolve_precision(config, str(device))
     training, preview, config = open_data(config)
-    for name, value in dataclasses.asdict(config).items():
-        print(f"{name:24} {value}")
-    run = Run(out, config, training, preview, device=default_device(), save_every=save_every)
+    if distributed.rank() == 0:
+        for name, value in dataclasses.asdict(config).items():
+            print(f"{name:24} {value}")
+    run = Run(out, config, training, preview, device=device, save_every=save_every)
     run.train()
-    print(f"Done: {run.step} steps in {run.seconds / 60:.1f} minutes. Samples: {out / 'samples'}")
+    distributed.stop()
+    if run.writes:
+        print(f"Done: {run.step} steps in {run.seconds / 60:.1f} minutes. Samples: {out / 'samples'}")
 
 
 def sample(
