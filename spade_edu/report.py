@@ -14,7 +14,7 @@ from .data.streets import Streets
 from .demo import MODELS, SCENES, class_ids
 from .evaluation.uniform import uniform_images
 from .labels import CITYSCAPES
-from .pictures import png_bytes, to_uint8
+from .pictures import grid, png_bytes, save_png, to_uint8
 from .runs import Run, generate, load_networks, write_text
 
 STYLE = """
@@ -52,7 +52,22 @@ def write_report(out: Path, runs: dict[str, Run], report: dict) -> Path:
 <meta name="viewport" content="width=device-width, initial-scale=1"><title>SPADE demo</title>
 <style>{STYLE}</style></head><body>{"".join(parts)}</body></html>"""
     write_text(out / "report.html", page)
+    save_png(overview(scenes, generators), out / "overview.png")
     return out / "report.html"
+
+
+def overview(scenes: Streets, generators: dict, count: int = 5) -> Image.Image:
+    """The first scenes as one picture, twice enlarged: label map, real render, then each generator."""
+    columns = _columns(scenes, generators, count)
+    picture = grid([list(row) for row in zip(*columns.values())])
+    return picture.resize((2 * picture.width, 2 * picture.height), Image.Resampling.NEAREST)
+
+
+def _columns(scenes: Streets, generators: dict, count: int) -> dict[str, torch.Tensor]:
+    batch = stack([scenes[i] for i in range(count)])
+    columns = {"label map": CITYSCAPES.colourise(batch.label), "real render": to_uint8(batch.image)}
+    painted = {MODELS[n]: to_uint8(generate(g, batch, CITYSCAPES, seed=3)) for n, g in generators.items()}
+    return columns | painted
 
 
 def _summary(report: dict) -> str:
@@ -92,10 +107,7 @@ def _figures(report: dict) -> str:
 
 
 def _side_by_side(scenes: Streets, generators: dict, count: int = 8) -> str:
-    batch = stack([scenes[i] for i in range(count)])
-    columns = {"label map": CITYSCAPES.colourise(batch.label), "real render": to_uint8(batch.image)}
-    for name, generator in generators.items():
-        columns[MODELS[name]] = to_uint8(generate(generator, batch, CITYSCAPES, seed=3))
+    columns = _columns(scenes, generators, count)
     rows = [list(row) for row in zip(*columns.values())]
     chips = "".join(
         f'<span><i style="background:rgb{CITYSCAPES.classes[i].colour}"></i>{CITYSCAPES.names[i]}</span>'

@@ -32,6 +32,7 @@ def test_the_report_holds_every_figure(demo):
 
 def test_the_page_opens_offline_with_its_pictures_inside(demo):
     page = (demo[0] / "report.html").read_text()
+    assert (demo[0] / "overview.png").stat().st_size > 0
     sources = re.findall(r'src="([^"]{0,30})', page)
     assert len(sources) > 50 and all(s.startswith("data:image/png;base64,") for s in sources)
     assert not re.search(r"(href|url\()=?.?https?:", page)
