@@ -26,13 +26,13 @@ def at_rate(lr: float, steps: int, scenes: Streets, preview: Streets) -> list[di
             runs[name] = Run(Path(folder) / name, model_config(name, "cpu", 0, lr=lr), scenes, preview)
             runs[name].train(until=steps, progress=False)
         figures = measure(runs, 100)["models"]
-    keys = ("miou", "accuracy", "fd", "uniform_colour_difference", "seconds")
+    keys = ("miou", "accuracy", "uniform_colour_difference", "seconds")
     return [{"model": name, "lr": lr, **{key: round(figures[name][key], 4) for key in keys}} for name in MODELS]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--out", type=Path, default=Path("docs/results/learning_rates.json"))
     arguments = parser.parse_args()
     config = model_config("spade", "cpu", 0)

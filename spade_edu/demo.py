@@ -23,14 +23,14 @@ from .data.streets import Streets
 from .evaluation.frechet import FeatureStatistics
 from .evaluation.judge import Judge, load_judge
 from .evaluation.segmentation import ConfusionMatrix
-from .evaluation.uniform import colour_difference, uniform_images
+from .evaluation.uniform import class_ids, colour_difference, uniform_images
 from .labels import CITYSCAPES, IGNORE
 from .models import count_parameters
 from .presets import preset, resolve_precision
+from .report import MODELS, write_report
 from .runs import Run, generate, load_networks, write_text
 from .training import TrainingConfig
 
-MODELS = {"pix2pixhd": "pix2pixHD", "pix2pixhd_pp": "pix2pixHD++", "spade": "SPADE"}
 SCENES = 200  # validation scenes that are scored
 REFERENCE = 400  # other real scenes that the Fréchet distance compares with
 RARE = 0.005  # classes with a smaller share of the pixels don't enter the mean IoU
@@ -48,8 +48,6 @@ class Scores:
 
 def run_demo(out: Path, *, preset_name: str = "cpu", seed: int = 0, keep_weights: Path | None = None) -> dict:
     """Train the three models into `out`/NAME, score them, write report.html and report.json; gives the report."""
-    from .report import write_report
-
     started, seconds = time.monotonic(), {}
     configs = {name: model_config(name, preset_name, seed) for name in MODELS}
     config = configs["spade"]
@@ -135,11 +133,6 @@ def frequent_classes(dataset: Dataset) -> list[str]:
     share = torch.bincount(ids[ids != IGNORE], minlength=19).float()
     share /= share.sum()
     return [name for name, part in zip(CITYSCAPES.score_names, share) if part >= RARE]
-
-
-def class_ids(dataset: Dataset) -> list[int]:
-    """The ids that occur in a data set."""
-    return sorted({int(i) for batch in _batches(dataset) for i in batch.label.unique()})
 
 
 @torch.no_grad()

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from .distributed import all_agree
 from .labels import resize_segmap
 from .normalization import SPADE, BatchNorm2d, SyncBatchNorm, several_processes
 
@@ -200,12 +201,19 @@ class LabelPatterns:
         self.always = always
         self._forget(None)
 
-    def level(self, segmap: Float[Tensor, "n l H W"], size: tuple[int, int], kernel_size: int) -> Level | None:
-        """The plan at a resolution, or None where SPADE is to convolve."""
+    def level(
+        self, segmap: Float[Tensor, "n l H W"], size: tuple[int, int], kernel_size: int, *, together: bool = False
+    ) -> Level | None:
+        """The plan at a resolution, or None where SPADE is to convolve.
+
+        `together`: with several processes all convolve if one must, since both ways exchange different messages.
+        """
         self._see(segmap)
         key = (*size, kernel_size)
         if key not in self._levels:
-            self._levels[key] = self._make_level(segmap, size, kernel_size)
+            level = self._make_level(segmap, size, kernel_size)
+            agreed = not together or all_agree(level is not None, segmap.device)
+            self._levels[key] = level if agreed else None
         return self._levels[key]
 
     def resized(self, segmap: Float[Tensor, "n l H W"], size: tuple[int, int]) -> Float[Tensor, "n l h w"]:
@@ -361,7 +369,7 @@ class PatternSPADE(SPADE):
     def forward(self, x: Float[Tensor, "n c h w"], segmap: Float[Tensor, "n l H W"]) -> Float[Tensor, "n c h w"]:
         """Normalise x, then scale and shift every pixel as the label map says."""
         size = tuple(x.shape[-2:])
-        level = self.patterns.level(segmap, size, self.mlp_gamma.kernel_size[0])
+        level = self.patterns.level(segmap, size, self.mlp_gamma.kernel_size[0], together=self.training)
         if level is None:
             return super().forward(x, self.patterns.resized(segmap, size))
         x = x.contiguous(memory_format=torch.channels_last)

@@ -11,12 +11,12 @@ from PIL import Image
 
 from .data import stack
 from .data.streets import Streets
-from .demo import MODELS, SCENES, class_ids
-from .evaluation.uniform import uniform_images
+from .evaluation.uniform import class_ids, uniform_images
 from .labels import CITYSCAPES
 from .pictures import grid, png_bytes, save_png, to_uint8
 from .runs import Run, generate, load_networks, write_text
 
+MODELS = {"pix2pixhd": "pix2pixHD", "pix2pixhd_pp": "pix2pixHD++", "spade": "SPADE"}  # run folder: title
 STYLE = """
 :root { color-scheme: light dark; --line: #8885; --soft: #8882; }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2rem auto; padding: 0 1rem; }
@@ -36,7 +36,7 @@ img.plot { width: 100%; background: white; }
 def write_report(out: Path, runs: dict[str, Run], report: dict) -> Path:
     """Write `out`/report.html from the trained runs and their figures."""
     config = runs["spade"].config
-    scenes = Streets(SCENES, split="val", height=config.height, width=config.width)
+    scenes = Streets(report["scenes"], split="val", height=config.height, width=config.width)
     generators = {name: load_networks(run.folder, CITYSCAPES).generator for name, run in runs.items()}
     parts = [
         f"<h1>What pix2pixHD, pix2pixHD++ and SPADE learned</h1><p>{_summary(report)}</p>",
@@ -58,7 +58,7 @@ def write_report(out: Path, runs: dict[str, Run], report: dict) -> Path:
 
 def overview(scenes: Streets, generators: dict, count: int = 5) -> Image.Image:
     """The first scenes as one picture, twice enlarged: label map, real render, then each generator."""
-    columns = _columns(scenes, generators, count)
+    columns = _columns(scenes, generators, min(count, len(scenes)))
     picture = grid([list(row) for row in zip(*columns.values())])
     return picture.resize((2 * picture.width, 2 * picture.height), Image.Resampling.NEAREST)
 
@@ -107,7 +107,7 @@ def _figures(report: dict) -> str:
 
 
 def _side_by_side(scenes: Streets, generators: dict, count: int = 8) -> str:
-    columns = _columns(scenes, generators, count)
+    columns = _columns(scenes, generators, min(count, len(scenes)))
     rows = [list(row) for row in zip(*columns.values())]
     chips = "".join(
         f'<span><i style="background:rgb{CITYSCAPES.classes[i].colour}"></i>{CITYSCAPES.names[i]}</span>'

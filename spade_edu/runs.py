@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
+from . import distributed
 from .checkpoints import CheckpointError, checkpoints, load_checkpoint, load_weights, save_checkpoint
 from .data.base import Dataset, Sample, stack
 from .errors import UserError
@@ -54,15 +55,19 @@ class Run:
                 "set batch_size lower."
             )
         self.steps = self.steps_per_epoch * (config.epochs + config.epochs_decay)
+        self.writes = distributed.rank() == 0
         networks = Networks(*(n and n.to(self.device) for n in build(config, dataset.labels)))
         self.trainer = Trainer(*networks, config, **perceptual_features(config, self.device))
-        self._open_folder()
+        if self.writes:
+            self._open_folder()
 
     def train(self, until: int | None = None, *, progress: bool = True) -> Trainer:
         """Train to step `until` (default: the end), from the last checkpoint if there is one."""
         self.resume()
         last = min(until or self.steps, self.steps)
-        bar = tqdm(total=last, initial=self.step, desc=self.folder.name, disable=not progress, unit="step")
+        bar = tqdm(
+            total=last, initial=self.step, desc=self.folder.name, disable=not (progress and self.writes), unit="step"
+        )
         started = time.monotonic() - self.seconds
         try:
             while self.step < last:
@@ -72,9 +77,10 @@ class Run:
                     self.seconds = time.monotonic() - started
                     self.after_step(values, bar, last)
         except KeyboardInterrupt:
-            self.save()
             bar.close()
-            print(f"Stopped and saved at step {self.step} of {self.steps}. The same command goes on from here.")
+            if distributed.number() == 1:  # several are stopped at different points, so none can save alone
+                self.save()
+                print(f"Stopped and saved at step {self.step} of {self.steps}. The same command goes on from here.")
             raise
         bar.close()
         return self.trainer
@@ -88,10 +94,11 @@ class Run:
         done = self.step % self.steps_per_epoch
         todo = min(self.steps_per_epoch, done + last - self.step)
         indices = order[done * self.config.batch_size : todo * self.config.batch_size]
+        indices = distributed.share_of(indices, self.config.batch_size)
         # A generator of its own: making the loader's iterator would otherwise use up a number of the global one.
         loader = DataLoader(
             self.dataset,
-            self.config.batch_size,
+            self.config.batch_size // distributed.number(),
             sampler=indices,
             collate_fn=stack,
             generator=torch.Generator(),
@@ -103,23 +110,26 @@ class Run:
         """Write metrics every ten steps, and a checkpoint and samples now and then."""
         bar.update()
         if self.step % 10 == 0 or self.step == last:
+            distributed.average(values.values())
             losses = {name: float(value) for name, value in values.items()}
             bar.set_postfix({name: f"{value:.2f}" for name, value in losses.items()})
-            self._log(losses)
+            if self.writes:
+                self._log(losses)
         if self.step % self.save_every == 0 or self.step == last:
             self.save()
-            self.save_samples()
+            if self.writes:
+                self.save_samples()
 
     def save(self) -> None:
-        """Write a checkpoint of this step."""
+        """Write a checkpoint of this step; every process hands in the state of its random numbers."""
         state = {
             "step": self.step,
             "seconds": self.seconds,
             "trainer": self.trainer.state_dict(),
-            "rng": torch.get_rng_state(),
-            "cuda_rng": torch.cuda.get_rng_state_all() if self.device.type == "cuda" else [],
+            "rng": distributed.gather_random_states(self.device),
         }
-        save_checkpoint(self.folder / "checkpoints", self.step, self.trainer.networks(), state)
+        if self.writes:
+            save_checkpoint(self.folder / "checkpoints", self.step, self.trainer.networks(), state)
 
     def resume(self) -> None:
         """Go on from the newest whole checkpoint; a broken one is passed over with a word."""
@@ -131,13 +141,12 @@ class Run:
                 continue
             self.step, self.seconds = state["step"], state["seconds"]
             self.trainer.load_state_dict(state["trainer"])
-            torch.set_rng_state(state["rng"])
-            if state["cuda_rng"]:
-                torch.cuda.set_rng_state_all(state["cuda_rng"])
+            distributed.set_random_states(state["rng"], self.device)
+            break
+        else:
+            torch.manual_seed(self.config.seed + distributed.rank())
+        if self.writes:
             self._cut_metrics()
-            return
-        torch.manual_seed(self.config.seed)
-        self._cut_metrics()
 
     def save_samples(self, count: int = 4) -> None:
         """Draw a grid of `count` rows: label map, real image, generated image."""

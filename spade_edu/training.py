@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from . import losses, speed
+from . import distributed, losses, speed
 from .encoder import reparameterise
 
 Batch = Mapping[str, Tensor]
@@ -214,6 +214,7 @@ class Trainer:
         """Backward pass and optimizer step, scaled in fp16, clipped if asked."""
         optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()
+        distributed.average_gradients(p for group in optimizer.param_groups for p in group["params"])
         if self.config.grad_clip:
             self.scaler.unscale_(optimizer)
             for group in optimizer.param_groups:

@@ -6,7 +6,13 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from ..data.base import Dataset
 from ..labels import LabelSpace
+
+
+def class_ids(dataset: Dataset) -> list[int]:
+    """The ids that occur in a data set: the classes whose uniform maps say something about a generator."""
+    return sorted({int(i) for index in range(len(dataset)) for i in dataset[index].label.unique()})
 
 
 def uniform_labels(
