@@ -15,7 +15,7 @@ from spade_edu.data.streets import Streets
 from spade_edu.demo import MODELS, measure, model_config
 from spade_edu.runs import Run, write_text
 
-RATES = (2e-4, 4e-4, 8e-4, 1.6e-3)
+RATES = (4e-4, 8e-4, 1.6e-3, 3.2e-3)
 
 
 def at_rate(lr: float, steps: int, scenes: Streets, preview: Streets) -> list[dict]:
@@ -33,13 +33,14 @@ def at_rate(lr: float, steps: int, scenes: Streets, preview: Streets) -> list[di
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--rates", type=float, nargs="+", default=RATES)
     parser.add_argument("--out", type=Path, default=Path("docs/results/learning_rates.json"))
     arguments = parser.parse_args()
     config = model_config("spade", "cpu", 0)
     size = dict(height=config.height, width=config.width)
     scenes, preview = Streets(config.images, augment=True, **size), Streets(8, split="val", **size)
     rows = []
-    for lr in RATES:
+    for lr in arguments.rates:
         rows += at_rate(lr, arguments.steps, scenes, preview)
         print(*rows[-len(MODELS) :], sep="\n", flush=True)
         write_text(arguments.out, json.dumps({"steps": arguments.steps, "rows": rows}, indent=2) + "\n")

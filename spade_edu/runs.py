@@ -271,6 +271,7 @@ def load_networks(folder: Path, labels: LabelSpace) -> Networks:
 
 def write_text(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".part")
     temporary.write_text(text)
     os.replace(temporary, path)
