@@ -150,7 +150,7 @@ class Run:
 
     def save_samples(self, count: int = 4) -> None:
         """Draw a grid of `count` rows: label map, real image, generated image."""
-        sample = stack([self.preview[i] for i in range(min(count, len(self.preview)))])
+        sample = spread(self.preview, count)
         fake = generate(self.trainer.best_generator(), sample, self.preview.labels, self.device)
         colours = self.preview.labels.colourise(sample.label)
         rows = [list(row) for row in zip(colours, to_uint8(sample.image), to_uint8(fake))]
@@ -203,6 +203,12 @@ def perceptual_features(config: TrainingConfig, device: torch.device) -> dict:
 
     network = load_second_opinion().to(device)
     return {"features": network, "feature_weights": network.weights}
+
+
+def spread(dataset: Dataset, count: int) -> Sample:
+    """A batch of `count` samples spread evenly over a data set: neighbouring frames of a film look alike."""
+    count = min(count, len(dataset))
+    return stack([dataset[i * len(dataset) // count] for i in range(count)])
 
 
 def epoch_order(length: int, seed: int, epoch: int) -> list[int]:

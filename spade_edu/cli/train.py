@@ -59,13 +59,12 @@ def sample(
     seed: Annotated[int, typer.Option(help="Seed of the styles.")] = 0,
 ) -> None:
     """Draw images of a trained run: a row for each label map, a column for each style."""
-    from ..data import stack
     from ..pictures import grid, save_png, to_uint8
-    from ..runs import generate, load_config, load_networks
+    from ..runs import generate, load_config, load_networks, spread
 
     _, preview, config = open_data(load_config(run))
     generator = load_networks(run, preview.labels).generator
-    batch = stack([preview[i] for i in range(min(count, len(preview)))])
+    batch = spread(preview, count)
     columns = styles if generator.z_dim else 1
     images = [generate(generator, batch, preview.labels, seed=seed + i) for i in range(columns)]
     tiles = [preview.labels.colourise(batch.label), *(to_uint8(image) for image in images)]
