@@ -62,12 +62,13 @@ class TrainingConfig:
     beta2: float = 0.9
     epochs: int = 50  # at the full rate
     epochs_decay: int = 0  # then falling linearly to 0
-    ema: float = 0.0  # decay of the averaged generator; 0: none
+    ema: float = 0.0  # decay of the averaged generator, once it is old enough (n steps: n / (n + 10)); 0: none
     grad_clip: float = 0.0  # largest gradient norm; 0: no clipping
     reuse_fake: bool = False  # D step on the G step's images instead of new ones
     # Arithmetic
     precision: str = "fp32"  # or "bf16", "fp16"; "auto" (see resolve_precision)
     channels_last: bool = False
+    checkpointing: bool = False  # residual blocks compute their inside again in the backward pass: less memory, slower
     fast: bool = False  # same results in less time and memory (spade_edu.patterns, spade_edu.speed)
     seed: int = 0
 
@@ -130,6 +131,7 @@ class Trainer:
         self.optimizer_g = torch.optim.Adam(generator_side, config.lr_generator, betas, fused=fused)
         self.optimizer_d = torch.optim.Adam(discriminator.parameters(), config.lr_discriminator, betas, fused=fused)
         self.averaged = copy.deepcopy(generator).requires_grad_(False) if config.ema else None
+        self.steps = 0
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=config.precision == "fp16")
         self.train()
 
@@ -160,8 +162,10 @@ class Trainer:
         if mu is not None:
             parts["KLD"] = self.config.lambda_kl * losses.kl_divergence(mu.float(), logvar.float())
         self.update(self.optimizer_g, sum(parts.values()))
+        self.steps += 1
         if self.averaged is not None:
-            update_average(self.averaged, self.generator, self.config.ema)
+            # A young average forgets faster, or it would lag behind weights that still move far in every step.
+            update_average(self.averaged, self.generator, min(self.config.ema, self.steps / (self.steps + 10)))
         return {name: value.detach() for name, value in parts.items()}, fake.detach()
 
     def discriminator_step(self, batch: Batch, fake: Tensor | None = None) -> dict[str, Tensor]:
@@ -255,8 +259,9 @@ class Trainer:
         return self.generator if self.averaged is None else self.averaged
 
     def state_dict(self) -> dict:
-        """Optimizers and loss scale; the weights are kept apart (see `networks`)."""
+        """Optimizers, loss scale and step; the weights are kept apart (see `networks`)."""
         return {
+            "steps": self.steps,
             "optimizer_g": self.optimizer_g.state_dict(),
             "optimizer_d": self.optimizer_d.state_dict(),
             "scaler": self.scaler.state_dict(),
@@ -264,6 +269,7 @@ class Trainer:
 
     def load_state_dict(self, state: dict) -> None:
         """Continue from `state_dict()`."""
+        self.steps = state["steps"]
         self.optimizer_g.load_state_dict(state["optimizer_g"])
         self.optimizer_d.load_state_dict(state["optimizer_d"])
         self.scaler.load_state_dict(state["scaler"])
