@@ -76,6 +76,6 @@ class SPADEResnetBlock(nn.Module):
     def forward(self, x: Float[Tensor, "n fin h w"], segmap: Float[Tensor, "n l H W"]) -> Float[Tensor, "n fout h w"]:
         """Main path plus skip path; nothing follows the sum."""
         skip = self.conv_s(self.norm_s(x, segmap)) if self.learned_shortcut else x
-        dx = self.conv_0(F.leaky_relu(self.norm_0(x, segmap), 0.2))
-        dx = self.conv_1(F.leaky_relu(self.norm_1(dx, segmap), 0.2))
+        dx = self.conv_0(F.leaky_relu(self.norm_0(x, segmap), 0.2, inplace=True))
+        dx = self.conv_1(F.leaky_relu(self.norm_1(dx, segmap), 0.2, inplace=True))
         return skip + dx

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from .blocks import SPADEResnetBlock
 from .discriminators import MultiScaleDiscriminator
 from .encoder import StyleEncoder
 from .errors import UserError
@@ -20,8 +21,9 @@ from .generators import (
 )
 from .initialisation import init_pix2pixhd, init_spade
 from .labels import LabelSpace
+from .patterns import replace_modules
 from .presets import ROWS
-from .speed import speed_up
+from .speed import CheckpointedBlock, speed_up
 from .training import TrainingConfig
 
 
@@ -115,6 +117,8 @@ def build(config: TrainingConfig, labels: LabelSpace | int) -> Networks:
         raise UserError(f"There is no model {config.model!r}; there are: {', '.join([*MODELS, *ROWS])}.")
     torch.manual_seed(config.seed)
     networks = MODELS[config.model](config, channels)
+    if config.checkpointing:
+        replace_modules(networks.generator, SPADEResnetBlock, CheckpointedBlock)
     return Networks(*(speed_up(n) if config.fast and n else n for n in networks))
 
 

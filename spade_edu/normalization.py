@@ -98,7 +98,7 @@ class SyncBatchNorm(BatchNorm2d):
 
     def statistics(self, x: Float[Tensor, "n c h w"]) -> tuple[Tensor, Tensor, int]:
         """Two passes again: the mean of all pixels everywhere, then the mean squared distance from it."""
-        x = x.float()
+        x = x.to(torch.promote_types(x.dtype, torch.float32))
         count = int(_sum_over_processes(torch.tensor(float(x.numel() // x.shape[1]), device=x.device)))
         mean = _sum_over_processes(x.sum(dim=(0, 2, 3))) / count
         squares = (x - mean[:, None, None]).square().sum(dim=(0, 2, 3))

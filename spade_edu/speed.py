@@ -1,17 +1,22 @@
 """The other exact savings of `TrainingConfig.fast`: spectral norm in fewer passes, the label map's part of D shared.
 
+CheckpointedBlock is what `TrainingConfig.checkpointing` uses: less memory for more time.
+
 Each gives the same numbers as the plain code, up to rounding; docs/performance.md says what each is worth.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from . import losses
+from .blocks import SPADEResnetBlock
 from .discriminators import MultiScaleDiscriminator
 from .normalization import BatchNorm2d
 from .patterns import replace_modules, with_patterns
@@ -91,6 +96,45 @@ def speed_up(network: nn.Module) -> nn.Module:
     """
     replace_modules(network, SpectralConv2d, FastSpectralConv2d)
     return with_patterns(network)
+
+
+class CheckpointedBlock(SPADEResnetBlock):
+    """A residual block that keeps only its input for the backward pass and computes the rest again there."""
+
+    def __init__(self, block: SPADEResnetBlock):
+        nn.Module.__init__(self)
+        self.__dict__.update(block.__dict__)
+
+    def forward(self, x: Float[Tensor, "n fin h w"], segmap: Float[Tensor, "n l H W"]) -> Float[Tensor, "n fout h w"]:
+        """The block's result; running statistics and power iteration advance once, however often it is computed."""
+        if not torch.is_grad_enabled():
+            return super().forward(x, segmap)
+        before = [buffer.clone() for buffer in self.buffers()]
+        forward = super().forward
+        return checkpoint(
+            lambda x: forward(x, segmap),
+            x,
+            use_reentrant=False,
+            preserve_rng_state=False,
+            context_fn=lambda: (nullcontext(), _as_of(self, before)),
+        )
+
+
+@contextmanager
+def _as_of(module: nn.Module, earlier: list[Tensor]) -> Iterator[None]:
+    """Run a part of the program with a module's buffers as they were, then put the present ones back."""
+    present = [buffer.clone() for buffer in module.buffers()]
+    _set_buffers(module, earlier)
+    try:
+        yield
+    finally:
+        _set_buffers(module, present)
+
+
+@torch.no_grad()
+def _set_buffers(module: nn.Module, values: list[Tensor]) -> None:
+    for buffer, value in zip(module.buffers(), values):
+        buffer.copy_(value)
 
 
 def discriminate(

@@ -7,10 +7,11 @@ import torch
 from torch import nn
 
 from spade_edu.discriminators import MultiScaleDiscriminator
+from spade_edu.labels import one_hot
 from spade_edu.models import build
 from spade_edu.spectral import SpectralConv2d
 from spade_edu.speed import FastSpectralConv2d, discriminate, speed_up
-from spade_edu.training import TrainingConfig, frozen
+from spade_edu.training import Trainer, TrainingConfig, frozen
 
 
 @pytest.mark.parametrize("memory", [torch.contiguous_format, torch.channels_last])
@@ -91,3 +92,28 @@ def test_fast_networks_have_the_same_weights_file():
         assert {n: v.shape for n, v in a.state_dict().items()} == {n: v.shape for n, v in b.state_dict().items()}
         assert all(torch.equal(v, b.state_dict()[n]) for n, v in a.state_dict().items())
         assert not any(type(m) is SpectralConv2d for m in nn.ModuleList([b]).modules())
+
+
+def trained(checkpointing, fast):
+    config = TrainingConfig(
+        height=64, width=64, ngf=2, ndf=2, hidden_channels=4, lambda_vgg=0.0, checkpointing=checkpointing, fast=fast
+    )
+    networks = build(config, 5)
+    for network in networks[:2]:
+        network.double()
+    trainer = Trainer(*networks, config)
+    generator = torch.Generator().manual_seed(0)
+    label = torch.randint(5, (2, 8, 8), generator=generator).repeat_interleave(8, 1).repeat_interleave(8, 2)
+    image = torch.rand(2, 3, 64, 64, generator=generator, dtype=torch.float64) * 2 - 1
+    losses = [trainer.step({"segmap": one_hot(label, 5).double(), "image": image}) for _ in range(2)]
+    return losses, networks.generator.state_dict()
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_checkpointing_advances_statistics_and_power_iteration_once(fast):
+    (losses, plain), (checkpointed_losses, checkpointed) = trained(False, fast), trained(True, fast)
+    assert checkpointed_losses == losses
+    assert list(checkpointed) == list(plain)
+    assert plain["up_3.norm_0.param_free_norm.num_batches_tracked"] == 4  # two passes of G in each of two steps
+    for name, value in plain.items():
+        assert torch.equal(checkpointed[name], value), name

@@ -1,0 +1,110 @@
+"""Training in several processes: `torchrun --nproc-per-node 8 -m spade_edu train ...`.
+
+Every process trains a copy of the networks on its share of each batch. Batch norm uses the pixels of all of them
+(normalization.SyncBatchNorm), gradients are averaged, so all copies take the same step: that of one process with the
+whole batch. Only process 0 writes files.
+"""
+
+import os
+from collections.abc import Iterable, Sequence
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from .errors import UserError
+from .normalization import several_processes
+
+
+def start(device: str) -> torch.device:
+    """Join the other processes if torchrun started this one; gives the device to train on, a GPU for each process."""
+    if int(os.environ.get("WORLD_SIZE", 1)) == 1:
+        return torch.device(device)
+    if device.startswith("cuda"):
+        device = f"cuda:{os.environ['LOCAL_RANK']}"
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+    return torch.device(device)
+
+
+def stop() -> None:
+    """Part from the other processes."""
+    if several_processes():
+        dist.destroy_process_group()
+
+
+def number() -> int:
+    """How many processes train together."""
+    return dist.get_world_size() if several_processes() else 1
+
+
+def rank() -> int:
+    """This process's number, from 0."""
+    return dist.get_rank() if several_processes() else 0
+
+
+def share_of(order: Sequence[int], batch_size: int) -> list[int]:
+    """This process's part of an order of images: its slice of every batch.
+
+    Errors: a UserError where the batch can't be divided evenly.
+    """
+    if batch_size % number():
+        raise UserError(
+            f"A batch of {batch_size} can't be divided among {number()} processes: make batch_size a multiple of it."
+        )
+    mine = batch_size // number()
+    starts = range(0, len(order), batch_size)
+    return [index for s in starts for index in order[s + rank() * mine : s + (rank() + 1) * mine]]
+
+
+@torch.no_grad()
+def average(tensors: Iterable[Tensor]) -> None:
+    """Replace each tensor by its mean over the processes, all of one type in one message."""
+    if not several_processes():
+        return
+    tensors = list(tensors)
+    flat = torch.cat([t.flatten() for t in tensors])
+    dist.all_reduce(flat)
+    parts = (flat / number()).split([t.numel() for t in tensors])
+    for tensor, part in zip(tensors, parts):
+        tensor.copy_(part.view(tensor.shape))
+
+
+def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
+    """Give every process the mean of all gradients: that of the whole batch, as the losses are means over images.
+
+    The KL divergence is a sum over images instead: its weight here is that of one process's part, as in the official
+    code on several GPUs.
+    """
+    average(p.grad for p in parameters if p.grad is not None)
+
+
+def all_agree(yes: bool, device: torch.device) -> bool:
+    """Whether every process says yes."""
+    if not several_processes():
+        return yes
+    votes = torch.tensor(int(yes), device=device)
+    dist.all_reduce(votes, dist.ReduceOp.MIN)
+    return bool(votes)
+
+
+def gather_random_states(device: torch.device) -> list[Tensor]:
+    """The states of torch's random numbers (CPU, then the GPU's where there is one), for each process in turn."""
+    mine = [torch.get_rng_state()] + ([torch.cuda.get_rng_state(device)] if device.type == "cuda" else [])
+    if not several_processes():
+        return mine
+    states = [None] * number()
+    dist.all_gather_object(states, mine)
+    return [state for process in states for state in process]
+
+
+def set_random_states(states: list[Tensor], device: torch.device) -> None:
+    """Take up this process's states again. Errors: a UserError if there was another number of processes."""
+    each = 2 if device.type == "cuda" else 1
+    if len(states) != each * number():
+        raise UserError(
+            f"The checkpoint is of {len(states) // each} process(es), now there are {number()}: go on with as many."
+        )
+    torch.set_rng_state(states[each * rank()])
+    if each == 2:
+        torch.cuda.set_rng_state(states[each * rank() + 1], device)
