@@ -1,6 +1,7 @@
 """Bytes that one G step keeps for its backward pass, plain, fast and with checkpointing: `python benchmarks/memory.py`.
 
-Counted by hooks on everything that autograd saves, each storage once, weights and buffers left out.
+Counted by hooks on everything that autograd saves, each storage once. Weights and buffers are left out, and copies of
+weights (divided by sigma, or in 16 bits) are counted apart: they don't grow with batch and image.
 """
 
 import argparse
@@ -11,10 +12,10 @@ import torch
 from iteration import make_batch
 
 from spade_edu.models import build
-from spade_edu.training import Trainer, TrainingConfig
+from spade_edu.training import Trainer, TrainingConfig, frozen
 
 
-def saved_bytes(config: TrainingConfig, batch: dict) -> int:
+def saved_bytes(config: TrainingConfig, batch: dict) -> dict[str, int]:
     """Bytes saved by G's forward pass and D's on its images."""
     networks = build(config, batch["segmap"].shape[1])
     trainer = Trainer(*networks, config)
@@ -22,18 +23,24 @@ def saved_bytes(config: TrainingConfig, batch: dict) -> int:
     batch = {name: value.to(memory_format=memory) for name, value in batch.items()}
     own = {p.data_ptr() for n in networks if n for p in [*n.parameters(), *n.buffers()]}
     own |= {value.data_ptr() for value in batch.values()}
-    sizes = {}
+    shapes = {p.shape for n in networks if n for p in n.parameters()}
+    sizes = {"activations": {}, "copies of weights": {}}
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in own:
-            sizes[storage.data_ptr()] = storage.nbytes()
+            kind = "copies of weights" if tensor.shape in shapes else "activations"
+            sizes[kind][storage.data_ptr()] = storage.nbytes()
         return tensor
 
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor), trainer.autocast():
+    with (
+        torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
+        trainer.autocast(),
+        frozen(networks.discriminator),
+    ):
         fake, _, _ = trainer.generate(batch)
         predictions = trainer.discriminate(batch, fake)  # noqa: F841 holds the graph, so that no address is used twice
-    return sum(sizes.values())
+    return {kind: sum(found.values()) for kind, found in sizes.items()}
 
 
 def main() -> None:
@@ -54,8 +61,8 @@ def main() -> None:
         "fast, checkpointing": dataclasses.replace(config, fast=True, channels_last=True, checkpointing=True),
     }
     found = {name: saved_bytes(variant, batch) for name, variant in variants.items()}
-    shares = {name: value / found["plain"] for name, value in found.items()}
-    print(json.dumps(vars(arguments) | {"saved_bytes": found, "share_of_plain": shares}, indent=2))
+    shares = {name: value["activations"] / found["plain"]["activations"] for name, value in found.items()}
+    print(json.dumps(vars(arguments) | {"saved_bytes": found, "activations_of_plain": shares}, indent=2))
 
 
 if __name__ == "__main__":
