@@ -20,12 +20,17 @@ from spade_edu.labels import CITYSCAPES
 LEAST_SHARE = 0.005  # of the scored pixels, for a class to count in the mean
 
 
-def colour_only(width: int = 64) -> nn.Sequential:
+class ColourOnly(nn.Sequential):
     """Colour -> class with 1x1 convolutions alone: no pixel knows its neighbours, nor where it is."""
-    layers = []
-    for fin, fout in ((3, width), (width, width), (width, width)):
-        layers += [nn.Conv2d(fin, fout, 1, bias=False), nn.BatchNorm2d(fout), nn.ReLU()]
-    return nn.Sequential(*layers, nn.Conv2d(width, NUM_CLASSES, 1))
+
+    def __init__(self, width: int = 64):
+        layers = []
+        for fin, fout in ((3, width), (width, width), (width, width)):
+            layers += [nn.Conv2d(fin, fout, 1, bias=False), nn.BatchNorm2d(fout), nn.ReLU()]
+        super().__init__(*layers, nn.Conv2d(width, NUM_CLASSES, 1))
+
+    def logits(self, image: torch.Tensor) -> torch.Tensor:
+        return self(image)
 
 
 def figures(matrix: ConfusionMatrix) -> dict:
@@ -52,7 +57,7 @@ def main() -> None:
     real = Streets(200, split="val")
     judge = load_judge(arguments.judge) if arguments.judge else load_judge()
     torch.manual_seed(0)
-    colours = colour_only()
+    colours = ColourOnly()
     train_segmenter(colours, Streets(arguments.scenes, seed=1, augment=True), steps=arguments.steps)
     found = {"judge": figures(confusion(judge, real)), "colour only": figures(confusion(colours, real))}
     show(found)
