@@ -57,8 +57,8 @@ PRESETS = {
     "cpu": dict(
         data="streets", height=64, width=128, images=1000, batch_size=4, epochs=2, epochs_decay=1,
         ngf=16, ndf=16, hidden_channels=32, num_downsampling=3, num_blocks=6, z_dim=16,
-        features="second_opinion", lr=1.6e-3, ema=0.99, precision="auto", channels_last=True, fast=True, reuse_fake=True,
-        init_gain=1.0,
+        features="second_opinion", lr=1.6e-3, ema=0.99, precision="auto", channels_last=True, fast=True,
+        reuse_fake=True, init_gain=1.0,
     ),
     # One 16 GB T4, Cityscapes at 128x256.
     "colab": dict(
