@@ -21,7 +21,7 @@ lab: $(VENV)/installed
 
 # Judge, second segmenter and the stored weights of the cpu preset: about 20 minutes on two cores.
 assets: $(VENV)/installed
-	$(BIN)/python -m spade_edu.evaluation.judge --out spade_edu/assets/judge.safetensors
+	$(BIN)/python -m spade_edu.evaluation.judge
 	$(BIN)/spade-edu demo --out runs/assets --keep-weights spade_edu/assets
 
 $(VENV)/installed: pyproject.toml

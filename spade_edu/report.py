@@ -8,24 +8,26 @@ from pathlib import Path
 
 import torch
 from PIL import Image
+from torch import nn
 
-from .data import stack
-from .data.streets import Streets
+from .data import Sample, stack
+from .data.streets import STYLES, Streets
 from .evaluation.uniform import class_ids, uniform_images
 from .labels import CITYSCAPES
+from .models import Networks
 from .pictures import grid, png_bytes, save_png, to_uint8
 from .runs import Run, generate, load_networks, write_text
 
 MODELS = {"pix2pixhd": "pix2pixHD", "pix2pixhd_pp": "pix2pixHD++", "spade": "SPADE"}  # run folder: title
-STYLE = """
+PAGE_STYLE = """
 :root { color-scheme: light dark; --line: #8885; --soft: #8882; }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2rem auto; padding: 0 1rem; }
 h2 { margin-top: 2.5rem; } table { border-collapse: collapse; } caption { text-align: left; }
 th, td { padding: .25rem .6rem; text-align: right; border-bottom: 1px solid var(--line); }
 th:first-child, td:first-child { text-align: left; } tr.best td { font-weight: 600; }
-table.pictures { width: 100%; } table.pictures th, table.pictures td { border: 0; padding: 3px; text-align: center; }
+table.pictures { width: 100%; table-layout: fixed; } table.pictures th, table.pictures td { border: 0; padding: 3px; text-align: center; }
 table.pictures td:first-child { text-align: center; } table.pictures th.row { text-align: right; font-weight: 400; }
-table.pictures img { width: 100%; min-width: 90px; display: block; image-rendering: pixelated; }
+table.pictures img { width: 100%; display: block; image-rendering: pixelated; }
 .chips { display: flex; flex-wrap: wrap; gap: .2rem .9rem; font-size: .85rem; } .chips i { display: inline-block;
 width: .9em; height: .9em; margin-right: .35em; border: 1px solid var(--line); vertical-align: -.1em; }
 pre { background: var(--soft); padding: .8rem; overflow-x: auto; } .scroll { overflow-x: auto; }
@@ -37,20 +39,21 @@ def write_report(out: Path, runs: dict[str, Run], report: dict) -> Path:
     """Write `out`/report.html from the trained runs and their figures."""
     config = runs["spade"].config
     scenes = Streets(report["scenes"], split="val", height=config.height, width=config.width)
-    generators = {name: load_networks(run.folder, CITYSCAPES).generator for name, run in runs.items()}
+    networks = {name: load_networks(run.folder, CITYSCAPES) for name, run in runs.items()}
+    generators = {name: n.generator for name, n in networks.items()}
     parts = [
         f"<h1>What pix2pixHD, pix2pixHD++ and SPADE learned</h1><p>{_summary(report)}</p>",
         _figures(report),
         _side_by_side(scenes, generators),
         _uniform(scenes, generators, report),
-        _styles(scenes, generators["spade"]),
+        _styles(scenes, networks["spade"]),
         _curves(runs),
         _settings(report),
         _made_by(report),
     ]
     page = f"""<!doctype html><html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1"><title>SPADE demo</title>
-<style>{STYLE}</style></head><body>{"".join(parts)}</body></html>"""
+<style>{PAGE_STYLE}</style></head><body>{"".join(parts)}</body></html>"""
     write_text(out / "report.html", page)
     save_png(overview(scenes, generators), out / "overview.png")
     return out / "report.html"
@@ -130,7 +133,7 @@ def _uniform(scenes: Streets, generators: dict, report: dict) -> str:
         f"{MODELS[n]} ({report['models'][n]['uniform_colour_difference']:.1f})" for n in generators
     ]
     return (
-        "<h2>Figure 3: uniform label maps</h2><p>One class everywhere, the same style code for all. Instance norm turns "
+        "<h2>Figure 3: uniform label maps</h2><p>One class everywhere, the style code z = 0 for all. Instance norm turns "
         "the constant map that follows pix2pixHD's first convolution into zeros, so the class is lost and what is painted "
         "doesn't depend on it. SPADE adds the class back at every layer. In brackets: mean difference between classes of "
         "the images' mean colours (0..255). pix2pixHD++ normalises with statistics of the training data, which a constant "
@@ -138,19 +141,37 @@ def _uniform(scenes: Streets, generators: dict, report: dict) -> str:
     )
 
 
-def _styles(scenes: Streets, generator, maps: int = 3, styles: int = 5) -> str:
+def _styles(scenes: Streets, networks: Networks, maps: int = 3, drawn: int = 5) -> str:
     batch = stack([scenes[i] for i in range(maps)])
-    images = [to_uint8(generate(generator, batch, CITYSCAPES, z=_z(generator, s, maps))) for s in range(styles)]
-    rows = [[colour, *row] for colour, *row in zip(CITYSCAPES.colourise(batch.label), *images)]
+    codes = {f"z {s + 1}": _draw(networks.generator.z_dim, s) for s in range(drawn)}
     return (
-        "<h2>One label map, several styles</h2><p>SPADE with style codes z drawn from N(0, 1); each column is one code."
-        "</p>" + _table(["label map", *(f"z {s + 1}" for s in range(styles))], rows)
+        "<h2>One label map, several styles</h2><p>SPADE with style codes z drawn from N(0, 1); each column is one code.</p>"
+        + _painted(networks.generator, batch, codes)
+        + "<p>The same maps in the styles of real renders: the encoder's mean code of eight pictures of each style, none of "
+        "which shows these scenes.</p>"
+        + _painted(networks.generator, batch, style_codes(networks.encoder, scenes.size))
     )
 
 
-def _z(generator, seed: int, count: int):
-    z = torch.randn(1, generator.z_dim, generator=torch.Generator().manual_seed(seed))
-    return z.expand(count, -1)
+def _painted(generator: nn.Module, batch: Sample, codes: dict[str, torch.Tensor]) -> str:
+    count = len(batch.label)
+    images = [to_uint8(generate(generator, batch, CITYSCAPES, z=z.expand(count, -1))) for z in codes.values()]
+    rows = [[colour, *row] for colour, *row in zip(CITYSCAPES.colourise(batch.label), *images)]
+    return _table(["label map", *codes], rows)
+
+
+def _draw(z_dim: int, seed: int) -> torch.Tensor:
+    return torch.randn(1, z_dim, generator=torch.Generator().manual_seed(seed))
+
+
+@torch.no_grad()
+def style_codes(encoder: nn.Module, size: tuple[int, int], count: int = 8) -> dict[str, torch.Tensor]:
+    """For each style of Streets the mean code (1, z_dim) of `count` real renders in it."""
+    codes = {}
+    for style in STYLES:
+        scenes = Streets(count, split="test", height=size[0], width=size[1], style=style)
+        codes[style] = encoder(stack([scenes[i] for i in range(count)]).image)[0].mean(0, keepdim=True)
+    return codes
 
 
 def _curves(runs: dict[str, Run]) -> str:

@@ -22,7 +22,7 @@ from . import distributed
 from .checkpoints import CheckpointError, checkpoints, load_checkpoint, load_weights, save_checkpoint
 from .data.base import Dataset, Sample, stack
 from .errors import UserError
-from .labels import LabelSpace
+from .labels import CITYSCAPES, LabelSpace
 from .models import Networks, build
 from .pictures import grid, save_png, to_uint8
 from .training import Trainer, TrainingConfig
@@ -272,6 +272,21 @@ def load_networks(folder: Path, labels: LabelSpace) -> Networks:
         if network is not None:
             load_weights(network, found[-1] / f"{name}.safetensors")
             network.eval()
+    return networks
+
+
+def load_stored(name: str = "spade", folder: Path = Path(__file__).parent / "assets") -> Networks:
+    """The networks that come with the package, trained by the demo on Streets: "spade", "pix2pixhd", "pix2pixhd_pp".
+
+    Generator and encoder are trained and in evaluation mode; the discriminator is not stored, so it is untrained.
+    """
+    path = folder / f"{name}.json"
+    if not path.exists():
+        raise UserError(f"No weights are stored for {name!r}; there are: spade, pix2pixhd, pix2pixhd_pp.")
+    networks = build(TrainingConfig(**json.loads(path.read_text())), CITYSCAPES)
+    load_weights(networks.generator.eval(), folder / f"{name}.safetensors")
+    if networks.encoder is not None:
+        load_weights(networks.encoder.eval(), folder / f"{name}_encoder.safetensors")
     return networks
 
 

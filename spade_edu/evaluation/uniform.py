@@ -25,15 +25,12 @@ def uniform_labels(
 
 @torch.no_grad()
 def uniform_images(
-    generator: nn.Module, labels: LabelSpace, class_ids: list[int], height: int, width: int, *, seed: int = 0
+    generator: nn.Module, labels: LabelSpace, class_ids: list[int], height: int, width: int
 ) -> Float[Tensor, "k 3 h w"]:
-    """What the generator (in evaluation mode) paints on a uniform map of each class, all with the same z."""
+    """What the generator (in evaluation mode) paints on a uniform map of each class, all with the style code z = 0."""
     label, instance = uniform_labels(class_ids, height, width)
     device = next(generator.parameters()).device
-    z = None
-    if generator.z_dim is not None:
-        z = torch.randn(1, generator.z_dim, generator=torch.Generator().manual_seed(seed))
-        z = z.expand(len(class_ids), -1).to(device)
+    z = None if generator.z_dim is None else torch.zeros(len(class_ids), generator.z_dim, device=device)
     segmap = labels.encode(label, instance if labels.instances else None).to(device)
     return generator(segmap, z).float().cpu()
 
