@@ -28,9 +28,16 @@ def start(device: str) -> torch.device:
 
 
 def stop() -> None:
-    """Part from the other processes."""
+    """Part from the other processes, once all are done."""
+    wait()
     if several_processes():
         dist.destroy_process_group()
+
+
+def wait() -> None:
+    """Wait for the other processes to come here too."""
+    if several_processes():
+        dist.barrier()
 
 
 def number() -> int:

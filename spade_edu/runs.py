@@ -133,6 +133,7 @@ class Run:
 
     def resume(self) -> None:
         """Go on from the newest whole checkpoint; a broken one is passed over with a word."""
+        distributed.wait()  # until process 0 has written what it was writing
         for path in reversed(checkpoints(self.folder / "checkpoints")):
             try:
                 state = load_checkpoint(path, self.trainer.networks())

@@ -28,7 +28,7 @@ def _join(rank, port, function, arguments):
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
     function(rank, *arguments)
-    dist.destroy_process_group()
+    distributed.stop()
 
 
 def whole_batch():
