@@ -145,7 +145,8 @@ def _styles(scenes: Streets, networks: Networks, maps: int = 3, drawn: int = 5) 
     batch = stack([scenes[i] for i in range(maps)])
     codes = {f"z {s + 1}": _draw(networks.generator.z_dim, s) for s in range(drawn)}
     return (
-        "<h2>One label map, several styles</h2><p>SPADE with style codes z drawn from N(0, 1); each column is one code.</p>"
+        "<h2>One label map, several styles</h2><p>SPADE with style codes z drawn from N(0, 1); each column is one code. The KL weight of so short a run is small "
+        "(0.01), so the codes of real pictures spread wider than N(0, 1), and drawn codes stay near the middle.</p>"
         + _painted(networks.generator, batch, codes)
         + "<p>The same maps in the styles of real renders: the encoder's mean code of eight pictures of each style, none of "
         "which shows these scenes.</p>"
