@@ -1,4 +1,4 @@
-"""`spade-edu data ...`: look at data sets, check, make, download and pack them."""
+"""`spade-edu data ...`: look at data sets, check, make, download, label and pack them."""
 
 from functools import partial
 from pathlib import Path
@@ -18,8 +18,8 @@ Split = Annotated[str, typer.Option(help="train or val.")]
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    data = typer.Typer(no_args_is_help=True, help="Look at data sets, check, make, download and pack them.")
-    for command in info, check, preview, make, get, instances, pack:
+    data = typer.Typer(no_args_is_help=True, help="Look at data sets, check, make, download, label and pack them.")
+    for command in info, check, preview, make, get, instances, label, pack:
         data.command()(command)
     app.add_typer(data, name="data")
 
@@ -170,6 +170,34 @@ def instances(
     for split in "val", "train":
         drawn = make_instances(root, split, partial(tqdm, desc=f"instances {split}", unit="map"))
         print(f"{split}: {drawn:,} instance maps drawn.")
+
+
+def label(
+    photos: Annotated[Path, typer.Argument(help="Folder of photographs.")],
+    out: Annotated[Path, typer.Argument(help="Data set to write.")] = Path("datasets/flickr-landscapes"),
+    split: Split = "train",
+    weights: Annotated[Path | None, typer.Option(help="DeepLabV2's weights; default: see spade-edu weights.")] = None,
+    long_side: Annotated[int, typer.Option(min=64, help="Pixels of the longer side while segmenting.")] = 513,
+) -> None:
+    """Make label maps for your own photographs with DeepLabV2; called again, it goes on where it stopped."""
+    from tqdm import tqdm
+
+    from ..data.labelling import find_photographs, label_photographs
+    from ..evaluation.segmenters import load_segmenter
+    from .train import default_device
+
+    if split not in ("train", "val"):
+        raise UserError(f"there is no split {split!r}: expected train or val.")
+    found, device = find_photographs(photos, out / split), default_device()
+    segmenter = load_segmenter("deeplabv2_resnet101", weights).to(device)
+    bar = partial(tqdm, desc="label maps", unit="map")
+    report = label_photographs(found, out / split, segmenter, long_side=long_side, device=device, progress=bar)
+    for problem in report.problems:
+        print(f"bad: {problem}")
+    print(f"{out / split}: {report.written:,} label maps written, {report.kept:,} kept, {len(report.problems):,} bad.")
+    print(f"Look at them: spade-edu data preview flickr-landscapes --root {out} --split {split}")
+    if report.problems:
+        raise typer.Exit(2)
 
 
 def pack(

@@ -111,3 +111,31 @@ def test_pack_says_how_to_use_the_archive(run, tmp_path):
         trees.cityscapes(tmp_path / "cs", split)
     result = run("pack", "cityscapes", "out/small.tar", "--root", "cs", "--height", 6, "--width", 12)
     assert result.exit_code == 0 and "Wrote 8 pairs" in result.stdout and (tmp_path / "out/small.tar").exists()
+
+
+def test_label_needs_photographs_a_split_and_weights(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("SPADE_EDU_WEIGHTS", str(tmp_path / "weights"))
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(UserError, match="expected photographs"):
+        run("label", "mine", "set")
+    trees.photo(tmp_path / "mine/a.jpg")
+    with pytest.raises(UserError, match="no split 'test'"):
+        run("label", "mine", "set", "--split", "test")
+    with pytest.raises(UserError, match="weights missing: .*deeplabv2_resnet101"):
+        run("label", "mine", "set")
+    assert not (tmp_path / "set").exists()
+
+
+def test_label_names_a_bad_photograph_and_fails(run, tmp_path, monkeypatch):
+    from torch import nn
+
+    from spade_edu.evaluation import segmenters
+
+    monkeypatch.setattr(segmenters, "load_segmenter", lambda name, source: nn.Conv2d(3, 182, 1))
+    trees.photo(tmp_path / "mine/a.jpg")
+    assert run("label", "mine", "set", "--long-side", 64).exit_code == 0
+    (tmp_path / "mine/b.jpg").write_bytes(b"")
+    result = run("label", "mine", "set", "--long-side", 64)
+    assert result.exit_code == 2 and "bad: mine/b.jpg" in result.stdout
+    assert "0 label maps written, 1 kept, 1 bad." in result.stdout
+    assert run("check", "flickr-landscapes", "--root", "set", "--split", "train").exit_code == 0
