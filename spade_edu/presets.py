@@ -53,8 +53,8 @@ PRESETS = {
         ngf=4, ndf=4, hidden_channels=8, num_downsampling=2, num_blocks=1, z_dim=4, lambda_vgg=0.0,
     ),
     # Minutes on two cores; lr: benchmarks/learning_rates.py. With the official gain of 0.02 SPADE's gamma and beta take
-    # hundreds of steps to grow, which so short a run can't afford: gain 1, Glorot as the paper's text has it. Likewise a
-    # KL weight of 0.01: at the published 0.05 the style code has hardly any say after so few steps.
+    # hundreds of steps to grow, which so short a run can't afford: gain 1, Glorot as the paper's text has it. Likewise
+    # a KL weight of 0.01: at the published 0.05 the style code has hardly any say after so few steps.
     "cpu": dict(
         data="streets", height=64, width=128, images=1000, batch_size=4, epochs=2, epochs_decay=1,
         ngf=16, ndf=16, hidden_channels=32, num_downsampling=3, num_blocks=6, z_dim=16,
