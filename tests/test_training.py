@@ -257,11 +257,13 @@ def test_lambda_vgg_zero_never_asks_for_vgg(monkeypatch):
     assert small_trainer(config=TrainingConfig(lambda_vgg=0)).features is None
 
 
-def test_average_follows_the_generator():
+@pytest.mark.parametrize(("steps", "decay"), [(0, 1 / 11), (89, 0.9), (500, 0.9)])
+def test_average_follows_the_generator_and_a_young_one_forgets_faster(steps, decay):
     trainer = small_trainer(config=TrainingConfig(lambda_vgg=0, ema=0.9))
+    trainer.steps = steps
     before = trainer.averaged.conv_img.weight.clone()
     trainer.step(next(batches(1)))
-    expected = 0.9 * before + 0.1 * trainer.generator.conv_img.weight
+    expected = decay * before + (1 - decay) * trainer.generator.conv_img.weight
     torch.testing.assert_close(trainer.averaged.conv_img.weight, expected)
     assert trainer.best_generator() is trainer.averaged and not trainer.averaged.training
 
