@@ -1,7 +1,8 @@
 """The demo: train pix2pixHD, pix2pixHD++ and SPADE alike, then measure and show what each learned.
 
-Same data, same discriminator architecture, same number of steps and about as many parameters. Each model has the
-objective and optimizer of its own paper, and a learning rate found by the same search (benchmarks/learning_rates.py).
+Same data, same discriminator architecture, same number of steps, about as many parameters, and the same learning rate:
+the best of four for both baselines, the second best for SPADE (benchmarks/learning_rates.py). Each model has the
+objective, optimizer and initialisation of its own paper.
 """
 
 import json

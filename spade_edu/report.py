@@ -210,8 +210,9 @@ def _settings(report: dict) -> str:
     )
     head = "".join(f"<th>{MODELS[n]}</th>" for n in settings)
     return (
-        "<h2>Settings</h2><p>Where they differ (bold), each model has what its own paper says, and a learning rate found by "
-        "the same search: <code>python benchmarks/learning_rates.py</code>, whose table is in docs/results. Objective: "
+        "<h2>Settings</h2><p>Where they differ (bold), each model has what its own paper says. All train at the same rate, the "
+        "best of four for both baselines and the second best for SPADE in the same search: <code>python "
+        "benchmarks/learning_rates.py</code>, whose table is in docs/results. Objective: "
         f"{report['objective']}.</p><details><summary>All settings</summary>"
         f"<table><tr><th></th>{head}</tr>{rows}</table></details>"
     )

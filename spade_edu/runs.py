@@ -163,12 +163,13 @@ class Run:
         path = self.folder / "config.json"
         config = dataclasses.asdict(self.config)
         if path.exists():
-            old = json.loads(path.read_text())
-            changed = [name for name in config if old.get(name) != config[name]]
+            # A setting that is newer than the run had its default then.
+            old = dataclasses.asdict(TrainingConfig()) | json.loads(path.read_text())
+            changed = [name for name in config if old[name] != config[name]]
             if changed:
                 name = changed[0]
                 raise UserError(
-                    f"{self.folder} holds a run with {name} = {old.get(name)!r}, now it is {config[name]!r}: choose "
+                    f"{self.folder} holds a run with {name} = {old[name]!r}, now it is {config[name]!r}: choose "
                     "another --out, or the old setting."
                 )
         write_text(path, json.dumps(config, indent=2))

@@ -127,6 +127,17 @@ def test_another_configuration_in_the_same_folder_is_refused(tmp_path):
         make_run(tmp_path, lr=0.1)
 
 
+def test_a_run_from_before_a_setting_existed_goes_on(tmp_path):
+    make_run(tmp_path)
+    path = tmp_path / "config.json"
+    stored = json.loads(path.read_text())
+    del stored["checkpointing"]
+    path.write_text(json.dumps(stored))
+    make_run(tmp_path)
+    with pytest.raises(UserError, match="checkpointing = False, now it is True"):
+        make_run(tmp_path, checkpointing=True)
+
+
 def test_fewer_images_than_a_batch_is_refused(tmp_path):
     with pytest.raises(UserError, match="needs as many images"):
         make_run(tmp_path, images=1)
