@@ -2,7 +2,7 @@
 
 Same data, same discriminator architecture, same number of steps, about as many parameters, and the same learning rate:
 the best of four for both baselines, the second best for SPADE (benchmarks/learning_rates.py). Each model has the
-objective, optimizer and initialisation of its own paper.
+objective and optimizer of its own paper; what so short a run changes (initialisation, KL weight) stands in presets.py.
 """
 
 import json
