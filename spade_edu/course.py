@@ -1,0 +1,145 @@
+"""What every notebook starts with: the device, the data and the size it works at, and where its networks come from.
+
+    lab = course.start("03")            # says what it chose
+    batch, sample = lab.batch(4)        # what a Trainer takes, and the same as a Sample
+    networks, source = lab.networks("spade")
+
+One setting switches the size: the environment variable SPADE_EDU_PROFILE, "cpu" (Streets at 64x128, minutes on two
+cores) or "gpu" (Cityscapes where it is found). Without it: "gpu" where there is a GPU.
+"""
+
+import os
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from .checkpoints import checkpoints
+from .data import choose, open_dataset
+from .data.base import Dataset, Sample
+from .errors import UserError
+from .labels import LabelSpace
+from .models import Networks, build
+from .presets import preset, resolve_precision
+from .runs import Run, load_config, load_networks, load_stored, perceptual_features, spread, to_batch
+from .training import Trainer, TrainingConfig
+
+PROFILE_VARIABLE = "SPADE_EDU_PROFILE"
+PROFILES = {"cpu": "cpu", "gpu": "colab"}  # profile: its preset
+STORED = {"spade": "spade", "pix2pixhd": "pix2pixhd", "pix2pixhd++": "pix2pixhd_pp"}
+RUNS = Path("runs")
+MOST_MINUTES = 15  # that a notebook trains where no weights fit its data
+VAL_SCENES = 200  # of Streets
+
+
+@dataclass(frozen=True)
+class Lab:
+    """What a notebook works with. config: the preset of its profile with the size of its data."""
+
+    stage: str
+    profile: str
+    device: str
+    config: TrainingConfig
+    train: Dataset
+    val: Dataset
+
+    @property
+    def labels(self) -> LabelSpace:
+        """The label space of the data."""
+        return self.val.labels
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the images."""
+        return self.config.height, self.config.width
+
+    def batch(self, count: int = 4, split: str = "val") -> tuple[dict, Sample]:
+        """`count` samples spread over a split: as a Trainer takes them (segmap, image), and as a Sample."""
+        sample = spread(self.train if split == "train" else self.val, count)
+        return to_batch(sample, self.labels, torch.device(self.device)), sample
+
+    def trainer(self, **settings) -> Trainer:
+        """New networks and their Trainer, with single settings of the configuration changed; seeded by its seed."""
+        config = replace(self.config, **settings)
+        torch.manual_seed(config.seed)
+        networks = Networks(*(n and n.to(self.device) for n in build(config, self.labels)))
+        return Trainer(*networks, config, **perceptual_features(config, torch.device(self.device)))
+
+    def networks(self, model: str = "spade") -> tuple[Networks, str]:
+        """Trained networks of `model` for this data, and where they come from, in words for a figure's title.
+
+        The newest run under runs/ on this data, else the weights stored in the package (Streets), else a run of at
+        most 15 minutes, said beforehand.
+        """
+        found = newest_run(model, self.config)
+        if found is None and self.config.data == "streets" and self.profile == "cpu":
+            return self._on_device(load_stored(STORED[model])), f"stored weights of {model}, Streets, 750 steps"
+        if found is None:
+            found = self._train(model)
+        step = int(checkpoints(found / "checkpoints")[-1].name)
+        return self._on_device(load_networks(found, self.labels)), f"{found}, {self.config.data}, {step} steps"
+
+    def _on_device(self, networks: Networks) -> Networks:
+        return Networks(*(n and n.to(self.device) for n in networks))
+
+    def _train(self, model: str) -> Path:
+        """Train a quarter of an hour; the run can be continued by the same call or by `spade-edu train`."""
+        folder = RUNS / f"{self.config.data}-{model}"
+        print(f"No weights for {model} on {self.config.data}: training up to {MOST_MINUTES} minutes into {folder}.")
+        shared = dict(data=self.config.data, root=self.config.root, height=self.size[0], width=self.size[1])
+        config = resolve_precision(preset(PROFILES[self.profile], model, style=model == "spade", **shared), self.device)
+        run = Run(folder, config, self.train, self.val, device=self.device)
+        started = time.monotonic()
+        while run.step < run.steps and time.monotonic() - started < 60 * MOST_MINUTES:
+            run.train(until=run.step + 50)
+        return folder
+
+
+def start(stage: str, profile: str | None = None, seed: int = 0) -> Lab:
+    """Choose profile, device and data for a notebook, say so in two lines, and set the style of its figures.
+
+    Errors: a UserError for a profile that doesn't exist.
+    """
+    from .plotting import use_style
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    profile = profile or os.environ.get(PROFILE_VARIABLE) or ("gpu" if device == "cuda" else "cpu")
+    if profile not in PROFILES:
+        raise UserError(f"{PROFILE_VARIABLE} is cpu or gpu, not {profile!r}.")
+    torch.manual_seed(seed)
+    use_style()
+    lab = Lab(stage, profile, device, *_open(profile, device))
+    where = torch.cuda.get_device_name() if device == "cuda" else f"CPU ({torch.get_num_threads()} threads)"
+    print(f"Stage {stage}: profile {profile} ({PROFILE_VARIABLE} changes it), {where}, torch {torch.__version__}")
+    print(f"Data: {lab.config.data}, {len(lab.train)} images for training, {lab.size[0]}x{lab.size[1]} pixels")
+    return lab
+
+
+def _open(profile: str, device: str) -> tuple[TrainingConfig, Dataset, Dataset]:
+    """Configuration and data sets of a profile: on a GPU Cityscapes if found, then CamVid, else Streets at 256x512."""
+    if profile == "cpu":
+        name, root, size = "streets", None, {}
+    else:
+        name, root, _ = choose(None, None)
+        size = {"height": 256, "width": 512} if name == "streets" else {}
+        if name == "streets" and Path("datasets/camvid").is_dir():
+            name, root, size = "camvid", Path("datasets/camvid"), {"height": 192, "width": 256}
+        if name != "cityscapes":
+            print(f"Cityscapes was not found (`spade-edu data get cityscapes` says how to get it): taking {name}.")
+    config = resolve_precision(preset(PROFILES[profile], data=name, root=str(root or ""), **size), device)
+    options = {"height": config.height, "width": config.width}
+    train = open_dataset(name, root, "train", augment=True, length=config.images, **options)[0]
+    val = open_dataset(name, root, "val", length=VAL_SCENES, **options)[0]
+    return config, train, val
+
+
+def newest_run(model: str, like: TrainingConfig) -> Path | None:
+    """The folder under runs/ whose checkpoint of `model` on the same data and size is the newest; None if none is."""
+    found = []
+    for path in RUNS.glob("*/config.json"):
+        config, steps = load_config(path.parent), checkpoints(path.parent / "checkpoints")
+        same = all(getattr(config, name) == getattr(like, name) for name in ("data", "height", "width"))
+        if steps and same and config.model == model:
+            found.append((steps[-1].stat().st_mtime, path.parent))
+    return max(found)[1] if found else None

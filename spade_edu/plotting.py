@@ -1,0 +1,140 @@
+"""Figures in one style, for notebooks: pictures side by side, label maps with their names, maps with a scale.
+
+Every function draws one figure and shows it; `caption` is the sentence under it. White paper and dark ink, so that a
+figure reads the same on a light and on a dark page.
+"""
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from torch import Tensor
+
+from .labels import LabelSpace
+from .pictures import to_uint8
+
+# One colour a system, throughout the course (Okabe & Ito's palette, which colour-blind readers can tell apart).
+COLOURS = {"pix2pixHD": "#D55E00", "pix2pixHD++": "#E69F00", "Concat": "#CC79A7", "SPADE": "#0072B2", "real": "#666666"}
+INK, GRID = "#222222", "#dddddd"
+DIVERGING, SEQUENTIAL = "RdBu_r", "viridis"
+
+
+def use_style() -> None:
+    """Set matplotlib's defaults to the course's style."""
+    plt.rcParams.update({
+        "figure.facecolor": "white", "savefig.facecolor": "white", "axes.facecolor": "white",
+        "figure.dpi": 90, "figure.constrained_layout.use": True, "font.size": 10, "axes.titlesize": 10,
+        "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": "#888888", "xtick.color": INK, "ytick.color": INK,
+        "axes.grid": True, "grid.color": GRID, "axes.axisbelow": True, "axes.spines.top": False,
+        "axes.spines.right": False, "image.interpolation": "nearest", "legend.frameon": False,
+        "axes.prop_cycle": plt.cycler(color=[*COLOURS.values(), "#009E73", "#56B4E9"]),
+    })  # fmt: skip
+
+
+def finish(figure: Figure, caption: str = "") -> None:
+    """Put the caption under a figure and show it."""
+    if caption:
+        figure.supxlabel(caption, fontsize=9, color="#444444", wrap=True)
+    plt.show()
+
+
+def pictures(
+    images: Tensor | Sequence, titles: Sequence[str] = (), *, columns: int = 4, caption: str = "", width: float = 2.6
+) -> None:
+    """Images in a grid: float (3, h, w) in [-1, 1] or uint8 (h, w, 3), one title each or one a column."""
+    tiles = [to_uint8(i) if torch.is_floating_point(torch.as_tensor(i)) else torch.as_tensor(i) for i in images]
+    columns = min(columns, len(tiles))
+    rows = -(-len(tiles) // columns)
+    height = width * tiles[0].shape[0] / tiles[0].shape[1] + 0.3
+    figure, axes = plt.subplots(rows, columns, figsize=(columns * width, rows * height + 0.3), squeeze=False)
+    for ax in axes.flat:
+        ax.axis("off")
+    for i, (ax, tile) in enumerate(zip(axes.flat, tiles)):
+        ax.imshow(tile.numpy())
+        if i < len(titles):
+            ax.set_title(titles[i])
+    finish(figure, caption)
+
+
+def label_map(label: Tensor, labels: LabelSpace, *, title: str = "", caption: str = "") -> None:
+    """One label map (h, w) in its colours, with the names of the classes that occur."""
+    figure, ax = plt.subplots(figsize=(8, 2.6))
+    ax.imshow(labels.colourise(label).numpy())
+    ax.set_title(title)
+    ax.axis("off")
+    legend(ax, label, labels)
+    finish(figure, caption)
+
+
+def legend(ax: Axes, label: Tensor, labels: LabelSpace) -> None:
+    """Name the classes of a label map to the right of its axes."""
+    ids = label.unique()
+    colours = labels.colourise(ids).numpy() / 255
+    handles = [Patch(color=c, label=f"{int(i)} {labels.names[int(i)]}") for i, c in zip(ids, colours)]
+    ax.legend(handles=handles, loc="center left", bbox_to_anchor=(1, 0.5), ncols=1 + len(handles) // 13, fontsize=8)
+
+
+def maps(
+    values: Tensor | Sequence[Tensor], titles: Sequence[str] = (), *, columns: int = 4, caption: str = "",
+    diverging: bool = True, numbers: bool = False, limit: float | None = None,
+) -> None:  # fmt: skip
+    """Maps (h, w) of numbers with one common scale; diverging: white is zero. numbers: write each value (toy maps)."""
+    tiles = [torch.as_tensor(v).detach().float().cpu().numpy() for v in values]
+    columns = min(columns, len(tiles))
+    rows = -(-len(tiles) // columns)
+    top = limit or max(np.abs(t).max() for t in tiles) or 1
+    low = -top if diverging else min(t.min() for t in tiles)
+    height = 2.6 * tiles[0].shape[0] / tiles[0].shape[1] + 0.4
+    figure, axes = plt.subplots(rows, columns, figsize=(columns * 2.6 + 0.8, rows * height + 0.3), squeeze=False)
+    for ax in axes.flat:
+        ax.axis("off")
+    for i, (ax, tile) in enumerate(zip(axes.flat, tiles)):
+        shown = ax.imshow(tile, cmap=DIVERGING if diverging else SEQUENTIAL, vmin=low, vmax=top)
+        if i < len(titles):
+            ax.set_title(titles[i])
+        if numbers:
+            write_numbers(ax, tile, top)
+    figure.colorbar(shown, ax=axes, shrink=0.8)
+    finish(figure, caption)
+
+
+def write_numbers(ax: Axes, tile: np.ndarray, top: float) -> None:
+    """Write each value of a small map into its square, in ink that can be read on the colour below."""
+    for (y, x), value in np.ndenumerate(tile):
+        ink = "white" if abs(value) > 0.6 * top else INK
+        ax.text(x, y, f"{value:.3g}", ha="center", va="center", color=ink, fontsize=9)
+
+
+def curves(
+    lines: dict[str, Sequence], x: Sequence | None = None, *, xlabel: str, ylabel: str, caption: str = "",
+    title: str = "", log: bool = False,
+) -> None:  # fmt: skip
+    """Lines by name over one x axis; a name in COLOURS gets its own colour."""
+    figure, ax = plt.subplots(figsize=(7, 3.2))
+    for name, values in lines.items():
+        values = torch.as_tensor(values).detach().cpu()
+        ax.plot(range(len(values)) if x is None else x, values, label=name, color=COLOURS.get(name))
+    ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
+    if log:
+        ax.set_yscale("log")
+    if len(lines) > 1:
+        ax.legend()
+    finish(figure, caption)
+
+
+def bars(
+    values: dict[str, float], *, ylabel: str, caption: str = "", title: str = "", errors: Sequence[float] | None = None
+) -> None:
+    """One bar a name with its value written above, optionally with error bars."""
+    figure, ax = plt.subplots(figsize=(min(9, 1.2 + 1.1 * len(values)), 3.2))
+    colours = [COLOURS.get(name, "#56B4E9") for name in values]
+    drawn = ax.bar(list(values), list(values.values()), yerr=errors, color=colours, capsize=3)
+    ax.bar_label(drawn, fmt="%.3g", padding=2)
+    ax.set(ylabel=ylabel, title=title)
+    ax.grid(axis="x", visible=False)
+    ax.margins(y=0.15)
+    finish(figure, caption)

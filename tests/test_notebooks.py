@@ -1,0 +1,50 @@
+"""The stored notebooks: as readable as promised, in step with their sources, and really comparing something."""
+
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tools"))
+import notebooks  # noqa: E402
+
+SOURCES = sorted(notebooks.SOURCES.glob("[0-9][0-9]_*.py"))
+each = pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+
+
+@each
+def test_the_numbers_of_style(path):
+    assert notebooks.out_of_bounds(notebooks.measure(path.with_suffix(".ipynb"))) == []
+
+
+@each
+def test_the_stored_notebook_is_built_from_its_source(path):
+    stored = nbformat.read(path.with_suffix(".ipynb"), as_version=4)
+    built = notebooks.convert(path)
+    assert [c.source for c in stored.cells] == [c.source for c in built.cells]
+    assert [c.metadata.get("tags") for c in stored.cells] == [c.metadata.get("tags") for c in built.cells]
+    assert [c.id for c in stored.cells] == [c.id for c in built.cells]
+
+
+@each
+def test_every_tagged_cell_is_compared(path):
+    cells = nbformat.read(path.with_suffix(".ipynb"), as_version=4).cells
+    tagged = [c for c in cells if any("nbval" in tag for tag in c.metadata.get("tags", []))]
+    assert len(notebooks.compared(cells)) == len(tagged) >= 6
+
+
+@each
+def test_badge_and_set_up_follow_the_repository_address(path):
+    cells = notebooks.convert(path).cells
+    assert notebooks.badge(path) in cells[0].source
+    assert next(c for c in cells if c.cell_type == "code").source == notebooks.set_up(path)
+
+
+@each
+def test_no_error_and_no_warning_is_stored(path):
+    for cell in nbformat.read(path.with_suffix(".ipynb"), as_version=4).cells:
+        for output in cell.get("outputs", []):
+            assert output.output_type != "error", cell.source
+            assert not (output.output_type == "stream" and output.name == "stderr"), output.text

@@ -1,0 +1,205 @@
+"""The notebooks' workshop: `python tools/notebooks.py head|build|style|test [NN ...]`.
+
+A notebook's source is notebooks/NN_name.py (percent format). `head` writes badge and set-up cell from pyproject's
+Repository URL, `build` runs the source and stores notebooks/NN_name.ipynb with its outputs, `style` prints the numbers
+that keep a notebook readable, `test` runs the stored notebooks by nbval from an installed wheel in an empty folder.
+"""
+
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+from concurrent.futures import ThreadPoolExecutor
+from os import environ
+from pathlib import Path
+from statistics import median
+
+import jupytext
+import nbformat
+
+ROOT = Path(__file__).parents[1]
+SOURCES = ROOT / "notebooks"
+REPOSITORY = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]["Repository"]
+CHECKED = "nbval-check-output"
+SECONDS = 300  # a cell may take: a class's laptop is slower than the machine that stored the outputs
+
+BADGE = "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({address})"
+SET_UP = """# Safe to run twice; keeps the installed torch and numpy. SPADE_EDU_PROFILE (cpu or gpu) sets the size.
+from importlib.util import find_spec
+
+if find_spec("spade_edu") is None:
+    get_ipython().run_line_magic("pip", "install --quiet git+{repository}")
+from spade_edu import course
+from spade_edu import plotting as show
+
+lab = course.start("{stage}")"""
+
+
+def main(command: str, *stages: str) -> int:
+    """Run one command on the named stages, or on all."""
+    sources = [p for p in sorted(SOURCES.glob("[0-9][0-9]_*.py")) if not stages or p.name[:2] in stages]
+    return {"head": head, "build": build, "style": style, "test": test}[command](sources)
+
+
+def badge(path: Path) -> str:
+    """The badge that opens a notebook of this repository in Colab."""
+    github = REPOSITORY.removeprefix("https://github.com/")
+    where = path.with_suffix(".ipynb").relative_to(ROOT).as_posix()
+    return BADGE.format(address=f"https://colab.research.google.com/github/{github}/blob/main/{where}")
+
+
+def set_up(path: Path) -> str:
+    """The set-up cell of a notebook."""
+    return SET_UP.format(repository=REPOSITORY, stage=path.name[:2])
+
+
+def head(sources: list[Path]) -> int:
+    """Write the badge (second line of the first cell) and the set-up cell (the first code cell) of each source."""
+    for path in sources:
+        notebook = jupytext.read(path)
+        title, *rest = notebook.cells[0].source.split("\n")
+        rest = [line for line in rest if "colab-badge" not in line]
+        notebook.cells[0].source = "\n".join([title, "", badge(path), *rest]).replace("\n\n\n", "\n\n")
+        first = next(cell for cell in notebook.cells if cell.cell_type == "code")
+        first.source = set_up(path)
+        jupytext.write(notebook, path, fmt="py:percent")
+    return 0
+
+
+def build(sources: list[Path]) -> int:
+    """Run each source in an empty folder and store the notebook with its outputs."""
+    from nbclient import NotebookClient
+
+    for path in sources:
+        notebook = convert(path)
+        with tempfile.TemporaryDirectory() as folder:
+            started = time.monotonic()
+            client = NotebookClient(notebook, timeout=SECONDS, resources={"metadata": {"path": folder}})
+            client.execute()
+            print(f"{path.stem}: {time.monotonic() - started:.0f} s")
+        for cell in notebook.cells:
+            cell.metadata.pop("execution", None)
+        nbformat.write(notebook, path.with_suffix(".ipynb"))
+    return 0
+
+
+def convert(path: Path) -> nbformat.NotebookNode:
+    """The notebook of a source, without outputs; a cell's id is its position."""
+    notebook = jupytext.read(path)
+    notebook.metadata = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+    for number, cell in enumerate(notebook.cells):
+        cell.id = f"{path.name[:2]}-{number:03d}"
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    return notebook
+
+
+def style(sources: list[Path]) -> int:
+    """Print the numbers of each notebook; exit code 1 where one is out of bounds."""
+    columns = ("cells", "code", "median", "longest", "words/line", "figures", "first", "compared")
+    print(f"{'notebook':28}" + "".join(f"{name:>11}" for name in columns) + "  out of bounds")
+    wrong = 0
+    for path in sources:
+        numbers = measure(path.with_suffix(".ipynb"))
+        faults = out_of_bounds(numbers)
+        wrong += bool(faults)
+        print(f"{path.stem:28}" + "".join(f"{numbers[name]:>11.3g}" for name in columns) + "  " + ", ".join(faults))
+    return int(wrong > 0)
+
+
+def measure(path: Path) -> dict[str, float]:
+    """The numbers of course style of one stored notebook; first: the cell of the first picture, counted from 1."""
+    cells = nbformat.read(path, as_version=4).cells
+    code = [cell for cell in cells if cell.cell_type == "code"]
+    lines = [len([line for line in cell.source.splitlines() if line.strip()]) for cell in code]
+    words = sum(len(cell.source.split()) for cell in cells if cell.cell_type == "markdown")
+    with_picture = [n for n, cell in enumerate(cells, 1) if _pictures(cell)]
+    return {
+        "cells": len(cells),
+        "code": len(code),
+        "median": median(lines),
+        "longest": max(lines),
+        "words/line": words / sum(lines),
+        "figures": sum(_pictures(cell) for cell in cells),
+        "first": with_picture[0] if with_picture else 999,
+        "compared": len(compared(cells)),
+        "not run": sum(cell.execution_count is None for cell in code),
+    }
+
+
+def out_of_bounds(numbers: dict[str, float]) -> list[str]:
+    """Which numbers are not what a reader should get."""
+    bounds = {
+        "cells": (50, 100), "median": (3, 8), "longest": (1, 40), "figures": (4, 999), "first": (1, 5),
+        "compared": (6, 999), "not run": (0, 0),
+    }  # fmt: skip
+    return [name for name, (low, high) in bounds.items() if not low <= numbers[name] <= high]
+
+
+def compared(cells: list) -> list:
+    """The cells whose outputs nbval really compares: tagged, run, and with text among their outputs."""
+    tagged = [cell for cell in cells if CHECKED in cell.metadata.get("tags", [])]
+    return [cell for cell in tagged if cell.get("execution_count") and any(_has_text(o) for o in cell.outputs)]
+
+
+def _has_text(output: dict) -> bool:
+    text = output.get("text", "") if output.output_type == "stream" else output.get("data", {}).get("text/plain", "")
+    return bool(text.strip())
+
+
+def _pictures(cell: dict) -> int:
+    drawn = sum("image/png" in output.get("data", {}) for output in cell.get("outputs", []))
+    return drawn + (cell.source.count("![") - cell.source.count("[![") if cell.cell_type == "markdown" else 0)
+
+
+def test(sources: list[Path]) -> int:
+    """Run the stored notebooks by nbval, two at a time, offline, from a wheel; print the seconds of each."""
+    with tempfile.TemporaryDirectory() as folder:
+        site = install_wheel(Path(folder))
+        with ThreadPoolExecutor(2) as pool:
+            results = list(pool.map(lambda path: run_one(path, Path(folder), site), sources))
+    print(f"{'notebook':28} seconds  result")
+    for path, (seconds, code) in zip(sources, results):
+        print(f"{path.stem:28} {seconds:7.0f}  {'failed' if code else 'passed'}")
+    print(f"{'all':28} {sum(seconds for seconds, _ in results):7.0f}")
+    return int(any(code for _, code in results))
+
+
+def install_wheel(folder: Path) -> Path:
+    """Build the package's wheel and unpack it into a folder of its own."""
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", folder, ROOT], check=True)
+    site = folder / "site"
+    (wheel,) = folder.glob("*.whl")
+    subprocess.run([*pip, "install", "--no-deps", "--target", site, wheel], check=True)
+    return site
+
+
+def run_one(path: Path, folder: Path, site: Path) -> tuple[float, int]:
+    """Seconds and exit code of nbval on a copy of the notebook in a folder that holds nothing else."""
+    empty = folder / path.stem
+    empty.mkdir()
+    copy = empty / path.with_suffix(".ipynb").name
+    copy.write_bytes(path.with_suffix(".ipynb").read_bytes())
+    nowhere = "http://127.0.0.1:9"  # whatever would be fetched fails at once
+    settings = dict(
+        PYTHONPATH=str(site), OMP_NUM_THREADS="1", SPADE_EDU_PROFILE="cpu", http_proxy=nowhere, https_proxy=nowhere,
+        HTTP_PROXY=nowhere, HTTPS_PROXY=nowhere,
+    )  # fmt: skip
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(empty)]
+    command += ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout", str(SECONDS), str(copy)]
+    started = time.monotonic()
+    done = subprocess.run(command, cwd=empty, env=environ | settings, capture_output=True, text=True)
+    if done.returncode:
+        print(re.sub(r"\x1b\[[0-9;]*m", "", done.stdout[-6000:] + done.stderr[-2000:]))
+    return time.monotonic() - started, done.returncode
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2 or sys.argv[1] not in ("head", "build", "style", "test"):
+        sys.exit(__doc__)
+    sys.exit(main(*sys.argv[1:]))
