@@ -1,0 +1,13 @@
+"""The systems that the SPADE paper compares with, and one that came after: one file each, small enough to train here.
+
+    SYSTEMS["CLADE"](dataset, config, steps=240, seed=0)     -> a trained generator (see `System`)
+
+They stand beside the course: nothing of the core imports them.
+"""
+
+from .clade import train_clade
+from .common import System
+
+SYSTEMS: dict[str, System] = {"CLADE": train_clade}
+
+__all__ = ["SYSTEMS", "System"]

@@ -1,0 +1,49 @@
+"""What the systems beside SPADE share: the form of their trainers, and the order in which they see the images."""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+from ..data.base import Dataset, Sample, stack
+from ..errors import UserError
+from ..runs import epoch_order
+from ..training import TrainingConfig
+
+
+class System(Protocol):
+    """Trains one system and gives its generator."""
+
+    def __call__(
+        self, dataset: Dataset, config: TrainingConfig, *, steps: int, seed: int, progress: bool = False
+    ) -> nn.Module:
+        """Train for `steps` batches of `dataset`, everything random drawn from `seed`, on the CPU.
+
+        Gives a module in evaluation mode: called as G(segmap, z=None) -> image (n, 3, h, w) in [-1, 1], with `z_dim`
+        (None where no z enters), so that `spade_edu.runs.generate(G, sample, labels)` draws with it. Of `config` count
+        height, width, batch size, widths, precision, and what else the system has in common with SPADE; config.seed
+        doesn't. Errors: a UserError where the size or the batch doesn't fit.
+        """
+
+
+def batches(
+    dataset: Dataset, config: TrainingConfig, *, steps: int, seed: int, progress: bool
+) -> Iterator[tuple[int, Sample]]:
+    """`steps` batches, each with its epoch (from 1), in the order in which spade_edu.runs.Run would take them."""
+    per_epoch = len(dataset) // config.batch_size
+    if not per_epoch:
+        raise UserError(f"A batch of {config.batch_size} needs as many images, but there are only {len(dataset)}.")
+    with tqdm(total=steps, disable=not progress, unit="step") as bar:
+        for done in range(0, steps, per_epoch):
+            epoch = done // per_epoch + 1
+            if hasattr(dataset, "set_epoch"):
+                dataset.set_epoch(epoch)
+            order = epoch_order(len(dataset), seed, epoch)[: min(per_epoch, steps - done) * config.batch_size]
+            # A generator of its own: the loader would otherwise use up a number of the global one.
+            generator = torch.Generator()
+            for sample in DataLoader(dataset, config.batch_size, sampler=order, collate_fn=stack, generator=generator):
+                yield epoch, sample
+                bar.update()
