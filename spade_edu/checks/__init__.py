@@ -1,0 +1,159 @@
+"""Exercises that teach by checking: `check`, `hint`, `exercises`, `progress`, `picture`.
+
+    from spade_edu.checks import check, hint
+    check("spade_forward", spade_forward)   # a green line, or what is wrong
+    hint("spade_forward", 1)                # 1: where to look, 2: the shape of the answer, 3: most of the line
+
+A check looks at what a function does, never at its source: it calls the answer and a reference on the same inputs and
+compares values, side effects and gradients. Where they differ, it looks for a known mistake (or two at once) that does
+just what the answer does, then for a property of the definition that the answer breaks, and else says where the first
+difference is.
+
+How to add exercises (or a stage): write stageNN.py with `EXERCISES = (Exercise(...), ...)`; it is found by its name.
+An exercise is
+  - a reference: a function with the exercise's name, shape types (jaxtyping) and a body that reads like the definition.
+    Arguments are tensors, numbers, networks (nn.Module), lists of these; axes called n, c, h, w are probed by name;
+  - `cases()`: calls that tell right from wrong: several shapes, h different from w, a batch of 1, odd sizes, a tiny
+    variance or a large eps where eps matters, memory in another order (`x.transpose(2, 3)`), float64, ids of 255;
+  - `mistaken(wrong, *arguments)`: the same function once more, with switches: `if "no_plus_one" in wrong: ...`. With an
+    empty set it is the reference (a test holds it to that). Pairs of switches are tried too;
+  - `mistakes`: {switch: message}, the message in a student's words: what is wrong, and what it should be;
+  - three hints, goal, minutes, difficulty 1 to 3.
+Then add the exercise to solutions/NN_name.py, run `python tools/build_exercises.py`, and store at least four typical
+wrong answers with the message meant for each in tests/checks/test_stageNN.py.
+"""
+
+import contextlib
+import importlib
+import importlib.util
+from collections.abc import Callable, Iterator
+from difflib import get_close_matches
+from functools import cache
+
+import torch
+
+from . import progress as _progress
+from .calling import call, guarded
+from .comparing import Difference, difference
+from .diagnosis import broken_property, known_mistake
+from .exercise import Case, Exercise, Result
+from .progress import Scorecard
+
+__all__ = ["Exercise", "Result", "check", "exercises", "hint", "picture", "progress"]
+
+STAGES = [f"{n:02d}" for n in range(1, 10)]
+
+
+@cache
+def exercises() -> list[Exercise]:
+    """All exercises, in the order of the course."""
+    found = []
+    for stage in STAGES:
+        name = f"{__name__}.stage{stage}"
+        if importlib.util.find_spec(name):
+            found += importlib.import_module(name).EXERCISES
+    return found
+
+
+def check(name: str, function: object) -> Result:
+    """Try an answer. It never raises, whatever `function` is, and answers within seconds."""
+    exercise = _find(name)
+    if isinstance(exercise, str):
+        return Result(str(name), False, exercise)
+    try:
+        message = _fault(exercise, function)
+    except Exception as error:  # an object that misbehaves even when looked at
+        message = f"What it returns can't be examined ({type(error).__name__}): return plain tensors and numbers."
+    result = Result(exercise.name, not message, message or f"right. {exercise.title}: solved.")
+    _progress.record(exercise.name, result.passed)
+    return result
+
+
+def _find(name: str) -> Exercise | str:
+    """The exercise, or a sentence that there is none."""
+    known = {e.name: e for e in exercises()}
+    if isinstance(name, str) and name in known:
+        return known[name]
+    near = get_close_matches(str(name), known, n=1)
+    return f"There is no exercise of this name{f'; did you mean {near[0]!r}?' if near else '.'}"
+
+
+def _fault(exercise: Exercise, function: object) -> str:
+    """What is wrong with an answer; empty if nothing is."""
+    if function is None or function is ...:
+        return f"Not started yet: {exercise.name} is {function}; expected a function. {_first_step(exercise)}"
+    if not callable(function):
+        return f"Expected a function, {exercise.signature}; got {type(function).__name__}."
+    cases = _cases(exercise)
+    expected = [call(exercise.reference, c, exercise.parameters, exercise.observe) for c in cases]
+    got = []
+    for c, e in zip(cases, expected):
+        got.append(call(function, c, exercise.parameters, exercise.observe))
+        first = difference(e, got[-1], exercise.tolerance)
+        if first is not None and (first.kind == "none" or "come to an end" in first.text):
+            return _explain(exercise, c, first)
+    pairs = zip(cases, expected, got)
+    wrong = [(c, d) for c, e, g in pairs if (d := difference(e, g, exercise.tolerance)) is not None]
+    if not wrong:
+        return ""
+    text = known_mistake(exercise, cases, expected, got)
+    if not text and wrong[0][1].kind == "value":
+        text = broken_property(exercise, cases, function)
+    return text or _explain(exercise, *wrong[0])
+
+
+@cache
+def _cases_of(name: str) -> list[Case]:
+    exercise = _find(name)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return exercise.cases()
+
+
+def _cases(exercise: Exercise) -> list[Case]:
+    return _cases_of(exercise.name)
+
+
+def _explain(exercise: Exercise, c: Case, d: Difference) -> str:
+    if d.kind == "none":
+        return f"Not started yet: {exercise.name} returns nothing (or its `return` is missing). {_first_step(exercise)}"
+    if d.kind == "error" and "positional argument" in d.text:
+        return f"{d.text} Expected {exercise.signature}."
+    return f"{d.text} (Tried with: {c.text}.)"
+
+
+def _first_step(exercise: Exercise) -> str:
+    return f'hint("{exercise.name}", 1) says where to look.'
+
+
+class Hint(str):
+    """A hint; shows itself without quotation marks."""
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def hint(name: str, step: int = 1) -> Hint:
+    """Step 1: where to look; 2: the shape of the answer; 3: most of the line."""
+    exercise = _find(name)
+    if isinstance(exercise, str):
+        return Hint(exercise)
+    if step not in (1, 2, 3):
+        return Hint("Hints come in three steps: 1 (where to look), 2 (the shape of the answer), 3 (most of the line).")
+    return Hint(f"Hint {step} of 3 for {exercise.name}: {exercise.hints[step - 1]}")
+
+
+def progress() -> Scorecard:
+    """What is solved, across all stages."""
+    solved = _progress.read()
+    stages = {stage: {e.name: solved.get(e.name, False) for e in exercises() if e.stage == stage} for stage in STAGES}
+    return Scorecard({stage: names for stage, names in stages.items() if names})
+
+
+@contextlib.contextmanager
+def picture(name: str) -> Iterator[None]:
+    """The block draws what an answer computes; where that fails, a line says so and the notebook goes on."""
+    try:
+        yield
+    except Exception as error:
+        print(f"No picture yet: {name} doesn't give what the drawing needs ({type(error).__name__}).")

@@ -1,0 +1,216 @@
+"""Calling a student's function so that nothing it does gets out: copies in, everything it did noted.
+
+What can't be caught inside one process: a crash of the interpreter (os._exit, a segmentation fault), the system's own
+end for a process that takes all memory, and a single long call into torch, which is only left when it returns.
+`spade-edu grade` runs answers in processes of their own for that reason.
+"""
+
+import contextlib
+import copy
+import ctypes
+import io
+import random
+import signal
+import sys
+import threading
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from .exercise import Case
+
+SECONDS = 3.0  # one call may take; every right answer takes milliseconds
+
+
+class TimeUp(BaseException):
+    """The call took too long. (Not an Exception, so that `except Exception` in an answer doesn't swallow it.)"""
+
+
+@dataclass
+class Outcome:
+    """What a call did. Tensors are copies without history, so that later calls can't change them."""
+
+    leaves: dict[str, object] = field(default_factory=dict)  # path in the result: tensor, number or other object
+    arguments: dict[str, object] = field(default_factory=dict)  # the same for the arguments, after the call
+    gradients: dict[str, Tensor] | None = None  # by argument; None: no gradient flows at all
+    error: BaseException | None = None
+    trouble: str = ""  # a global setting that it left changed
+
+
+def call(function: Callable, case: Case, names: list[str], observe: Callable | None = None) -> Outcome:
+    """Call `function` on copies of the case's arguments and note what it returned, changed and passes gradients to."""
+    given, inputs = copy_arguments(case, names)
+    result, error, trouble = guarded(lambda: _observed(function, given, observe))
+    if error is not None:
+        return Outcome(error=error, trouble=trouble)
+    leaves = flatten(result, "")
+    gradients = None
+    if case.gradient:
+        gradients, error, _ = guarded(lambda: _gradients(leaves, inputs))
+    arguments = {path: leaf for name, value in zip(names, given) for path, leaf in flatten(value, name).items()}
+    return Outcome(_frozen(leaves), _frozen(arguments), gradients, error, trouble)
+
+
+def _observed(function: Callable, given: list, observe: Callable | None) -> object:
+    result = function(*given)
+    return result if observe is None or result is None else observe(result, *given)
+
+
+def copy_arguments(case: Case, names: list[str]) -> tuple[list, dict[str, Tensor]]:
+    """Copies of the arguments, and the leaves that gradients are taken of, by name.
+
+    A tensor is handed over as a copy of a leaf, so that an answer may work in place and be told so.
+    """
+    inputs: dict[str, Tensor] = {}
+
+    def one(value: object, path: str) -> object:
+        if isinstance(value, Tensor):
+            if not (case.gradient and value.is_floating_point()):
+                return value.clone()
+            inputs[path] = value.detach().clone().requires_grad_()
+            return inputs[path].clone()
+        if isinstance(value, nn.Module):
+            module = copy.deepcopy(value)
+            if case.gradient:
+                inputs.update({f"{path}.{name}": p for name, p in module.named_parameters() if p.requires_grad})
+            return module
+        if isinstance(value, list | tuple):
+            return type(value)(one(v, f"{path}[{i}]") for i, v in enumerate(value))
+        return copy.deepcopy(value)
+
+    return [one(value, name) for name, value in zip(names, case.arguments)], inputs
+
+
+def flatten(value: object, path: str) -> dict[str, object]:
+    """Every tensor, number or other object inside lists, tuples, dictionaries and networks, by its path."""
+    if isinstance(value, nn.Module):
+        state = {f"{path}.{name}": tensor for name, tensor in value.state_dict(keep_vars=True).items()}
+        return state | {f"{path}.{name}.grad": p.grad for name, p in value.named_parameters() if p.grad is not None}
+    if isinstance(value, list | tuple):
+        return {k: v for i, item in enumerate(value) for k, v in flatten(item, f"{path}[{i}]").items()}
+    if isinstance(value, dict):
+        return {k: v for key, item in value.items() for k, v in flatten(item, f"{path}[{key!r}]").items()}
+    return {path: value}
+
+
+def _gradients(leaves: dict[str, object], inputs: dict[str, Tensor]) -> dict[str, Tensor] | None:
+    """Gradients of a fixed random combination of all results; None if no result has a history."""
+    terms = []
+    for i, leaf in enumerate(leaves.values()):
+        if isinstance(leaf, Tensor) and leaf.requires_grad:
+            weights = torch.randn(leaf.shape, generator=torch.Generator().manual_seed(i), dtype=leaf.dtype)
+            terms.append((leaf * weights).sum())
+    if not terms or not inputs:
+        return None
+    found = torch.autograd.grad(sum(terms), list(inputs.values()), allow_unused=True)
+    return {name: torch.zeros_like(x) if g is None else g for (name, x), g in zip(inputs.items(), found)}
+
+
+def _frozen(leaves: dict[str, object]) -> dict[str, object]:
+    return {path: leaf.detach().clone() if isinstance(leaf, Tensor) else leaf for path, leaf in leaves.items()}
+
+
+def guarded(function: Callable[[], object], seconds: float = SECONDS) -> tuple[object, BaseException | None, str]:
+    """(result, error, trouble) of function(): no exception, print, warning or changed setting gets out."""
+    result = error = None
+    with _settings_kept() as trouble, contextlib.ExitStack() as stack:
+        for stream in (contextlib.redirect_stdout, contextlib.redirect_stderr):
+            stack.enter_context(stream(_Sink()))
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore")
+        try:
+            with time_limit(seconds):
+                result = function()
+        except (
+            BaseException
+        ) as caught:  # sys.exit, KeyboardInterrupt and the rest included: an answer must not end a notebook
+            error = caught
+    return result, error, "".join(trouble)
+
+
+class _Sink(io.TextIOBase):
+    """Where an answer's prints go: nowhere, however many they are."""
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+
+@contextlib.contextmanager
+def _settings_kept() -> Iterator[list[str]]:
+    """Torch's global settings and every random state are as before afterwards; the list names what was changed."""
+    before = torch.is_grad_enabled(), torch.get_default_dtype(), torch.initial_seed()
+    states = torch.get_rng_state(), random.getstate(), sys.getrecursionlimit()
+    torch.set_grad_enabled(True)
+    changed: list[str] = []
+    try:
+        yield changed
+    finally:
+        if not torch.is_grad_enabled():
+            changed.append(
+                "It switches gradients off for everything after it: use `with torch.no_grad():`, which ends."
+            )
+        if torch.get_default_dtype() != before[1]:
+            changed.append("It changes torch's default dtype for everything after it.")
+        if torch.initial_seed() != before[2]:
+            changed.append("It seeds torch's random numbers, for everything after it: leave the seed to the caller.")
+            torch.manual_seed(before[2])
+        torch.set_grad_enabled(before[0])
+        torch.set_default_dtype(before[1])
+        torch.set_rng_state(states[0])
+        random.setstate(states[1])
+        sys.setrecursionlimit(states[2])
+
+
+@contextlib.contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Raise TimeUp inside the block after `seconds`, again and again until it is left."""
+    main = threading.current_thread() is threading.main_thread()
+    with _by_signal(seconds) if main and hasattr(signal, "setitimer") else _by_thread(seconds):
+        yield
+
+
+@contextlib.contextmanager
+def _by_signal(seconds: float) -> Iterator[None]:
+    def stop(number, frame):
+        raise TimeUp
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds, 0.013)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@contextlib.contextmanager
+def _by_thread(seconds: float) -> Iterator[None]:
+    """Windows, and threads other than the main one, where a signal can't be had."""
+    target, done, lock = ctypes.c_ulong(threading.get_ident()), threading.Event(), threading.Lock()
+
+    def watch() -> None:
+        wait = seconds
+        while not done.wait(wait):
+            with lock:
+                if not done.is_set():
+                    ctypes.pythonapi.PyThreadState_SetAsyncExc(target, ctypes.py_object(TimeUp))
+            wait = 0.05
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        with lock:
+            done.set()
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(target, None)
+
+
+def where(error: BaseException) -> str:
+    """The line of the answer on which an exception was raised, as `line 3: y = x @ z` (empty if unknown)."""
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if "spade_edu" not in f.filename]
+    frames = [f for f in frames if "site-packages" not in f.filename]
+    return f" (line {frames[-1].lineno}: {frames[-1].line})" if frames and frames[-1].line else ""

@@ -1,0 +1,195 @@
+"""Holding what an answer did against what the reference did, and saying in words how they differ."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .calling import Outcome, TimeUp, where
+
+FLOOR = 0.1  # values smaller than this are compared as if the tensor's largest were this
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The first thing about one case that isn't as it should be. kind: "none" (nothing returned), "error", ..."""
+
+    kind: str
+    text: str
+
+
+def difference(expected: Outcome, got: Outcome, tolerance: float) -> Difference | None:
+    """What is different, in the order in which a student would want to know it; None if nothing is."""
+    if got.error is not None or expected.error is not None:
+        return _error(expected, got)
+    found = (
+        _structure(expected.leaves, got.leaves)
+        or _values(expected.leaves, got.leaves, tolerance)
+        or _arguments(expected.arguments, got.arguments, tolerance)
+        or _gradients(expected.gradients, got.gradients, tolerance)
+    )
+    if found:
+        return found
+    return Difference("setting", got.trouble) if got.trouble != expected.trouble else None
+
+
+def _error(expected: Outcome, got: Outcome) -> Difference | None:
+    error = got.error
+    if error is None:
+        return Difference("no error", f"It should raise {type(expected.error).__name__} here.")
+    if isinstance(error, NotImplementedError):
+        return Difference("none", "")
+    if isinstance(error, TimeUp):
+        return Difference("error", "It doesn't come to an end (or takes thousands of times longer than it should).")
+    if expected.error is not None:
+        return None if isinstance(error, type(expected.error)) else Difference("error", _raised(error))
+    return Difference("error", _raised(error))
+
+
+def _raised(error: BaseException) -> str:
+    name = type(error).__name__
+    if isinstance(error, RecursionError):
+        return "It calls itself without end (RecursionError)."
+    if isinstance(error, SystemExit):
+        return "It ends the program (sys.exit): return a result instead."
+    first = (str(error).strip().splitlines() or [""])[0][:200]
+    return f"It stops with {name}{': ' if first else ''}{first}{where(error)}."
+
+
+def _structure(expected: dict, got: dict) -> Difference | None:
+    """Types, number and shapes of the results."""
+    if list(got.values()) == [None] and list(expected.values()) != [None]:
+        return Difference("none", "")
+    if list(expected) != list(got):
+        return Difference("type", f"It returns {_nature(got)}; expected {_nature(expected)}.")
+    for path, e in expected.items():
+        g, what = got[path], f"Result {path}" if path else "The result"
+        if isinstance(e, Tensor):
+            if not isinstance(g, Tensor):
+                return Difference("type", f"{what} is {_kind(g)}; expected a tensor of shape {tuple(e.shape)}.")
+            if e.shape != g.shape:
+                return Difference("shape", f"{what} has shape {tuple(g.shape)}; expected {tuple(e.shape)}.")
+            if e.dtype != g.dtype:
+                return Difference("dtype", f"{what} is {_dtype(g)}; expected {_dtype(e)}.")
+        elif _number(g) is None if _number(e) is not None else type(e) is not type(g):
+            return Difference("type", f"{what} is {_kind(g)}; expected {_kind(e)}.")
+    return None
+
+
+def _nature(leaves: dict) -> str:
+    return _kind(next(iter(leaves.values()))) if list(leaves) == [""] else f"{len(leaves)} values"
+
+
+def _kind(value: object) -> str:
+    """What something is, in words."""
+    if isinstance(value, Tensor):
+        return f"a tensor of shape {tuple(value.shape)}"
+    name = type(value).__name__
+    article = "an" if name[:1] in "aeiou" else "a"
+    return {"ndarray": "a numpy array", "NoneType": "None", "type": "a class"}.get(name, f"{article} {name}")
+
+
+def _dtype(value: Tensor) -> str:
+    return str(value.dtype).removeprefix("torch.")
+
+
+def _number(value: object) -> float | None:
+    """A Python number, or a tensor with one value, as a number; else None."""
+    if isinstance(value, Tensor) and value.numel() == 1:
+        return value.item()
+    return value if isinstance(value, bool | int | float) else None
+
+
+def _values(expected: dict, got: dict, tolerance: float) -> Difference | None:
+    for path, e in expected.items():
+        g, what = got[path], f"Result {path}" if path else "The result"
+        if isinstance(e, Tensor):
+            text = tensor_difference(e, g, tolerance)
+            if text:
+                return Difference("value", f"{what} {text}")
+        elif _number(e) is not None:
+            scale = max(abs(_number(e)), FLOOR)
+            if not abs(_number(g) - _number(e)) <= tolerance * scale:
+                return Difference("value", f"{what} is {_short(_number(g))}; expected {_short(_number(e))}.")
+        elif e != g:
+            return Difference("value", f"{what} is {str(g)[:80]!r}; expected {str(e)[:80]!r}.")
+    return None
+
+
+def tensor_difference(expected: Tensor, got: Tensor, tolerance: float) -> str:
+    """Where two tensors of one shape differ most, in words; empty if they don't."""
+    if expected.numel() == 0:
+        return ""
+    e, g = expected.double(), got.double()
+    if not bool(torch.isfinite(g[torch.isfinite(e)]).all()):
+        return f"holds NaN or infinity ({int((~torch.isfinite(g)).sum())} of {g.numel()} values)."
+    finite = e[torch.isfinite(e)].abs()
+    limit = tolerance * max(float(finite.max()) if len(finite) else 0.0, FLOOR)
+    error = torch.where(e == g, 0.0, (e - g).abs()).nan_to_num(nan=torch.inf)
+    if error.max() <= limit:
+        return ""
+    index = torch.unravel_index(error.argmax(), e.shape)
+    place = f" at [{', '.join(str(int(i)) for i in index)}]" if e.dim() else ""
+    return f"is {_short(g[index].item())}{place}; expected {_short(e[index].item())}.{pattern(e, g, error > limit)}"
+
+
+def pattern(e: Tensor, g: Tensor, wrong: Tensor) -> str:
+    """What all the differences have in common, where it can be seen: a sign, a factor, a constant, an axis, the rim."""
+    close = dict(rtol=1e-3, atol=1e-4 * max(float(e[torch.isfinite(e)].abs().max()), FLOOR))
+    if torch.allclose(g, -e, **close):
+        return " The sign is the wrong way round everywhere."
+    ratio = float((e * g).sum() / (e * e).sum().clamp_min(1e-30))
+    if ratio and torch.allclose(g, ratio * e, **close):
+        return f" Everything is {_short(ratio)} times what it should be: look for a forgotten or extra factor, or a sum in place of a mean."
+    offset = float((g - e).mean())
+    if e.numel() > 1 and torch.allclose(g, e + offset, **close):
+        return f" Everything is off by the same {_short(offset)}."
+    if e.dim() >= 2 and e.shape[-1] == e.shape[-2] and torch.allclose(g, e.transpose(-1, -2), **close):
+        return " The last two axes are swapped."
+    return _share(wrong)
+
+
+def _share(wrong: Tensor) -> str:
+    """Which part of a tensor differs."""
+    if wrong.dim() == 4 and min(wrong.shape[-2:]) > 2 and not wrong[..., 1:-1, 1:-1].any():
+        return " Only the rim of the picture differs: think of the padding."
+    share = wrong.double().mean().item()
+    return f" {share:.0%} of the values differ." if 0 < share < 1 and wrong.numel() > 1 else ""
+
+
+def _arguments(expected: dict, got: dict, tolerance: float) -> Difference | None:
+    """Arguments after the call: an answer may change what the reference changes, and nothing else."""
+    for path, e in expected.items():
+        g = got.get(path)
+        same = isinstance(g, Tensor) and g.shape == e.shape and not tensor_difference(e, g, tolerance) \
+            if isinstance(e, Tensor) else isinstance(e, Tensor) == isinstance(g, Tensor)  # fmt: skip
+        if not same:
+            return Difference(
+                "argument", f"The values are right, but `{path}` is not as it should be after the call: is it changed "
+                "in place (`+=`, `x[...] =`, a method ending in _), or left unchanged where it should change?"
+            )  # fmt: skip
+    return None
+
+
+def _gradients(expected: dict | None, got: dict | None, tolerance: float) -> Difference | None:
+    if expected is None:
+        return None
+    if got is None:
+        return Difference(
+            "gradient", "The values are right, but no gradient flows back: something cuts the result off (`.detach()`, "
+            "`.item()`, `.data`, `torch.no_grad()`, a new tensor made from numbers)."
+        )  # fmt: skip
+    for path, e in expected.items():
+        text = tensor_difference(e, got[path], tolerance)
+        if not text:
+            continue
+        if not got[path].any():
+            text = "is zero: something between it and the result is cut off (`.detach()`, `torch.no_grad()`)."
+        elif not e.any():
+            text = "should be zero: here the result must not depend on it (`.detach()`)."
+        return Difference("gradient", f"The values are right, but the gradient for `{path}` {text}")
+    return None
+
+
+def _short(value: float) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

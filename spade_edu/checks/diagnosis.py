@@ -1,0 +1,139 @@
+"""Finding out what is wrong with an answer: is it a known mistake (or two), or which property of the result is broken?"""
+
+import inspect
+import re
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import combinations
+
+import torch
+from torch import Tensor
+
+from .calling import Outcome, call, guarded
+from .comparing import difference, tensor_difference
+from .exercise import Case, Exercise
+
+
+def known_mistake(exercise: Exercise, cases: Sequence[Case], expected: list[Outcome], got: list[Outcome]) -> str:
+    """The message of the one mistake, or the two, that explain every wrong case; empty if none does."""
+    wrong = [i for i in range(len(cases)) if difference(expected[i], got[i], exercise.tolerance)]
+    names = list(exercise.mistakes)
+    for number in (1, 2):
+        found = [m for m in combinations(names, number) if _explains(exercise, set(m), cases, expected, got, wrong)]
+        if found:
+            best = max(found, key=lambda m: _agreement(exercise, set(m), cases, got))
+            return " And: ".join(exercise.mistakes[name] for name in best)
+    return ""
+
+
+def _explains(exercise: Exercise, mistakes: set, cases, expected, got, wrong: list[int]) -> bool:
+    """Whether the answer does, in every wrong case, what these mistakes lead to, and not by being the reference."""
+    for i in wrong:
+        outcome = _mistaken(exercise, mistakes, cases[i])
+        if difference(outcome, got[i], exercise.tolerance) or not difference(expected[i], outcome, exercise.tolerance):
+            return False
+    return True
+
+
+def _agreement(exercise: Exercise, mistakes: set, cases, got) -> int:
+    """In how many of all cases the answer does what these mistakes lead to."""
+    return sum(not difference(_mistaken(exercise, mistakes, c), g, exercise.tolerance) for c, g in zip(cases, got))
+
+
+def _mistaken(exercise: Exercise, mistakes: set, case: Case) -> Outcome:
+    return call(partial(exercise.mistaken, frozenset(mistakes)), case, exercise.parameters, exercise.observe)
+
+
+def broken_property(exercise: Exercise, cases: Sequence[Case], answer: Callable) -> str:
+    """A sentence on the first property of the reference that the answer lacks; empty if all hold that were tried."""
+
+    def guarded_answer(*arguments):
+        result, error, _ = guarded(lambda: _observed(exercise, answer, arguments))
+        return None if error else result
+
+    def reference(*arguments):
+        return _observed(exercise, exercise.reference, arguments)
+
+    for probe in exercise.probes:
+        text = probe(guarded_answer, reference)
+        if text:
+            return text
+    axes = argument_axes(exercise.reference)
+    for c in cases:
+        for i, name in enumerate(exercise.parameters[: len(c.arguments)]):
+            value = c.arguments[i]
+            if isinstance(value, Tensor) and value.is_floating_point() and value.numel():
+                text = _linearity(guarded_answer, reference, c, i, name)
+                text = text or _dependence(guarded_answer, reference, c, i, name, axes.get(name, ()))
+                if text:
+                    return text
+    return ""
+
+
+def _observed(exercise: Exercise, function: Callable, arguments: tuple) -> object:
+    arguments = [a.clone() if isinstance(a, Tensor) else a for a in arguments]
+    with torch.no_grad():
+        result = function(*arguments)
+    return result if exercise.observe is None or result is None else exercise.observe(result, *arguments)
+
+
+def argument_axes(reference: Callable) -> dict[str, tuple[str, ...]]:
+    """The names of each argument's axes, from its shape type: {"x": ("n", "c", "h", "w")}."""
+    parameters = inspect.signature(reference).parameters.values()
+    shapes = {p.name: getattr(p.annotation, "dim_str", "") for p in parameters}
+    return {name: tuple(text.split()) for name, text in shapes.items() if re.fullmatch(r"[\w ]+", text)}
+
+
+AXES = {"n": "image of the batch", "c": "channel", "h": "row", "w": "column"}
+
+
+def _dependence(answer, reference, c: Case, i: int, name: str, axes: tuple[str, ...]) -> str:
+    """Does a change of one slice of the argument reach the other slices of the result exactly where it should?"""
+    x = c.arguments[i]
+    for axis, letter in enumerate(axes):
+        if letter not in AXES or x.dim() != len(axes) or x.shape[axis] < 2:
+            continue
+        changed = x.clone()
+        changed.select(axis, 0).mul_(-1.7).add_(
+            torch.linspace(0.3, 1.1, x.select(axis, 0).numel()).view_as(x.select(axis, 0))
+        )
+        reached = []
+        for function in (reference, answer):
+            before, after = function(*c.arguments), function(*_replace(c, i, changed))
+            if not _comparable(before, after) or before.dim() <= axis or before.shape[axis] != x.shape[axis]:
+                break
+            rest = [t.narrow(axis, 1, t.shape[axis] - 1) for t in (before, after)]
+            reached.append(bool(tensor_difference(*rest, 1e-3)))
+        if reached == [False, True]:
+            return f"Changing one {AXES[letter]} of `{name}` changes the result of another; it must not ({c.text})."
+        if reached == [True, False]:
+            return f"Changing one {AXES[letter]} of `{name}` must change the result of the others; here it doesn't ({c.text})."
+    return ""
+
+
+def _linearity(answer, reference, c: Case, i: int, name: str) -> str:
+    """Does the result stay, scale or shift with the argument as it should?"""
+    x = c.arguments[i]
+    for change, words in ((lambda t: 3 * t, "Multiplying `{}` by 3"), (lambda t: t + 2, "Adding 2 to `{}`")):
+        seen = []
+        for function in (reference, answer):
+            before, after = function(*c.arguments), function(*_replace(c, i, change(x)))
+            if not _comparable(before, after):
+                break
+            stays, follows = tensor_difference(before, after, 1e-2), tensor_difference(change(before), after, 1e-2)
+            seen.append(
+                "leaves the result as it is" if not stays else "does the same to the result" if not follows else ""
+            )
+        if len(seen) == 2 and seen[0] and seen[0] != seen[1]:
+            instead = f"; here it {seen[1]}" if seen[1] else "; here it doesn't"
+            return f"{words.format(name)} {seen[0]}, by the definition{instead} ({c.text})."
+    return ""
+
+
+def _comparable(before: object, after: object) -> bool:
+    both = isinstance(before, Tensor) and isinstance(after, Tensor)
+    return both and before.is_floating_point() and before.shape == after.shape
+
+
+def _replace(c: Case, i: int, value: Tensor) -> tuple:
+    return (*c.arguments[:i], value, *c.arguments[i + 1 :])

@@ -1,0 +1,88 @@
+"""What an exercise is: a record with a reference, the cases it is tried on, and the mistakes that are known by name."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from html import escape
+
+
+@dataclass(frozen=True)
+class Case:
+    """One call: a few words that tell a student which inputs these are, and the arguments by position.
+
+    gradient: also compare the gradients with respect to every floating tensor and every parameter of a network among
+    the arguments (nothing is compared where the reference itself passes none).
+    """
+
+    text: str
+    arguments: tuple
+    gradient: bool = True
+
+
+def case(text: str, *arguments, gradient: bool = True) -> Case:
+    """A Case, written like a call."""
+    return Case(text, arguments, gradient)
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One exercise. Its name and signature are those of `reference`, which is written for reading.
+
+    cases: makes the calls that an answer is tried on (called with a fixed seed).
+    mistaken: mistaken(wrong, *arguments) does what the reference does, with the mistakes in the set `wrong`.
+    mistakes: the mistakes it knows, each with what a student who made it should read.
+    hints: where to look; the shape of the answer; most of the line.
+    probes: each takes (call, reference) and returns a sentence if a property is broken, else None. They run on wrong
+    answers that none of the mistakes explains; call(*arguments) is the answer, guarded.
+    observe: observe(output, *arguments) turns what a function returns (a network, say) into what is compared.
+    tolerance: relative to the largest expected value of a tensor.
+    """
+
+    stage: str
+    title: str
+    goal: str
+    minutes: int
+    difficulty: int  # 1 to 3
+    reference: Callable
+    cases: Callable[[], list[Case]]
+    mistaken: Callable
+    mistakes: dict[str, str]
+    hints: tuple[str, str, str]
+    probes: tuple[Callable, ...] = ()
+    observe: Callable | None = None
+    tolerance: float = 1e-3
+
+    @property
+    def name(self) -> str:
+        """The name of the function that a student writes."""
+        return self.reference.__name__
+
+    @property
+    def signature(self) -> str:
+        """`name(arguments) -> result`, with types and shapes."""
+        text = str(inspect.signature(self.reference)).replace("jaxtyping.", "").replace("torch.Tensor", "Tensor")
+        return self.name + text.replace("torch.nn.modules.module.", "nn.")
+
+    @property
+    def parameters(self) -> list[str]:
+        """The names of the arguments."""
+        return list(inspect.signature(self.reference).parameters)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a check found; shows itself at the end of a notebook cell."""
+
+    name: str
+    passed: bool
+    message: str
+
+    def __repr__(self) -> str:
+        return f"{'✓' if self.passed else '✗'} {self.name}: {self.message}"
+
+    def __bool__(self) -> bool:
+        return self.passed
+
+    def _repr_html_(self) -> str:
+        colour = "#1a7f37" if self.passed else "#b3261e"
+        return f'<div style="color:{colour};white-space:pre-wrap;max-width:80ch">{escape(repr(self))}</div>'
