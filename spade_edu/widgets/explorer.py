@@ -1,0 +1,122 @@
+"""Look into SPADE: gamma and beta of any layer and channel, as maps, for the label map on the canvas."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Integer
+from PIL import Image
+from torch import Tensor, nn
+
+from ..data.base import Dataset
+from ..errors import UserError
+from ..labels import LabelSpace
+from ..normalization import SPADE
+from .host import Core, Tool, script, whole_number
+from .looks import code
+from .maps import EditedMap
+from .still import captioned, diverging, legend_of, png
+
+
+class Modulation(Core):
+    """The explorer's core: `gamma` and `beta` (h, w) of channel `channel` of layer number `layer`."""
+
+    actions = ("paint", "load", "choose")
+
+    def __init__(self, generator: nn.Module, edited: EditedMap):
+        self.generator, self.map, self.layer, self.channel = generator, edited, 0, 0
+        self.layers = {name: module for name, module in generator.named_modules() if isinstance(module, SPADE)}
+        if not self.layers:
+            raise UserError(f"{type(generator).__name__} has no SPADE layer to look into.")
+        self.names = list(self.layers)
+        self.sizes = self._sizes()
+        self.compute()
+
+    @torch.no_grad()
+    def _sizes(self) -> list[tuple[int, int]]:
+        """(height, width) at which each layer works, seen by hooks in one pass through the generator."""
+        seen: dict[str, tuple[int, int]] = {}
+
+        def watch(name: str):
+            return lambda module, inputs: seen.update({name: tuple(inputs[0].shape[-2:])})
+
+        hooks = [module.register_forward_pre_hook(watch(name)) for name, module in self.layers.items()]
+        z_dim, was_training = getattr(self.generator, "z_dim", None), self.generator.training
+        self.generator.eval()(self.segmap(), code({"seed": 0}, z_dim)[None].to(self.device) if z_dim else None)
+        self.generator.train(was_training)
+        for hook in hooks:
+            hook.remove()
+        return [seen[name] for name in self.names]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the generator is."""
+        return next(self.generator.parameters()).device
+
+    def segmap(self) -> Tensor:
+        """The map as the generator takes it, (1, c, h, w)."""
+        return self.map.labels.encode(self.map.label[None], self.map.instance[None]).to(self.device)
+
+    @torch.no_grad()
+    def compute(self) -> None:
+        """gamma and beta of the chosen channel for the present map."""
+        layer = self.layers[self.names[self.layer]]
+        gamma, beta = layer.modulation(self.segmap(), self.sizes[self.layer])
+        self.gamma, self.beta = gamma[0, self.channel].float().cpu(), beta[0, self.channel].float().cpu()
+
+    def channels(self) -> int:
+        """How many channels the chosen layer has."""
+        return self.layers[self.names[self.layer]].mlp_gamma.out_channels
+
+    def choose(self, request: dict, buffers: list) -> None:
+        """Choose layer `layer` and channel `channel` (the last one if the layer has fewer)."""
+        self.layer = whole_number(request, "layer", 0, len(self.names) - 1)
+        self.channel = min(whole_number(request, "channel", 0, 100_000), self.channels() - 1)
+        self.compute()
+
+    def paint(self, request: dict, buffers: list) -> None:
+        """A stroke was painted: the whole map comes."""
+        self.map.paint(request, buffers)
+        self.compute()
+
+    def load(self, request: dict, buffers: list) -> None:
+        """A scene of the data set was chosen."""
+        self.map.load(request)
+        self.compute()
+
+    def state(self) -> dict:
+        """Map, layers, and gamma and beta as numbers (float32) and as coloured PNG files."""
+        maps = {}
+        for name, values in (("gamma", self.gamma), ("beta", self.beta)):
+            limit = float(values.abs().max())
+            maps[name] = {"png": png(diverging(values, limit)), "values": values.numpy().tobytes(), "limit": limit}
+        layers = [{"name": name, "size": list(size)} for name, size in zip(self.names, self.sizes)]
+        chosen = {"layer": self.layer, "channel": self.channel, "channels": self.channels()}
+        return {"map": self.map.state(), "layers": layers} | chosen | maps
+
+    def still(self) -> Image.Image:
+        """Label map, gamma and beta."""
+        where = f"{self.names[self.layer]}, channel {self.channel}"
+        tiles = [("label map", self.map.colours())]
+        for name, values in (("gamma", self.gamma), ("beta", self.beta)):
+            limit = float(values.abs().max())
+            tiles.append((f"{name} of {where}: ±{limit:.2f}", diverging(values, limit)))
+        return captioned(tiles, 3, legend_of(self.map.label, self.map.labels))
+
+    def __repr__(self) -> str:
+        return f"{len(self.names)} SPADE layers, {self.map.size[0]}x{self.map.size[1]}"
+
+
+class Explorer(Tool):
+    """Pick a SPADE layer and a channel: gamma and beta as maps, live, for a label map that can be painted on.
+
+    label, instance: (h, w). scenes, classes: as for the Painter. Red is above zero, blue below.
+    """
+
+    _esm = script("common.js", "canvas.js", "explorer.js")
+
+    def __init__(
+        self, generator: nn.Module, label: Integer[Tensor, "h w"], labels: LabelSpace, *,
+        instance: Integer[Tensor, "h w"] | None = None, scenes: Dataset | None = None,
+        classes: Sequence[str] | None = None,
+    ):  # fmt: skip
+        super().__init__(Modulation(generator, EditedMap(labels, label, instance, scenes=scenes, classes=classes)))

@@ -1,0 +1,130 @@
+"""The look of a picture on another street: reference pictures go through the style encoder."""
+
+import io
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Integer
+from PIL import Image, ImageOps
+from torch import Tensor, nn
+
+from ..errors import UserError
+from ..labels import LabelSpace
+from ..pictures import to_uint8
+from .host import Core, Tool, fraction, script, whole_number
+from .looks import MOST_SEED, between, code, draw, require_codes
+from .still import captioned, png
+
+MOST_CARDS = 12
+MOST_BYTES = 20 * 2**20  # of an upload
+MOST_PIXELS = 50_000_000
+
+
+class StyleTransfer(Core):
+    """The style board's core. Card i: a reference picture, its code mu = E(reference), a strength s, the result.
+
+    The result's code goes from a base look (drawn from `seed`, s = 0) to mu (s = 1) along `looks.between`.
+    """
+
+    actions = ("strength", "upload", "look")
+
+    def __init__(
+        self, generator: nn.Module, encoder: nn.Module, label: Integer[Tensor, "h w"], labels: LabelSpace,
+        references: Sequence[Float[Tensor, "3 rh rw"]], instance: Integer[Tensor, "h w"] | None = None,
+    ):  # fmt: skip
+        labels.check(label)
+        self.generator, self.encoder, self.labels, self.label = generator, encoder, labels, label.long()
+        self.instance = label.int() if instance is None else instance.int()
+        self.z_dim, self.seed = require_codes(generator), 0
+        if encoder.z_dim != self.z_dim:
+            raise UserError(f"The encoder gives codes of {encoder.z_dim} numbers, the generator takes {self.z_dim}.")
+        self.cards: list[dict] = []
+        for number, reference in enumerate(references):
+            self.add(f"reference {number + 1}", reference)
+        self.draw()
+
+    @torch.no_grad()
+    def add(self, name: str, reference: Float[Tensor, "3 rh rw"]) -> None:
+        """Add a card for a picture in [-1, 1]."""
+        if len(self.cards) == MOST_CARDS:
+            raise UserError(f"The board is full: it holds {MOST_CARDS} pictures. Run its cell again to clear it.")
+        device = next(self.encoder.parameters()).device
+        mu, _ = self.encoder.eval()(reference[None].to(device))
+        self.cards.append({"name": name, "reference": to_uint8(reference), "mu": mu[0].cpu(), "strength": 1.0})
+
+    def draw(self) -> None:
+        """Make every card's result."""
+        base = code({"seed": self.seed}, self.z_dim)
+        codes = torch.stack([base, *(between(base, card["mu"], card["strength"]) for card in self.cards)])
+        self.base, *self.results = draw(self.generator, self.labels, self.label, self.instance, codes)
+
+    def strength(self, request: dict, buffers: list) -> None:
+        """Change the strength of card `card`."""
+        card = self.cards[whole_number(request, "card", 0, len(self.cards) - 1)]
+        card["strength"] = fraction(request, "strength")
+        self.draw()
+
+    def look(self, request: dict, buffers: list) -> None:
+        """Change the base look."""
+        self.seed = whole_number(request, "seed", 0, MOST_SEED)
+        self.draw()
+
+    def upload(self, request: dict, buffers: list) -> None:
+        """Add a card for a picture file from the browser."""
+        self.add(str(request.get("name", "upload"))[:40], read_upload(buffers, tuple(self.label.shape)))
+        self.draw()
+
+    def state(self) -> dict:
+        """The label map, the base look and the cards."""
+        cards = [
+            {"name": c["name"], "strength": c["strength"], "reference": png(c["reference"]), "result": png(result)}
+            for c, result in zip(self.cards, self.results)
+        ]
+        label = png(self.labels.colourise(self.label))
+        return {"seed": self.seed, "label": label, "base": png(self.base), "cards": cards}
+
+    def still(self) -> Image.Image:
+        """Label map and base look, then each reference beside its result."""
+        tiles = [("label map", self.labels.colourise(self.label)), (f"look of seed {self.seed}", self.base)]
+        for card, result in zip(self.cards, self.results):
+            tiles += [(card["name"], card["reference"]), (f"in its style, strength {card['strength']:g}", result)]
+        return captioned(tiles, 4)
+
+    def __repr__(self) -> str:
+        return f"{len(self.cards)} references, z of {self.z_dim}"
+
+
+def read_upload(buffers: list, size: tuple[int, int]) -> Float[Tensor, "3 h w"]:
+    """A picture file from the browser, cut and scaled to `size` (h, w), in [-1, 1].
+
+    Errors: a UserError for no picture, a file over MOST_BYTES or a picture over MOST_PIXELS.
+    """
+    if len(buffers) != 1 or memoryview(buffers[0]).nbytes > MOST_BYTES:
+        raise UserError(f"Expected one picture of at most {MOST_BYTES // 2**20} MB.")
+    try:
+        picture = Image.open(io.BytesIO(bytes(buffers[0])))
+        if picture.width * picture.height > MOST_PIXELS:
+            raise UserError(f"The picture has {picture.width}x{picture.height} pixels: make it smaller.")
+        picture = ImageOps.exif_transpose(picture).convert("RGB")
+    except UserError:
+        raise
+    except Exception as error:  # Pillow raises many kinds for broken files
+        raise UserError("This file is not a picture that can be read: use PNG, JPEG or WebP.") from error
+    picture = ImageOps.fit(picture, size[::-1], Image.Resampling.LANCZOS)
+    pixels = torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8).reshape(*size, 3)
+    return pixels.movedim(-1, 0) / 127.5 - 1
+
+
+class StyleBoard(Tool):
+    """Reference pictures, each beside the label map painted in its style, with a strength; more can be uploaded.
+
+    references: pictures (3, h, w) in [-1, 1]; label, instance: (h, w).
+    """
+
+    _esm = script("common.js", "style_board.js")
+
+    def __init__(
+        self, generator: nn.Module, encoder: nn.Module, label: Integer[Tensor, "h w"], labels: LabelSpace,
+        references: Sequence[Float[Tensor, "3 rh rw"]], *, instance: Integer[Tensor, "h w"] | None = None,
+    ):  # fmt: skip
+        super().__init__(StyleTransfer(generator, encoder, label, labels, references, instance))
