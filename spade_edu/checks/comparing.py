@@ -33,6 +33,32 @@ def difference(expected: Outcome, got: Outcome, tolerance: float) -> Difference 
     return Difference("setting", got.trouble) if got.trouble != expected.trouble else None
 
 
+def same(expected: Outcome, got: Outcome, tolerance: float) -> bool:
+    """Whether two calls did the same."""
+    if _without_words(expected, got, tolerance):
+        return False
+    return difference(expected, got, tolerance) is None
+
+
+def _without_words(expected: Outcome, got: Outcome, tolerance: float) -> bool:
+    """Whether a result clearly differs (said without looking for the words, which takes longer)."""
+    pairs = [(e, got.leaves.get(path)) for path, e in expected.leaves.items()]
+    tensors = [(e, g) for e, g in pairs if isinstance(e, Tensor) and isinstance(g, Tensor)]
+    return any(e.shape != g.shape or far(e, g, tolerance) for e, g in tensors)
+
+
+def far(expected: Tensor, got: Tensor, tolerance: float) -> bool:
+    """Whether two tensors of one shape differ by more than the tolerance, relative to the largest expected value."""
+    return bool(_wrong(expected.double(), got.double(), tolerance).any())
+
+
+def _wrong(e: Tensor, g: Tensor, tolerance: float) -> Tensor:
+    """Where two tensors differ by more than the tolerance. NaN and infinity agree with themselves only."""
+    largest = e[e.isfinite()].abs().amax() if e.isfinite().any() else 0.0
+    error = (e - g).abs()
+    return (e != g) & ~(e.isnan() & g.isnan()) & ~(error <= tolerance * max(float(largest), FLOOR))
+
+
 def _error(expected: Outcome, got: Outcome) -> Difference | None:
     error = got.error
     if error is None:
@@ -40,7 +66,7 @@ def _error(expected: Outcome, got: Outcome) -> Difference | None:
     if isinstance(error, NotImplementedError):
         return Difference("none", "")
     if isinstance(error, TimeUp):
-        return Difference("error", "It doesn't come to an end (or takes thousands of times longer than it should).")
+        return Difference("endless", "It doesn't come to an end (or takes thousands of times longer than it should).")
     if expected.error is not None:
         return None if isinstance(error, type(expected.error)) else Difference("error", _raised(error))
     return Difference("error", _raised(error))
@@ -118,19 +144,15 @@ def _values(expected: dict, got: dict, tolerance: float) -> Difference | None:
 
 def tensor_difference(expected: Tensor, got: Tensor, tolerance: float) -> str:
     """Where two tensors of one shape differ most, in words; empty if they don't."""
-    if expected.numel() == 0:
-        return ""
     e, g = expected.double(), got.double()
-    if not bool(torch.isfinite(g[torch.isfinite(e)]).all()):
-        return f"holds NaN or infinity ({int((~torch.isfinite(g)).sum())} of {g.numel()} values)."
-    finite = e[torch.isfinite(e)].abs()
-    limit = tolerance * max(float(finite.max()) if len(finite) else 0.0, FLOOR)
-    error = torch.where(e == g, 0.0, (e - g).abs()).nan_to_num(nan=torch.inf)
-    if error.max() <= limit:
+    wrong = _wrong(e, g, tolerance)
+    if not wrong.any():
         return ""
-    index = torch.unravel_index(error.argmax(), e.shape)
+    if not g[e.isfinite()].isfinite().all():
+        return f"holds NaN or infinity ({int((~g.isfinite()).sum())} of {g.numel()} values)."
+    index = torch.unravel_index((e - g).abs().nan_to_num(posinf=0.0).argmax(), e.shape)
     place = f" at [{', '.join(str(int(i)) for i in index)}]" if e.dim() else ""
-    return f"is {_short(g[index].item())}{place}; expected {_short(e[index].item())}.{pattern(e, g, error > limit)}"
+    return f"is {_short(g[index].item())}{place}; expected {_short(e[index].item())}.{pattern(e, g, wrong)}"
 
 
 def pattern(e: Tensor, g: Tensor, wrong: Tensor) -> str:
@@ -140,7 +162,10 @@ def pattern(e: Tensor, g: Tensor, wrong: Tensor) -> str:
         return " The sign is the wrong way round everywhere."
     ratio = float((e * g).sum() / (e * e).sum().clamp_min(1e-30))
     if ratio and torch.allclose(g, ratio * e, **close):
-        return f" Everything is {_short(ratio)} times what it should be: look for a forgotten or extra factor, or a sum in place of a mean."
+        return (
+            f" Everything is {_short(ratio)} times what it should be: look for a forgotten or extra factor, or a sum "
+            "in place of a mean."
+        )
     offset = float((g - e).mean())
     if e.numel() > 1 and torch.allclose(g, e + offset, **close):
         return f" Everything is off by the same {_short(offset)}."

@@ -1,4 +1,4 @@
-"""Finding out what is wrong with an answer: is it a known mistake (or two), or which property of the result is broken?"""
+"""Finding out what is wrong with an answer: a known mistake (or two), or else a broken property of the result."""
 
 import inspect
 import re
@@ -10,38 +10,55 @@ import torch
 from torch import Tensor
 
 from .calling import Outcome, call, guarded
-from .comparing import difference, tensor_difference
+from .comparing import far, same
 from .exercise import Case, Exercise
 
 
-def known_mistake(exercise: Exercise, cases: Sequence[Case], expected: list[Outcome], got: list[Outcome]) -> str:
+def exercise_cases(exercise: Exercise) -> list[Case]:
+    """The cases of an exercise, the same at every check."""
+    if exercise.name not in _cases:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            _cases[exercise.name] = exercise.cases()
+    return _cases[exercise.name]
+
+
+def expected_outcome(exercise: Exercise, wrong: frozenset, i: int) -> Outcome:
+    """What the reference does in case i; or, with mistakes, what they lead to. Kept for the next check."""
+    key = exercise.name, wrong, i
+    if key not in _outcomes:
+        function = partial(exercise.mistaken, wrong) if wrong else exercise.reference
+        _outcomes[key] = call(function, exercise_cases(exercise)[i], exercise.parameters, exercise.observe)
+    return _outcomes[key]
+
+
+_cases: dict[str, list[Case]] = {}
+_outcomes: dict[tuple, Outcome] = {}
+
+
+def known_mistake(exercise: Exercise, expected: list[Outcome], got: list[Outcome]) -> str:
     """The message of the one mistake, or the two, that explain every wrong case; empty if none does."""
-    wrong = [i for i in range(len(cases)) if difference(expected[i], got[i], exercise.tolerance)]
-    names = list(exercise.mistakes)
+    wrong = [i for i in range(len(got)) if not same(expected[i], got[i], exercise.tolerance)]
     for number in (1, 2):
-        found = [m for m in combinations(names, number) if _explains(exercise, set(m), cases, expected, got, wrong)]
+        groups = [frozenset(names) for names in combinations(exercise.mistakes, number)]
+        found = [names for names in groups if _explains(exercise, names, expected, got, wrong)]
         if found:
-            best = max(found, key=lambda m: _agreement(exercise, set(m), cases, got))
-            return " And: ".join(exercise.mistakes[name] for name in best)
+            best = max(found, key=lambda names: _agreement(exercise, names, got))
+            return " And: ".join(exercise.mistakes[name] for name in exercise.mistakes if name in best)
     return ""
 
 
-def _explains(exercise: Exercise, mistakes: set, cases, expected, got, wrong: list[int]) -> bool:
-    """Whether the answer does, in every wrong case, what these mistakes lead to, and not by being the reference."""
-    for i in wrong:
-        outcome = _mistaken(exercise, mistakes, cases[i])
-        if difference(outcome, got[i], exercise.tolerance) or not difference(expected[i], outcome, exercise.tolerance):
-            return False
-    return True
+def _explains(exercise: Exercise, names: frozenset, expected: list, got: list, wrong: list[int]) -> bool:
+    """Whether the answer does, in every wrong case, what these mistakes lead to (and the reference doesn't)."""
+    mistaken = ((expected_outcome(exercise, names, i), i) for i in wrong)
+    return all(
+        same(m, got[i], exercise.tolerance) and not same(expected[i], m, exercise.tolerance) for m, i in mistaken
+    )
 
 
-def _agreement(exercise: Exercise, mistakes: set, cases, got) -> int:
+def _agreement(exercise: Exercise, names: frozenset, got: list[Outcome]) -> int:
     """In how many of all cases the answer does what these mistakes lead to."""
-    return sum(not difference(_mistaken(exercise, mistakes, c), g, exercise.tolerance) for c, g in zip(cases, got))
-
-
-def _mistaken(exercise: Exercise, mistakes: set, case: Case) -> Outcome:
-    return call(partial(exercise.mistaken, frozenset(mistakes)), case, exercise.parameters, exercise.observe)
+    return sum(same(expected_outcome(exercise, names, i), g, exercise.tolerance) for i, g in enumerate(got))
 
 
 def broken_property(exercise: Exercise, cases: Sequence[Case], answer: Callable) -> str:
@@ -103,11 +120,11 @@ def _dependence(answer, reference, c: Case, i: int, name: str, axes: tuple[str, 
             if not _comparable(before, after) or before.dim() <= axis or before.shape[axis] != x.shape[axis]:
                 break
             rest = [t.narrow(axis, 1, t.shape[axis] - 1) for t in (before, after)]
-            reached.append(bool(tensor_difference(*rest, 1e-3)))
+            reached.append(far(*rest, 1e-3))
         if reached == [False, True]:
             return f"Changing one {AXES[letter]} of `{name}` changes the result of another; it must not ({c.text})."
         if reached == [True, False]:
-            return f"Changing one {AXES[letter]} of `{name}` must change the result of the others; here it doesn't ({c.text})."
+            return f"Changing one {AXES[letter]} of `{name}` must change the others' result; it doesn't ({c.text})."
     return ""
 
 
@@ -120,7 +137,7 @@ def _linearity(answer, reference, c: Case, i: int, name: str) -> str:
             before, after = function(*c.arguments), function(*_replace(c, i, change(x)))
             if not _comparable(before, after):
                 break
-            stays, follows = tensor_difference(before, after, 1e-2), tensor_difference(change(before), after, 1e-2)
+            stays, follows = far(before, after, 1e-2), far(change(before), after, 1e-2)
             seen.append(
                 "leaves the result as it is" if not stays else "does the same to the result" if not follows else ""
             )

@@ -77,10 +77,10 @@ def _spade_mistaken(wrong, x, segmap, shared, gamma, beta, eps):
 
 
 STATISTICS = {
-    "instance": "The statistics are taken over (h, w) of each image by itself: that is instance norm. SPADE takes them "
-    "over batch, height and width, axes (0, 2, 3).",
-    "layer": "The statistics are taken over the channels too, axes (1, 2, 3): that is layer norm. Every channel has its "
-    "own mean and variance, over axes (0, 2, 3).",
+    "instance": "The statistics are taken over (h, w) of each image by itself: that is instance norm. Here they "
+    "are taken over batch, height and width, axes (0, 2, 3).",
+    "layer": "The statistics are taken over the channels too, axes (1, 2, 3): that is layer norm. Every channel has "
+    "its own mean and variance, over axes (0, 2, 3).",
     "unbiased": "Your variance divides by n - 1 (torch.var's default); batch norm normalises with the variance that "
     "divides by n.",
     "eps_outside": "eps is added to the deviation, behind the root; it belongs under the root: sqrt(variance + eps).",
@@ -120,8 +120,8 @@ EXERCISES = (
         hints=(
             "Three steps: normalise x with the statistics of the batch; bring the label map to the size of x and run "
             "the convolutions on it; combine the two. Equation 1, with 1 + gamma for gamma.",
-            "mean and variance over (0, 2, 3); F.interpolate(..., mode='nearest') to x.shape[-2:]; hidden = relu of one "
-            "convolution; gamma and beta are two convolutions of hidden, all with padding=1.",
+            "mean and variance over (0, 2, 3); F.interpolate(..., mode='nearest') to x.shape[-2:]; hidden = relu of "
+            "one convolution; gamma and beta are two convolutions of hidden, all with padding=1.",
             "return normalised * (1 + F.conv2d(hidden, gamma, padding=1)) + ...",
         ),
     ),
