@@ -60,10 +60,14 @@ def pictures(
     finish(figure, caption)
 
 
-def label_map(label: Tensor, labels: LabelSpace, *, title: str = "", caption: str = "") -> None:
-    """One label map (h, w) in its colours, with the names of the classes that occur."""
+def label_map(
+    label: Tensor, labels: LabelSpace, *, title: str = "", caption: str = "", numbers: bool = False
+) -> None:  # fmt: skip
+    """One label map (h, w) in its colours, with the names of the classes that occur; numbers: write each id (toy)."""
     figure, ax = plt.subplots(figsize=(8, 2.6))
     ax.imshow(labels.colourise(label).numpy())
+    if numbers:
+        write_numbers(ax, label.numpy())
     ax.set_title(title)
     ax.axis("off")
     legend(ax, label, labels)
@@ -97,16 +101,17 @@ def maps(
         if i < len(titles):
             ax.set_title(titles[i])
         if numbers:
-            write_numbers(ax, tile, top)
+            write_numbers(ax, tile)
     figure.colorbar(shown, ax=axes, shrink=0.8)
     finish(figure, caption)
 
 
-def write_numbers(ax: Axes, tile: np.ndarray, top: float) -> None:
+def write_numbers(ax: Axes, tile: np.ndarray) -> None:
     """Write each value of a small map into its square, in ink that can be read on the colour below."""
+    colours = ax.images[-1].to_rgba(ax.images[-1].get_array())
     for (y, x), value in np.ndenumerate(tile):
-        ink = "white" if abs(value) > 0.6 * top else INK
-        ax.text(x, y, f"{value:.3g}", ha="center", va="center", color=ink, fontsize=9)
+        dark = colours[y, x, :3] @ (0.3, 0.6, 0.1) < 0.5
+        ax.text(x, y, f"{value:.3g}", ha="center", va="center", color="white" if dark else INK, fontsize=9)
 
 
 def curves(
