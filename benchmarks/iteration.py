@@ -20,6 +20,7 @@ import torch
 from torch import nn
 
 from spade_edu import speed, training
+from spade_edu.blocks import SPADEResnetBlock
 from spade_edu.data.base import stack
 from spade_edu.data.streets import Streets
 from spade_edu.labels import instance_edges, one_hot
@@ -29,7 +30,7 @@ from spade_edu.patterns import with_patterns
 from spade_edu.spectral import SpectralConv2d
 from spade_edu.training import Trainer, TrainingConfig
 
-SAVINGS = ("frozen D", "patterns", "spectral", "shared D", "fused Adam", "channels_last")
+SAVINGS = ("frozen D", "patterns", "lean blocks", "spectral", "shared D", "fused Adam")
 
 
 class MeasuredTrainer(Trainer):
@@ -41,6 +42,8 @@ class MeasuredTrainer(Trainer):
             without_modulation(networks[0])
         if "patterns" in savings:
             with_patterns(networks[0])
+        if "lean blocks" in savings and "limit" not in savings:
+            speed.replace_modules(networks[0], SPADEResnetBlock, speed.LeanBlock)
         if "spectral" in savings:
             for network in filter(None, networks):
                 speed.replace_modules(network, SpectralConv2d, speed.FastSpectralConv2d)
@@ -139,11 +142,12 @@ def main() -> None:
     config = TrainingConfig(
         **sizes, hidden_channels=arguments.hidden, precision=arguments.precision, lambda_vgg=0.0, fast=False
     )
-    variants = {"plain": ()} if arguments.plain else {"fast": SAVINGS}
+    savings = SAVINGS if arguments.precision == "fp32" else (*SAVINGS, "channels_last")  # of use in 16 bits
+    variants = {"plain": ()} if arguments.plain else {"fast": savings}
     if arguments.compare:
         variants = {"plain": ()}
-        variants |= {f"+ {name}": SAVINGS[: i + 1] for i, name in enumerate(SAVINGS)}
-        variants["limit"] = (*SAVINGS, "limit")
+        variants |= {f"+ {name}": savings[: i + 1] for i, name in enumerate(savings)}
+        variants["limit"] = (*savings, "limit")
     channels = arguments.labels + arguments.instances
     trainers = {name: MeasuredTrainer(config, channels, savings, device) for name, savings in variants.items()}
     batch = make_batch(arguments, device)

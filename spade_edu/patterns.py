@@ -13,6 +13,7 @@ The pixels outside the map get an id of their own: a convolution pads with zeros
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -248,31 +249,26 @@ class LabelPatterns:
 
 
 class _Modulate(torch.autograd.Function):
-    """y = (1 + gamma) (x - mean) rstd + beta, with gamma and beta looked up: no map of them is ever kept.
+    """y = a((1 + gamma) (x - mean) rstd + beta), with gamma and beta looked up: no map of them is ever kept.
 
-    table: (p, 2c), gamma then beta. count: how many values the mean is of, in all processes together (0: mean and rstd
-    are constants). Where they are statistics of x, the gradient of batch norm is included; the two sums over all
-    pixels that it needs follow from the table's gradient.
+    table: (p, 2c), gamma then beta. a: leaky ReLU of this slope; 1 for none. count: how many values the mean is of, in
+    all processes together (0: mean and rstd are constants). Where they are statistics of x, the gradient of batch norm
+    is included; the two sums over all pixels that it needs follow from the table's gradient.
     """
 
     @staticmethod
-    def forward(ctx, x, table, mean, rstd, level: Level, count: int):
+    def forward(ctx, x, table, mean, rstd, level: Level, count: int, slope: float):
         ctx.save_for_backward(x, table, mean, rstd)
-        ctx.level, ctx.count = level, count
-        gamma, beta = table.to(mean.dtype).chunk(2, dim=1)
-        scale = (1 + gamma) * rstd
-        lookup = torch.cat([scale, beta - mean * scale], dim=1)
-        y = torch.empty_like(x, memory_format=torch.channels_last)
-        for found, x_part, y_part in _chunks(lookup, level.index, x, y):
-            scale_part, shift_part = found.chunk(2, dim=1)
-            torch.addcmul(shift_part, x_part, scale_part, out=y_part)
-        return y
+        ctx.level, ctx.count, ctx.slope = level, count, slope
+        return _modulated(x, table, mean, rstd, level, slope)
 
     @staticmethod
     @once_differentiable
     def backward(ctx, dy):
         x, table, mean, rstd = ctx.saved_tensors
         index, pixels = ctx.level.index, ctx.level.pixels
+        if ctx.slope != 1:
+            dy = _through_activation(dy, x, _scale_and_shift(table, mean, rstd), index, ctx.slope)
         scale = (1 + table.chunk(2, dim=1)[0].to(mean.dtype)) * rstd
         dx = torch.empty_like(x, memory_format=torch.channels_last)
         for product, x_part, dy_part, dx_part in _chunks(None, index, x, dy, dx):  # dy times the normalised x
@@ -290,7 +286,35 @@ class _Modulate(torch.autograd.Function):
         for found, x_part, dy_part, dx_part in _chunks(scale, index, x, dy, dx):
             found.mul_(dy_part).addcmul_(x_part, slope)
             torch.add(found, offset, out=dx_part)
-        return dx, torch.cat([dgamma, dbeta], dim=1).to(table.dtype), None, None, None, None
+        return dx, torch.cat([dgamma, dbeta], dim=1).to(table.dtype), None, None, None, None, None
+
+
+def _scale_and_shift(table: Tensor, mean: Tensor, rstd: Tensor) -> Float[Tensor, "windows c_times_2"]:
+    """What x is multiplied by and what is added, for each window: norm, gamma and beta in one."""
+    gamma, beta = table.to(mean.dtype).chunk(2, dim=1)
+    scale = (1 + gamma) * rstd
+    return torch.cat([scale, beta - mean * scale], dim=1)
+
+
+@torch.no_grad()
+def _modulated(x: Tensor, table: Tensor, mean: Tensor, rstd: Tensor, level: Level, slope: float) -> Tensor:
+    y = torch.empty_like(x, memory_format=torch.channels_last)
+    for found, x_part, y_part in _chunks(_scale_and_shift(table, mean, rstd), level.index, x, y):
+        scale_part, shift_part = found.chunk(2, dim=1)
+        torch.addcmul(shift_part, x_part, scale_part, out=y_part)
+        if slope != 1:
+            F.leaky_relu_(y_part, slope)
+    return y
+
+
+def _through_activation(dy: Tensor, x: Tensor, lookup: Tensor, index: Tensor, slope: float) -> Tensor:
+    """The gradient before the leaky ReLU, whose input is computed again, piece by piece."""
+    result = torch.empty_like(x, memory_format=torch.channels_last)
+    for found, x_part, dy_part, part in _chunks(lookup, index, x, dy, result):
+        scale_part, shift_part = found.chunk(2, dim=1)
+        positive = torch.addcmul(shift_part, x_part, scale_part) > 0
+        part.copy_(torch.where(positive, dy_part, dy_part * slope))
+    return result
 
 
 def _chunks(lookup: Tensor | None, index: Tensor, *maps: Tensor) -> Iterator[list[Tensor]]:
@@ -368,13 +392,22 @@ class PatternSPADE(SPADE):
 
     def forward(self, x: Float[Tensor, "n c h w"], segmap: Float[Tensor, "n l H W"]) -> Float[Tensor, "n c h w"]:
         """Normalise x, then scale and shift every pixel as the label map says."""
+        return self.activated(x, segmap, 1.0)[0]
+
+    def activated(
+        self, x: Float[Tensor, "n c h w"], segmap: Float[Tensor, "n l H W"], slope: float
+    ) -> tuple[Float[Tensor, "n c h w"], Callable[[], Tensor] | None]:
+        """SPADE and a leaky ReLU of `slope` (1: none) in one; and what computes the result again from x, if it can."""
         size = tuple(x.shape[-2:])
         level = self.patterns.level(segmap, size, self.mlp_gamma.kernel_size[0], together=self.training)
         if level is None:
-            return super().forward(x, self.patterns.resized(segmap, size))
+            y = super().forward(x, self.patterns.resized(segmap, size))
+            return (y if slope == 1 else F.leaky_relu(y, slope, inplace=True)), None
         x = x.contiguous(memory_format=torch.channels_last)
         x, mean, rstd, count = _statistics(self.param_free_norm, x)
-        return _Modulate.apply(x, self.table(level), mean, rstd, level, count)
+        table = self.table(level)
+        y = _Modulate.apply(x, table, mean, rstd, level, count, slope)
+        return y, partial(_modulated, x.detach(), table.detach(), mean, rstd, level, slope)
 
     def table(self, level: Level) -> Float[Tensor, "windows c_times_2"]:
         """gamma and beta of each distinct window."""

@@ -5,7 +5,7 @@ CheckpointedBlock is what `TrainingConfig.checkpointing` uses: less memory for m
 Each gives the same numbers as the plain code, up to rounding; docs/performance.md says what each is worth.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 
 import torch
@@ -19,7 +19,7 @@ from . import losses
 from .blocks import SPADEResnetBlock
 from .discriminators import MultiScaleDiscriminator
 from .normalization import BatchNorm2d
-from .patterns import replace_modules, with_patterns
+from .patterns import PatternSPADE, replace_modules, with_patterns
 from .spectral import SpectralConv2d
 
 
@@ -89,13 +89,47 @@ def _from_memory_order(matrix: Tensor, weight: Tensor) -> Tensor:
     return matrix.view(-1, k1, k2, c).permute(0, 3, 1, 2)
 
 
+class LeanBlock(SPADEResnetBlock):
+    """A residual block whose convolutions keep no input for the backward pass: SPADE computes it again from its own."""
+
+    def __init__(self, block: SPADEResnetBlock):
+        nn.Module.__init__(self)
+        self.__dict__.update(block.__dict__)
+
+    def forward(self, x: Float[Tensor, "n fin h w"], segmap: Float[Tensor, "n l H W"]) -> Float[Tensor, "n fout h w"]:
+        """Main path plus skip path, as in the plain block."""
+        skip = _lean(self.norm_s, self.conv_s, x, segmap, 1.0) if self.learned_shortcut else x
+        dx = _lean(self.norm_0, self.conv_0, x, segmap, 0.2)
+        return skip + _lean(self.norm_1, self.conv_1, dx, segmap, 0.2)
+
+
+def _lean(norm: PatternSPADE, conv: nn.Conv2d, x: Tensor, segmap: Tensor, slope: float) -> Tensor:
+    """conv(leaky_relu(norm(x))), with what SPADE gives computed again in the backward pass where that is cheap."""
+    y, again = norm.activated(x, segmap, slope)
+    if again is None or not torch.is_grad_enabled():
+        return conv(y)
+    place = y.data_ptr()
+
+    def pack(tensor: Tensor) -> Tensor | Callable[[], Tensor]:
+        return again if tensor.data_ptr() == place and tensor.shape == y_shape else tensor
+
+    def unpack(kept: Tensor | Callable[[], Tensor]) -> Tensor:
+        return kept if isinstance(kept, Tensor) else kept()
+
+    y_shape = y.shape
+    with torch.autograd.graph.saved_tensors_hooks(pack, unpack):
+        return conv(y)
+
+
 def speed_up(network: nn.Module) -> nn.Module:
-    """Put the fast form in place of every SPADE layer and every spectrally normed convolution; gives it back.
+    """Put the fast form in place of every SPADE layer, SPADE block and spectrally normed convolution; gives it back.
 
     Parameters, buffers and weights files stay the same.
     """
     replace_modules(network, SpectralConv2d, FastSpectralConv2d)
-    return with_patterns(network)
+    with_patterns(network)
+    replace_modules(network, SPADEResnetBlock, LeanBlock)
+    return network
 
 
 class CheckpointedBlock(SPADEResnetBlock):

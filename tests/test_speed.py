@@ -1,16 +1,19 @@
 """The savings of TrainingConfig.fast against the plain code, in float64."""
 
 import copy
+import weakref
 
 import pytest
 import torch
 from torch import nn
 
+from spade_edu.blocks import SPADEResnetBlock
 from spade_edu.discriminators import MultiScaleDiscriminator
 from spade_edu.labels import one_hot
 from spade_edu.models import build
+from spade_edu.patterns import replace_modules, with_patterns
 from spade_edu.spectral import SpectralConv2d
-from spade_edu.speed import FastSpectralConv2d, discriminate, speed_up
+from spade_edu.speed import FastSpectralConv2d, LeanBlock, discriminate, speed_up
 from spade_edu.training import Trainer, TrainingConfig, frozen
 
 
@@ -92,6 +95,44 @@ def test_fast_networks_have_the_same_weights_file():
         assert {n: v.shape for n, v in a.state_dict().items()} == {n: v.shape for n, v in b.state_dict().items()}
         assert all(torch.equal(v, b.state_dict()[n]) for n, v in a.state_dict().items())
         assert not any(type(m) is SpectralConv2d for m in nn.ModuleList([b]).modules())
+
+
+@pytest.mark.parametrize("fin, fout", [(6, 4), (4, 4)])
+def test_lean_block_gives_the_plain_blocks_results_and_gradients(fin, fout):
+    plain = SPADEResnetBlock(fin, fout, 3, hidden_channels=5).double()
+    lean = copy.deepcopy(plain)
+    network = with_patterns(nn.ModuleList([lean]), always=True)
+    replace_modules(network, SPADEResnetBlock, LeanBlock)
+    replace_modules(network, SpectralConv2d, FastSpectralConv2d)
+    segmap = one_hot(torch.randint(3, (2, 4, 4)).repeat_interleave(3, 1).repeat_interleave(3, 2), 3).double()
+    x = torch.randn(2, fin, 12, 12, dtype=torch.float64, requires_grad=True)
+    results = []
+    for block in (plain, network[0]):
+        y = block(x, segmap)
+        gradients = torch.autograd.grad(y.sin().sum(), [x, *block.parameters()])
+        results.append([y, *gradients, *block.buffers()])
+    for a, b in zip(*results):
+        torch.testing.assert_close(b, a)
+
+
+def test_lean_block_keeps_no_input_of_its_convolutions():
+    alive = {}
+    for kind in (SPADEResnetBlock, LeanBlock):
+        block = nn.ModuleList([SPADEResnetBlock(6, 4, 3, hidden_channels=5)])
+        with_patterns(block, always=True)
+        if kind is LeanBlock:
+            replace_modules(block, SPADEResnetBlock, kind)
+        inputs = []
+
+        def note(_, arguments, inputs=inputs):
+            inputs.append(weakref.ref(arguments[0]))
+
+        for layer in (block[0].conv_0, block[0].conv_1, block[0].conv_s):
+            layer.register_forward_pre_hook(note)
+        y = block[0](torch.randn(1, 6, 12, 12, requires_grad=True), one_hot(torch.zeros(1, 12, 12).long(), 3))
+        alive[kind] = [ref() is not None for ref in inputs]
+        y.sum().backward()
+    assert alive == {SPADEResnetBlock: [True] * 3, LeanBlock: [False] * 3}
 
 
 def trained(checkpointing, fast):
