@@ -7,7 +7,9 @@ They stand beside the course: nothing of the core imports them.
 
 from .clade import train_clade
 from .common import System
+from .crn import train_crn
+from .sims import train_sims
 
-SYSTEMS: dict[str, System] = {"CLADE": train_clade}
+SYSTEMS: dict[str, System] = {"CRN": train_crn, "SIMS": train_sims, "CLADE": train_clade}
 
 __all__ = ["SYSTEMS", "System"]

@@ -122,7 +122,7 @@ def train_clade(
         networks = Networks(*(n and speed_up(n) for n in networks))
     device = torch.device("cpu")
     trainer = Trainer(*networks, config, **perceptual_features(config, device))
-    for epoch, sample in batches(dataset, config, steps=steps, seed=seed, progress=progress):
+    for epoch, sample in batches(dataset, config, steps=steps, progress=progress):
         trainer.set_epoch(epoch)
         trainer.step_tensors(to_batch(sample, dataset.labels, device, config.channels_last))
     return trainer.best_generator().eval()

@@ -1,15 +1,16 @@
 """What the systems beside SPADE share: the form of their trainers, and the order in which they see the images."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from ..data.base import Dataset, Sample, stack
 from ..errors import UserError
+from ..presets import resolve_precision
 from ..runs import epoch_order
 from ..training import TrainingConfig
 
@@ -29,9 +30,7 @@ class System(Protocol):
         """
 
 
-def batches(
-    dataset: Dataset, config: TrainingConfig, *, steps: int, seed: int, progress: bool
-) -> Iterator[tuple[int, Sample]]:
+def batches(dataset: Dataset, config: TrainingConfig, *, steps: int, progress: bool) -> Iterator[tuple[int, Sample]]:
     """`steps` batches, each with its epoch (from 1), in the order in which spade_edu.runs.Run would take them."""
     per_epoch = len(dataset) // config.batch_size
     if not per_epoch:
@@ -41,9 +40,38 @@ def batches(
             epoch = done // per_epoch + 1
             if hasattr(dataset, "set_epoch"):
                 dataset.set_epoch(epoch)
-            order = epoch_order(len(dataset), seed, epoch)[: min(per_epoch, steps - done) * config.batch_size]
+            order = epoch_order(len(dataset), config.seed, epoch)[: min(per_epoch, steps - done) * config.batch_size]
             # A generator of its own: the loader would otherwise use up a number of the global one.
             generator = torch.Generator()
             for sample in DataLoader(dataset, config.batch_size, sampler=order, collate_fn=stack, generator=generator):
                 yield epoch, sample
                 bar.update()
+
+
+def minimise(
+    network: nn.Module,
+    loss: Callable[[Sample], Tensor],
+    dataset: Dataset,
+    config: TrainingConfig,
+    *,
+    lr: float,
+    steps: int,
+    progress: bool,
+) -> nn.Module:
+    """Adam on loss(sample), in config.precision; gives the network in evaluation mode.
+
+    The rate rises to `lr` over the first third and falls to 0: the papers keep it constant, for days.
+    """
+    mixed = resolve_precision(config, "cpu").precision != "fp32"
+    if config.channels_last:
+        network.to(memory_format=torch.channels_last)
+    optimizer = torch.optim.Adam(network.parameters(), lr)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=steps)
+    for _, sample in batches(dataset, config, steps=steps, progress=progress):
+        with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+            value = loss(sample)
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+        schedule.step()
+    return network.eval()
