@@ -30,12 +30,12 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from functools import cache
 
-from . import progress as _progress
+from . import scorecard
 from .calling import call
 from .comparing import Difference, difference
 from .diagnosis import broken_property, exercise_cases, expected_outcome, known_mistake
 from .exercise import Case, Exercise, Result
-from .progress import Scorecard
+from .scorecard import Scorecard
 
 __all__ = ["Exercise", "Result", "check", "exercises", "hint", "picture", "progress"]
 
@@ -63,7 +63,7 @@ def check(name: str, function: object) -> Result:
     except Exception as error:  # an object that misbehaves even when looked at
         message = f"What it returns can't be examined ({type(error).__name__}): return plain tensors and numbers."
     result = Result(exercise.name, not message, message or f"right. {exercise.title}: solved.")
-    _progress.record(exercise.name, result.passed)
+    scorecard.record(exercise.name, result.passed)
     return result
 
 
@@ -88,7 +88,7 @@ def _fault(exercise: Exercise, function: object) -> str:
     for c, e in zip(cases, expected):
         got.append(call(function, c, exercise.parameters, exercise.observe))
         first = difference(e, got[-1], exercise.tolerance)
-        if first is not None and first.kind in ("none", "endless"):
+        if first is not None and first.kind in ("none", "endless", "error", "type"):
             return _explain(exercise, c, first)
     pairs = zip(cases, expected, got)
     wrong = [(c, d) for c, e, g in pairs if (d := difference(e, g, exercise.tolerance)) is not None]
@@ -131,7 +131,7 @@ def hint(name: str, step: int = 1) -> Hint:
 
 def progress() -> Scorecard:
     """What is solved, across all stages."""
-    solved = _progress.read()
+    solved = scorecard.read()
     stages = {stage: {e.name: solved.get(e.name, False) for e in exercises() if e.stage == stage} for stage in STAGES}
     return Scorecard({stage: names for stage, names in stages.items() if names})
 

@@ -50,7 +50,7 @@ def call(function: Callable, case: Case, names: list[str], observe: Callable | N
     leaves = flatten(result, "")
     gradients = None
     if case.gradient:
-        gradients, error, _ = guarded(lambda: _gradients(leaves, inputs))
+        gradients, _, _ = guarded(lambda: _gradients(leaves, inputs))  # an error here: no gradient can be had
     arguments = {path: leaf for name, value in zip(names, given) for path, leaf in flatten(value, name).items()}
     return Outcome(_frozen(leaves), _frozen(arguments), gradients, error, trouble)
 
@@ -66,23 +66,21 @@ def copy_arguments(case: Case, names: list[str]) -> tuple[list, dict[str, Tensor
     A tensor is handed over as a copy of a leaf, so that an answer may work in place and be told so.
     """
     inputs: dict[str, Tensor] = {}
+    if not case.gradient:
+        return [copy.deepcopy(value) for value in case.arguments], inputs
+    return [_copy(value, name, inputs) for name, value in zip(names, case.arguments)], inputs
 
-    def one(value: object, path: str) -> object:
-        if isinstance(value, Tensor):
-            if not (case.gradient and value.is_floating_point()):
-                return value.clone()
-            inputs[path] = value.detach().clone().requires_grad_()
-            return inputs[path].clone()
-        if isinstance(value, nn.Module):
-            module = copy.deepcopy(value)
-            if case.gradient:
-                inputs.update({f"{path}.{name}": p for name, p in module.named_parameters() if p.requires_grad})
-            return module
-        if isinstance(value, list | tuple):
-            return type(value)(one(v, f"{path}[{i}]") for i, v in enumerate(value))
-        return copy.deepcopy(value)
 
-    return [one(value, name) for name, value in zip(names, case.arguments)], inputs
+def _copy(value: object, path: str, inputs: dict[str, Tensor]) -> object:
+    if isinstance(value, Tensor) and value.is_floating_point():
+        inputs[path] = value.detach().clone().requires_grad_()
+        return inputs[path].clone()
+    if isinstance(value, list | tuple):
+        return type(value)(_copy(v, f"{path}[{i}]", inputs) for i, v in enumerate(value))
+    value = copy.deepcopy(value)
+    if isinstance(value, nn.Module):
+        inputs.update({f"{path}.{name}": p for name, p in value.named_parameters() if p.requires_grad})
+    return value
 
 
 def flatten(value: object, path: str) -> dict[str, object]:
@@ -175,16 +173,17 @@ def time_limit(seconds: float) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _by_signal(seconds: float) -> Iterator[None]:
-    def stop(number, frame):
-        raise TimeUp
-
-    before = signal.signal(signal.SIGALRM, stop)
+    before = signal.signal(signal.SIGALRM, _time_up)
     signal.setitimer(signal.ITIMER_REAL, seconds, 0.013)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+def _time_up(number: int, frame: object) -> None:
+    raise TimeUp
 
 
 @contextlib.contextmanager
