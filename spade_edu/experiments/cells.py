@@ -1,0 +1,215 @@
+"""A cell of a table: one system, trained from one seed on one data set and scored. What is done is not done again.
+
+    OUT/cells/NAME-HASH/   config.json, metrics.csv, checkpoints/ ...   as in any run folder (spade_edu.runs)
+                           result.json    the scores: written whole, last, so a cell that has it is done
+                           samples.png    what it paints for the bench's sample scenes, one below the other
+
+HASH is of everything that the result depends on, so two rows that are the same configuration share one cell, within a
+table and between tables.
+"""
+
+import hashlib
+import json
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from PIL import Image
+from torch import Tensor, nn
+
+from .. import demo
+from ..data import Dataset, Sample, choose, open_dataset, stack
+from ..data.streets import Streets
+from ..errors import UserError
+from ..evaluation.frechet import FeatureStatistics
+from ..evaluation.images import Originals, to_bytes
+from ..evaluation.judge import load_judge
+from ..models import count_parameters
+from ..pictures import save_png, to_uint8
+from ..presets import ROWS, preset, resolve_precision
+from ..runs import Run, generate, load_networks, spread, write_text
+from ..training import TrainingConfig
+
+SAMPLES = 8  # scenes whose pictures every cell keeps
+TABLE_STEPS = {"cpu": 240}  # where --steps is not given; other presets run their whole schedule
+
+
+@dataclass(frozen=True)
+class Cell:
+    """`system`: "" where `config` says all, else a name of spade_edu.related.SYSTEMS."""
+
+    config: TrainingConfig
+    steps: int
+    system: str = ""
+
+    @property
+    def name(self) -> str:
+        """Name of its folder. Settings at their default don't enter: a setting added later changes no name."""
+        defaults = asdict(TrainingConfig())
+        settings = {k: v for k, v in asdict(self.config).items() if v != defaults[k]}
+        about = json.dumps([self.system, self.steps, settings], sort_keys=True)
+        slug = re.sub(r"\W+", "-", f"{self.system or self.config.model}-seed{self.config.seed}".lower())
+        return f"{slug}-{hashlib.sha256(about.encode()).hexdigest()[:8]}"
+
+
+class Bench:
+    """What the cells of one command share: data (read or rendered once), preset, number of steps, judge.
+
+    data: a name of spade_edu.data, "auto" for Cityscapes where it is found, else Streets. steps: of each training;
+    None: the preset's whole schedule. On Streets a shorter training sees fewer scenes through the whole schedule of
+    rates; other data sets have their number of images, so there it stops earlier.
+    Errors: a UserError for a preset or a data set that doesn't exist.
+    """
+
+    def __init__(
+        self, out: Path, data: str = "streets", *, preset_name: str = "cpu", root: str = "", steps: int | None = None,
+        device: str = "cpu", progress: bool = False,
+    ):  # fmt: skip
+        self.out, self.preset_name, self.device, self.progress = Path(out), preset_name, device, progress
+        self.data, found, _ = choose(None if data == "auto" else data, root or None)
+        config = preset(preset_name, data=self.data, root=str(found or ""))
+        if steps is not None and steps < 1:
+            raise UserError(f"A training has at least one step, not {steps}.")
+        if self.data == "streets" and steps is not None:
+            config = replace(config, images=-(-steps // (config.epochs + config.epochs_decay)) * config.batch_size)
+        self.base = config
+        size = dict(height=config.height, width=config.width)
+        self.training = open_dataset(self.data, found, "train", augment=True, length=config.images, **size)[0]
+        self.val = open_dataset(self.data, found, "val", length=self.scenes, **size)[0]
+        whole = len(self.training) // config.batch_size * (config.epochs + config.epochs_decay)
+        self.steps = min(steps or whole, whole)
+
+    @property
+    def scenes(self) -> int:
+        """How many validation scenes of Streets are scored."""
+        return 4 if self.preset_name == "test" else demo.SCENES
+
+    def cell(self, row: str, seed: int, **overrides) -> Cell:
+        """The cell of a row: of presets.ROWS, or of spade_edu.related.SYSTEMS (which take SPADE's settings)."""
+        system = "" if row in ROWS else row
+        settings = dict(data=self.base.data, root=self.base.root, images=self.base.images, seed=seed) | overrides
+        config = preset(self.preset_name, "spade" if system else row, **settings)
+        if config.norm == "batch":  # one process: sync batch norm has nobody to exchange statistics with
+            config = replace(config, norm="syncbatch")
+        return Cell(resolve_precision(config, self.device), self.steps, system)
+
+    def folder(self, cell: Cell) -> Path:
+        """Where a cell is kept."""
+        return self.out / "cells" / cell.name
+
+    def known(self, cell: Cell) -> dict | None:
+        """A cell's result, if it is done."""
+        path = self.folder(cell) / "result.json"
+        return json.loads(path.read_text()) if path.exists() else None
+
+    def result(self, cell: Cell) -> dict:
+        """A cell's result; trains (or goes on training) and scores where it isn't there yet."""
+        if (known := self.known(cell)) is not None:
+            return known
+        generator, seconds = self.train(cell)
+        started = time.monotonic()
+        torch.manual_seed(cell.config.seed)
+        scores = self.score(generator)
+        self._keep_samples(generator, self.folder(cell))
+        result = scores | {
+            "system": cell.system,
+            "steps": cell.steps,
+            "seconds": round(seconds, 1),
+            "scoring_seconds": round(time.monotonic() - started, 1),
+            "parameters": count_parameters(generator),
+            "settings": asdict(cell.config),
+        }
+        write_text(self.folder(cell) / "result.json", json.dumps(result, indent=2))
+        return result
+
+    def train(self, cell: Cell) -> tuple[nn.Module, float]:
+        """The trained generator of a cell, in evaluation mode, and the seconds that training took."""
+        if cell.system:
+            from ..related import SYSTEMS
+
+            started, seed = time.monotonic(), cell.config.seed
+            options = dict(steps=cell.steps, seed=seed, progress=self.progress)
+            generator = SYSTEMS[cell.system](self.training, cell.config, **options)
+            return generator, time.monotonic() - started
+        save_every = min(500, cell.steps // 3 + 1)
+        options = dict(device=self.device, save_every=save_every)
+        run = Run(self.folder(cell), cell.config, self.training, self.val, **options)
+        run.train(until=cell.steps, progress=self.progress)
+        return load_networks(run.folder, self.val.labels).generator.to(self.device), run.seconds
+
+    def samples(self) -> Sample:
+        """The sample scenes, spread over the validation split."""
+        return spread(self.val, SAMPLES)
+
+    def painted(self, cell: Cell) -> UInt8[Tensor, "n h w 3"]:
+        """What a cell that is done painted for the sample scenes."""
+        pixels = torch.from_numpy(np.array(Image.open(self.folder(cell) / "samples.png")))
+        return pixels.view(-1, self.base.height, self.base.width, 3)
+
+    def _keep_samples(self, generator: nn.Module, folder: Path) -> None:
+        tiles = to_uint8(generate(generator, self.samples(), self.val.labels, self.device))
+        save_png(Image.fromarray(tiles.flatten(0, 1).numpy()), folder / "samples.png")
+
+    def score(self, generator: nn.Module) -> dict:
+        """mIoU, accuracy (shares in [0, 1]), Fréchet distance and its name, IoU by class, on the validation split."""
+        return self._score_streets(generator) if self.data == "streets" else self._score_published(generator)
+
+    @cached_property
+    def bound(self) -> dict | None:
+        """The same figures of real renders: what nobody can be expected to pass. Streets only."""
+        if self.data != "streets":
+            return None
+        judge, reference, common = self._streets
+        images = ((batch.image, batch.label) for batch in _batches(self.val))
+        return asdict(demo.score(images, judge, reference, common))
+
+    def _score_streets(self, generator: nn.Module) -> dict:
+        """As the demo scores: the Streets judge; a distance in its features, which is not FID."""
+        judge, reference, common = self._streets
+        labels = self.val.labels
+        images = (
+            (generate(generator, batch, labels, self.device, seed=i).cpu(), batch.label)
+            for i, batch in enumerate(_batches(self.val))
+        )
+        return asdict(demo.score(images, judge, reference, common)) | {"distance_name": "FD (Streets judge)"}
+
+    @cached_property
+    def _streets(self):
+        judge, reference = load_judge(), FeatureStatistics("Streets judge")
+        size = dict(height=self.base.height, width=self.base.width)
+        for batch in _batches(Streets(2 * self.scenes, split="test", **size)):
+            reference.update(judge.features(batch.image))
+        return judge, reference, demo.frequent_classes(self.val)
+
+    def _score_published(self, generator: nn.Module) -> dict:
+        """The paper's segmenter of the data set and FID, under the protocol `paper` (evaluation/protocol.py)."""
+        from ..evaluation.scoring import generated_statistics, score
+
+        judges, plan, originals, real = self._published
+        images = []
+        for i, batch in enumerate(_batches(self.val, 8)):
+            images += to_bytes(generate(generator, batch, self.val.labels, self.device, seed=i)).cpu()
+        scores = score(images, originals, plan, judges, real, generated_statistics(images, judges))
+        figures = {"miou": scores.miou, "accuracy": scores.accuracy, "fd": scores.distance, "iou": scores.iou}
+        return figures | {"distance_name": scores.distance_name, "protocol": plan.name}
+
+    @cached_property
+    def _published(self):
+        from ..evaluation.protocol import protocol
+        from ..evaluation.scoring import published_judges, real_statistics
+
+        plan = protocol("paper", self.data)
+        judges = published_judges(self.data, segmentation=True, distance=True, device=torch.device(self.device))
+        originals = Originals(self.val)
+        return judges, plan, originals, real_statistics(originals, plan, judges, (self.base.height, self.base.width))
+
+
+def _batches(dataset: Dataset, size: int = 20) -> Iterator[Sample]:
+    for start in range(0, len(dataset), size):
+        yield stack([dataset[i] for i in range(start, min(start + size, len(dataset)))])

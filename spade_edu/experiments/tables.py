@@ -1,0 +1,217 @@
+"""Tables 1, 3, 4 and 5: each row trained with the same budget from several seeds, beside the paper's figures."""
+
+import json
+import os
+import shlex
+import statistics
+import sys
+from itertools import combinations
+from pathlib import Path
+
+import torch
+
+from ..paper import SOURCES, TABLES, Row
+from ..presets import ROWS
+from ..runs import write_text
+from .cells import Bench, Cell
+
+# Table 1's names for rows of Table 3.
+TABLE1 = {"pix2pixHD": "pix2pixHD", "SPADE": "decoder w/ SPADE"}
+FIGURES = ("miou", "accuracy", "fd")
+HERE = "#0072B2"
+PAPER = "#D55E00"
+IMAGES_PER_DAY = 41_000 * 50 / 6  # of 256x256, on 8 V100: see cost()
+CITYSCAPES = -1  # Streets has its labels and layout; it is the last column of every table
+
+
+def rows_of(number: int) -> dict[str, str]:
+    """Names of a table's rows, in the paper's order, with the row of presets.ROWS or the system that is trained."""
+    if number != 1:
+        return {row.name: row.settings for row in TABLES[number].rows}
+    from ..related import SYSTEMS
+
+    rows = {row.name: TABLE1.get(row.name, row.name) for row in TABLES[1].rows} | {name: name for name in SYSTEMS}
+    return {name: row for name, row in rows.items() if row in ROWS or row in SYSTEMS}
+
+
+def reproduce(number: int, bench: Bench, seeds: int) -> dict:
+    """Train and score what is missing of Table `number`; gives the table, which is also kept in OUT/tableN.json.
+
+    Seeds are the outer loop, and the file is written anew after each cell: stopped early, it holds whole rounds.
+    """
+    rows, path = rows_of(number), bench.out / f"table{number}.json"
+    cells = {(name, seed): bench.cell(row, seed) for seed in range(seeds) for name, row in rows.items()}
+    print(f"Table {number}: {len(set(c.name for c in cells.values()))} trainings of {bench.steps} steps.", flush=True)
+    if estimate := cost(bench, [cell for cell in cells.values() if bench.known(cell) is None]):
+        print(estimate, flush=True)
+    for done, ((name, seed), cell) in enumerate(cells.items(), 1):
+        result = bench.result(cell)
+        print(f"[{done}/{len(cells)}] {name}, seed {seed}: {_line(result)}", flush=True)
+        write_text(path, json.dumps(table(number, bench, cells), indent=1) + "\n")
+    return json.loads(path.read_text())
+
+
+def table(number: int, bench: Bench, cells: dict[tuple[str, int], Cell]) -> dict:
+    """Everything that is known of a table: circumstances, then a row each with one entry a seed."""
+    rows = {name: {"name": name, "parameters": None, "seeds": []} for name, _ in cells}
+    distance = ""
+    for (name, seed), cell in cells.items():
+        if (result := bench.known(cell)) is not None:
+            figures = {key: round(result[key], 4) for key in FIGURES}
+            rows[name]["seeds"].append({"seed": seed, **figures, "seconds": result["seconds"], "cell": cell.name})
+            rows[name]["parameters"], distance = result["parameters"], result["distance_name"]
+    for row in rows.values():
+        values = {key: [entry[key] for entry in row["seeds"]] for key in FIGURES if row["seeds"]}
+        row["mean"] = {key: round(statistics.mean(v), 4) for key, v in values.items()}
+        row["std"] = {key: round(statistics.stdev(v), 4) if len(v) > 1 else None for key, v in values.items()}
+    trained = {entry["cell"]: entry["seconds"] for row in rows.values() for entry in row["seeds"]}
+    config = next(iter(cells.values())).config
+    return {
+        "table": number,
+        "title": TABLES[number].title,
+        "command": shlex.join(["spade-edu", *sys.argv[1:]]),
+        "data": bench.data,
+        "preset": bench.preset_name,
+        "size": [config.height, config.width],
+        "steps": bench.steps,
+        "batch_size": config.batch_size,
+        "training_images": len(bench.training),
+        "scored_images": len(bench.val),
+        "perceptual_features": config.features,
+        "distance": distance,
+        "seeds": min(len(row["seeds"]) for row in rows.values()),
+        "minutes": round(sum(trained.values()) / 60, 1),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "real": bench.bound and {key: round(bench.bound[key], 4) for key in FIGURES},
+        "rows": list(rows.values()),
+    }
+
+
+def paper_row(number: int, name: str) -> Row | None:
+    """The paper's row of that name; None for a system that the paper doesn't have."""
+    return next((row for row in TABLES[number].rows if row.name == name), None)
+
+
+def paper_miou(number: int, name: str) -> float | None:
+    """The paper's mIoU in percent on Cityscapes, whose labels and layout Streets has; None where there is none."""
+    row = paper_row(number, name)
+    first = row.cells[CITYSCAPES].split(" / ")[0] if row else "n/a"
+    return None if first == "n/a" else float(first)
+
+
+def agreement(result: dict) -> tuple[int, int]:
+    """Pairs of rows whose mean mIoU here is in the order of the paper's Cityscapes column, of all that differ."""
+    known = [(row["mean"]["miou"], paper_miou(result["table"], row["name"])) for row in result["rows"] if row["mean"]]
+    pairs = [(a, b) for a, b in combinations(known, 2) if None not in (a[1], b[1]) and a[0] != b[0] and a[1] != b[1]]
+    return sum((a[0] - b[0]) * (a[1] - b[1]) > 0 for a, b in pairs), len(pairs)
+
+
+def render(result: dict) -> str:
+    """The table as text: this run's figures beside the paper's, with the source of each row."""
+    paper = TABLES[result["table"]]
+    height, width = result["size"]
+    heads = ["", "mIoU %", "accuracy %", result["distance"], "G", *(f"paper: {c}" for c in paper.columns), "source"]
+    lines = [heads] + [_cells(result["table"], row, len(paper.columns)) for row in result["rows"]]
+    if real := result["real"]:
+        lines.append(["real renders", *_figures(real, {}), ""] + [""] * (len(paper.columns) + 1))
+    widths = [max(len(line[i]) for line in lines) for i in range(len(heads))]
+    agreeing, pairs = agreement(result)
+    sources = sorted({s for row in paper.rows for s in row.sources})
+    return "\n".join([
+        f"Table {paper.number}. {paper.title}. Here: {result['data']}, {height}x{width}, preset {result['preset']}, "
+        f"{result['steps']} steps, mean ± standard deviation over {result['seeds']} seed(s)",
+        *("  ".join(cell.ljust(size) for cell, size in zip(line, widths)).rstrip() for line in lines),
+        f"{agreeing} of {pairs} pairs of rows are in the order of the paper's Cityscapes column (by mean mIoU).",
+        *(f"Note: {note}" for note in (*paper.notes, *notes(result))),
+        *(f"{mark:12} {SOURCES[mark]}" for mark in sources),
+    ])  # fmt: skip
+
+
+def notes(result: dict) -> list[str]:
+    """What has to be said of this run beside the paper's."""
+    said = []
+    if result["data"] == "streets":
+        said.append("Streets is rendered and its judge small: only the order of rows compares with the paper.")
+    if result["perceptual_features"] != "vgg":
+        said.append("The perceptual loss looks at a small segmenter of Streets that never scores, not at VGG-19.")
+    if result["table"] == 4:
+        said.append("In one process sync batch norm is batch norm: the two rows are one training.")
+    return said
+
+
+def _cells(number: int, row: dict, columns: int) -> list[str]:
+    size = "" if row["parameters"] is None else f"{row['parameters'] / 1e6:.2f}M"
+    known = paper_row(number, row["name"])
+    if known is None:
+        return [row["name"], *_figures(row["mean"], row["std"]), size, *["-"] * columns, "not in the paper"]
+    mark = "" if known.verified else " [memory]"
+    cells = [cell + mark for cell in known.cells]
+    return [row["name"], *_figures(row["mean"], row["std"]), size, *cells, " ".join(known.sources)]
+
+
+def _figures(mean: dict, std: dict) -> list[str]:
+    cells = []
+    for key, factor, digits in (("miou", 100, 1), ("accuracy", 100, 1), ("fd", 1, 2)):
+        spread = f" ± {factor * std[key]:.{digits}f}" if std.get(key) is not None else ""
+        cells.append(f"{factor * mean[key]:.{digits}f}{spread}" if mean else "-")
+    return cells
+
+
+def draw(result: dict, path: Path) -> None:
+    """Rows in the paper's order, a dot a seed and the mean with its standard deviation; the paper's mIoU beside."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    names = [row["name"] for row in result["rows"]]
+    figure = Figure(figsize=(9, 1.3 + 0.32 * len(names)), layout="constrained")
+    FigureCanvasAgg(figure)
+    here, paper = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
+    for y, row in enumerate(result["rows"]):
+        values = [100 * entry["miou"] for entry in row["seeds"]]
+        if values:
+            spread = 100 * (row["std"]["miou"] or 0)
+            here.errorbar(100 * row["mean"]["miou"], y, xerr=spread, fmt="o", color=HERE, capsize=3)
+            here.plot(values, [y] * len(values), ".", color=HERE, alpha=0.4)
+        if (miou := paper_miou(result["table"], row["name"])) is not None:
+            sure = paper_row(result["table"], row["name"]).verified
+            paper.plot(miou, y, "s", color=PAPER, markerfacecolor=PAPER if sure else "white")
+    if result["real"]:
+        here.axvline(100 * result["real"]["miou"], color="#666666", linestyle=":", linewidth=1)
+        here.text(100 * result["real"]["miou"], -0.75, "real renders", color="#666666", fontsize=8, ha="right")
+    here.set_yticks(range(len(names)), names)
+    here.set_ylim(len(names) - 0.5, -1.0)
+    here.set_title(f"here: {result['data']}, {result['steps']} steps, {result['seeds']} seed(s)", fontsize=10)
+    unsure = not all(row.verified for row in TABLES[result["table"]].rows)
+    paper.set_title("paper: Cityscapes" + (" (hollow: from memory)" if unsure else ""), fontsize=10)
+    for axes in (here, paper):
+        axes.set_xlabel("mIoU in %")
+        axes.grid(color="#dddddd")
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+    save(figure, path)
+
+
+def save(figure, path: Path) -> None:
+    """Write a figure whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".part")
+    figure.savefig(temporary, format="png", dpi=120)
+    os.replace(temporary, path)
+
+
+def cost(bench: Bench, missing: list[Cell]) -> str:
+    """What trainings of the preset `paper` would take, scaled from the one published figure; "" for other presets."""
+    if bench.preset_name != "paper" or not missing:
+        return ""
+    images = bench.steps * bench.base.batch_size * bench.base.height * bench.base.width / 256**2
+    days = len({cell.name for cell in missing}) * images / IMAGES_PER_DAY
+    return (
+        f"Estimated, not measured: {days:.0f} days on 8 V100 ({8 * 24 * days:,.0f} GPU hours). Scaled by pixels from "
+        "the authors' 5 to 7 days for 50 epochs of 41,000 images at 256x256 (official repository, issue 9)."
+    )
+
+
+def _line(result: dict) -> str:
+    miou, accuracy, distance = _figures(result, {})
+    return f"mIoU {miou} %, accuracy {accuracy} %, {result['distance_name']} {distance} ({result['seconds']:.0f} s)"
