@@ -68,6 +68,8 @@ class Tool(anywidget.AnyWidget):
 
     def _receive(self, _widget, request: dict, buffers: list) -> None:
         self.send({"heard": request.get("id")})
+        if request.get("do") == "ping":
+            return
         error = self.core.answer(request, buffers)
         self.refresh()
         self.send({"answer": request.get("id"), "error": error})
