@@ -13,6 +13,7 @@ import random
 import signal
 import sys
 import threading
+import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
@@ -23,7 +24,8 @@ from torch import Tensor, nn
 
 from .exercise import Case
 
-SECONDS = 3.0  # one call may take; every right answer takes milliseconds
+SECONDS = 3.0  # of computing, that one call may take; every right answer takes milliseconds
+PATIENCE = 3  # times as many seconds by the clock, for machines that are busy with other things
 
 
 class TimeUp(BaseException):
@@ -66,9 +68,8 @@ def copy_arguments(case: Case, names: list[str]) -> tuple[list, dict[str, Tensor
     A tensor is handed over as a copy of a leaf, so that an answer may work in place and be told so.
     """
     inputs: dict[str, Tensor] = {}
-    if not case.gradient:
-        return [copy.deepcopy(value) for value in case.arguments], inputs
-    return [_copy(value, name, inputs) for name, value in zip(names, case.arguments)], inputs
+    pairs = list(zip(names, case.arguments))
+    return [_copy(v, name, inputs) if case.follows(name) else copy.deepcopy(v) for name, v in pairs], inputs
 
 
 def _copy(value: object, path: str, inputs: dict[str, Tensor]) -> object:
@@ -112,7 +113,7 @@ def _frozen(leaves: dict[str, object]) -> dict[str, object]:
     return {path: leaf.detach().clone() if isinstance(leaf, Tensor) else leaf for path, leaf in leaves.items()}
 
 
-def guarded(function: Callable[[], object], seconds: float = SECONDS) -> tuple[object, BaseException | None, str]:
+def guarded(function: Callable[[], object]) -> tuple[object, BaseException | None, str]:
     """(result, error, trouble) of function(): no exception, print, warning or changed setting gets out."""
     result = error = None
     with _settings_kept() as trouble, contextlib.ExitStack() as stack:
@@ -121,7 +122,7 @@ def guarded(function: Callable[[], object], seconds: float = SECONDS) -> tuple[o
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")
         try:
-            with time_limit(seconds):
+            with time_limit(SECONDS):
                 result = function()
         except (
             BaseException
@@ -165,16 +166,33 @@ def _settings_kept() -> Iterator[list[str]]:
 
 @contextlib.contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Raise TimeUp inside the block after `seconds`, again and again until it is left."""
+    """Raise TimeUp inside the block after `seconds` of computing, again and again until it is left."""
     main = threading.current_thread() is threading.main_thread()
-    with _by_signal(seconds) if main and hasattr(signal, "setitimer") else _by_thread(seconds):
+    clock = _Clock(seconds)
+    with _by_signal(clock) if main and hasattr(signal, "setitimer") else _by_thread(clock):
         yield
 
 
+class _Clock:
+    """Knows when the time is up."""
+
+    def __init__(self, seconds: float):
+        self.seconds, self.computed, self.begun = seconds, time.process_time(), time.monotonic()
+
+    def up(self) -> bool:
+        computed, passed = time.process_time() - self.computed, time.monotonic() - self.begun
+        return computed >= self.seconds or passed >= PATIENCE * self.seconds
+
+    def stop(self, number: int, frame: object) -> None:
+        """What the signal does."""
+        if self.up():
+            raise TimeUp
+
+
 @contextlib.contextmanager
-def _by_signal(seconds: float) -> Iterator[None]:
-    before = signal.signal(signal.SIGALRM, _time_up)
-    signal.setitimer(signal.ITIMER_REAL, seconds, 0.013)
+def _by_signal(clock: _Clock) -> Iterator[None]:
+    before = signal.signal(signal.SIGALRM, clock.stop)
+    signal.setitimer(signal.ITIMER_REAL, clock.seconds, 0.013)
     try:
         yield
     finally:
@@ -182,22 +200,16 @@ def _by_signal(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def _time_up(number: int, frame: object) -> None:
-    raise TimeUp
-
-
 @contextlib.contextmanager
-def _by_thread(seconds: float) -> Iterator[None]:
+def _by_thread(clock: _Clock) -> Iterator[None]:
     """Windows, and threads other than the main one, where a signal can't be had."""
     target, done, lock = ctypes.c_ulong(threading.get_ident()), threading.Event(), threading.Lock()
 
     def watch() -> None:
-        wait = seconds
-        while not done.wait(wait):
+        while not done.wait(0.05):
             with lock:
-                if not done.is_set():
+                if clock.up() and not done.is_set():
                     ctypes.pythonapi.PyThreadState_SetAsyncExc(target, ctypes.py_object(TimeUp))
-            wait = 0.05
 
     threading.Thread(target=watch, daemon=True).start()
     try:

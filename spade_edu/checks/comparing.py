@@ -198,7 +198,12 @@ def _arguments(expected: dict, got: dict, tolerance: float) -> Difference | None
 
 def _gradients(expected: dict | None, got: dict | None, tolerance: float) -> Difference | None:
     if expected is None:
-        return None
+        if got is None or not any(g.any() for g in got.values()):
+            return None
+        return Difference(
+            "gradient", "The values are right, but the result still carries a gradient to its inputs: cut it off "
+            "(`with torch.no_grad():` or `.detach()`)."
+        )  # fmt: skip
     if got is None:
         return Difference(
             "gradient", "The values are right, but no gradient flows back: something cuts the result off (`.detach()`, "

@@ -11,15 +11,19 @@ class Case:
     """One call: a few words that tell a student which inputs these are, and the arguments by position.
 
     gradient: also compare the gradients with respect to every floating tensor and every parameter of a network among
-    the arguments (nothing is compared where the reference itself passes none).
+    the arguments; or the names of the arguments to take; or False.
     """
 
     text: str
     arguments: tuple
-    gradient: bool = True
+    gradient: bool | tuple[str, ...] = True
+
+    def follows(self, name: str) -> bool:
+        """Whether gradients with respect to the argument called `name` are compared."""
+        return name in self.gradient if isinstance(self.gradient, tuple) else self.gradient
 
 
-def case(text: str, *arguments, gradient: bool = True) -> Case:
+def case(text: str, *arguments, gradient: bool | tuple[str, ...] = True) -> Case:
     """A Case, written like a call."""
     return Case(text, arguments, gradient)
 

@@ -1,0 +1,568 @@
+"""Stage 05: the SPADE generator, from the first map to the last block."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..normalization import SPADE
+from .exercise import Case, Exercise, case
+
+
+def as_table(output: object, *arguments: object) -> object:
+    """Numbers in (nested) lists as one tensor, so that lists of another length can be told from wrong values."""
+    if output is ... or isinstance(output, Tensor):
+        return output
+    if not isinstance(output, list | tuple):
+        raise TypeError(f"return a list or tuple of numbers, not {type(output).__name__}")
+    return torch.as_tensor(output)
+
+
+def label_maps(n: int, classes: int, h: int, w: int) -> Tensor:
+    """One-hot label maps, every pixel drawn by itself."""
+    return F.one_hot(torch.randint(classes, (n, h, w)), classes).permute(0, 3, 1, 2).float()
+
+
+# --- 5.1 channel plan ---
+
+
+def channel_plan(ngf: int, plan: str) -> list[tuple[int, int]]:
+    """(channels in, channels out) of each block: 16, 16, 16, 8, 4, 2, 1 times ngf out; "most" ends with ngf // 2."""
+    widths = [ngf * factor for factor in (16, 16, 16, 16, 8, 4, 2, 1)]
+    if plan == "most":
+        widths.append(ngf // 2)
+    return list(zip(widths, widths[1:]))
+
+
+def _plan_cases() -> list[Case]:
+    return [case(f'ngf {ngf}, "{plan}"', ngf, plan) for ngf in (64, 10, 5, 1) for plan in ("normal", "more", "most")]
+
+
+def _plan_mistaken(wrong, ngf, plan):
+    ngf = 64 if "always_64" in wrong else ngf
+    factors = [16, 16, 16, 16, 8, 4, 2, 1]
+    if "one_wide_less" in wrong:
+        factors = [16, 16, 16, 8, 4, 2, 1]
+    if "one_wide_more" in wrong:
+        factors = [16, *factors]
+    if "halved_at_once" in wrong:
+        factors = [16, 8, 4, 2, 1, 1, 1, 1]
+    widths = [ngf * factor for factor in factors]
+    if plan == "most" and "never_more" not in wrong or plan == "more" and "more_blocks" in wrong:
+        widths.append(ngf / 2 if "floats" in wrong else ngf if "most_wide" in wrong else ngf // 2)
+    if "floats" in wrong:
+        widths = [float(w) for w in widths]
+    if "reversed" in wrong:
+        widths = widths[::-1]
+    pairs = list(zip(widths, widths[1:]))
+    if "exchanged" in wrong:
+        pairs = [(b, a) for a, b in pairs]
+    if "image" in wrong:
+        pairs.append((widths[-1], 3))
+    if "only_out" in wrong:
+        return [b for _, b in pairs]
+    return [(b, b) for _, b in pairs] if "same" in wrong else pairs
+
+
+_PLAN = Exercise(
+    stage="05",
+    title="The channel plan",
+    goal="know how wide the generator is at each of its blocks",
+    minutes=10,
+    difficulty=1,
+    reference=channel_plan,
+    cases=_plan_cases,
+    mistaken=_plan_mistaken,
+    mistakes={
+        "never_more": 'The plan "most" has an eighth block, from ngf to ngf // 2 channels.',
+        "more_blocks": 'The plan "more" has the blocks of "normal": it doubles the size once more, without a block.',
+        "most_wide": 'The last block of "most" halves once more: from ngf to ngf // 2 channels.',
+        "one_wide_less": "A wide block is missing: three blocks keep 16 ngf channels (head_0, G_middle_0, "
+        "G_middle_1) before the first one halves them.",
+        "one_wide_more": "There is a wide block too many: three blocks keep 16 ngf channels, then each halves them.",
+        "halved_at_once": "The channels are halved from the first block on; the first three keep 16 ngf.",
+        "reversed": "The widths are the wrong way round: the generator starts wide (16 ngf) and ends narrow.",
+        "exchanged": "Each pair is (channels in, channels out); yours are the other way round.",
+        "only_out": "Each entry is a pair (channels in, channels out); yours holds one number.",
+        "same": "A block takes as many channels as the one before it gives: its first number is the previous "
+        "pair's second.",
+        "always_64": "Your widths don't depend on ngf; the numbers 1024 to 64 are 16 ngf to ngf for ngf = 64.",
+        "floats": "The widths are floats; a layer needs whole numbers: halve with `//`, not with `/`.",
+        "image": "The last convolution, to 3 channels, isn't a residual block: leave its pair out.",
+    },
+    hints=(
+        "Write the widths between the blocks first: what comes out of `fc`, then what comes out of each block.",
+        'Eight widths for seven blocks, 16 16 16 16 8 4 2 1 times ngf; one more, ngf // 2, for "most". Each block '
+        "goes from one width to the next.",
+        "return list(zip(widths, widths[1:]))",
+    ),
+    observe=as_table,
+    tolerance=1e-6,
+)
+
+
+# --- 5.2 latent size ---
+
+
+def latent_size(height: int, width: int, plan: str) -> tuple[int, int]:
+    """(height, width) halved 5, 6 or 7 times; a ValueError where that leaves a remainder."""
+    factor = 2 ** {"normal": 5, "more": 6, "most": 7}[plan]
+    if height % factor or width % factor:
+        raise ValueError(f"{height}x{width} is no multiple of {factor}.")
+    return height // factor, width // factor
+
+
+def _latent_cases() -> list[Case]:
+    sizes = [(256, 256, "normal"), (256, 512, "more"), (256, 512, "most"), (64, 128, "normal"), (96, 160, "normal"),
+             (256, 500, "more"), (352, 512, "more"), (100, 512, "normal"), (256, 300, "normal"), (16, 32, "normal"),
+             (64, 192, "most"), (640, 128, "most")]  # fmt: skip
+    return [case(f'{h}x{w}, "{plan}"', h, w, plan) for h, w, plan in sizes]
+
+
+def _latent_mistaken(wrong, height, width, plan):
+    times = {"normal": 5, "more": 6, "most": 7}[plan]
+    times = 5 if "always_5" in wrong else 7 if "blocks" in wrong else times
+    times = times - 1 if "one_less" in wrong else times
+    factor = 2 * times if "product" in wrong else 2**times
+    unchecked = {"floor", "rounded", "up", "floats"} & wrong
+    bad_height = height % factor and "height_unchecked" not in wrong
+    bad_width = width % factor and "width_unchecked" not in wrong
+    if "only_zero" in wrong:
+        bad_height, bad_width = height < factor, width < factor
+    if (bad_height or bad_width) and not unchecked:
+        raise ValueError
+    if "floats" in wrong:
+        return height / factor, width / factor
+    if "up" in wrong:
+        return -(-height // factor), -(-width // factor)
+    if "rounded" in wrong:
+        return round(height / factor), round(width / factor)
+    result = height // factor, width // factor
+    return result[::-1] if "swapped" in wrong else result
+
+
+_LATENT = Exercise(
+    stage="05",
+    title="The size of the first map",
+    goal="work back from the picture's size to the small map that the generator starts from",
+    minutes=10,
+    difficulty=1,
+    reference=latent_size,
+    cases=_latent_cases,
+    mistaken=_latent_mistaken,
+    mistakes={
+        "floor": "A size that doesn't divide is rounded down without a word, and the picture comes out smaller than "
+        "its label map: raise a ValueError.",
+        "rounded": "A size that doesn't divide is rounded; the official code does that too, and for some sizes builds "
+        "a first map of height 0. Raise a ValueError.",
+        "up": "A size that doesn't divide is rounded up: raise a ValueError.",
+        "only_zero": "You raise a ValueError only where nothing would be left; any remainder is too much.",
+        "width_unchecked": "The remainder of the width isn't looked at: raise a ValueError there too.",
+        "height_unchecked": "The remainder of the height isn't looked at: raise a ValueError there too.",
+        "floats": "The sizes are floats, and a size that doesn't divide gives a fraction of a pixel: use `//` and "
+        "`%`, and raise a ValueError where there is a remainder.",
+        "swapped": "Height and width are swapped: the result is (height, width).",
+        "always_5": 'You halve 5 times in every plan: "more" has 6 doublings, "most" 7.',
+        "blocks": 'You halve 7 times, once for each block; what counts are the doublings: 5 for "normal", 6 for '
+        '"more", 7 for "most".',
+        "one_less": "You halve once too few.",
+        "product": "n doublings make a factor of 2 ** n, not 2 * n.",
+    },
+    hints=(
+        "The generator doubles the size 5, 6 or 7 times. Which number do you get if you double n times?",
+        "factor = 2 ** n. Both sides are divided by it; `%` gives the remainder, which must be 0 for both.",
+        "if height % factor or width % factor: raise ValueError(...)",
+    ),
+    observe=as_table,
+    tolerance=1e-6,
+)
+
+
+# --- 5.3 the first map ---
+
+
+def first_map(
+    segmap: Float[Tensor, "n l H W"],
+    z: Float[Tensor, "n z_dim"] | None,
+    fc: nn.Module,
+    size: tuple[int, int],
+) -> Float[Tensor, "n c h w"]:
+    """Without z: fc, a convolution, of the label map shrunk to `size`. With z: fc, a linear layer, of z, reshaped."""
+    if z is None:
+        return fc(F.interpolate(segmap, size=size, mode="nearest"))
+    return fc(z).view(len(z), -1, *size)
+
+
+def _first_cases() -> list[Case]:
+    def labels(text, n, size, factor):
+        segmap = label_maps(n, 3, size[0] * factor, size[1] * factor)
+        return case(text, segmap, None, nn.Conv2d(3, 4, 3, padding=1), size)
+
+    def noise(text, n, size, c):
+        segmap = label_maps(n, 3, size[0] * 4, size[1] * 4)
+        return case(text, segmap, torch.randn(n, 5), nn.Linear(5, c * size[0] * size[1]), size)
+
+    return [
+        labels("without z, a wide picture", 2, (2, 4), 8),
+        noise("with z, a wide picture", 2, (2, 4), 3),
+        labels("without z, a high picture, a batch of 1", 1, (3, 2), 4),
+        noise("with z, a high picture, a batch of 1", 1, (3, 2), 4),
+        labels("without z, a square", 3, (4, 4), 2),
+        noise("with z, as many channels as rows as columns", 3, (3, 3), 3),
+        noise("with z, one pixel", 2, (1, 1), 6),
+    ]
+
+
+def _first_mistaken(wrong, segmap, z, fc, size):
+    size = size[::-1] if "swapped" in wrong else size
+    if z is not None:
+        y = fc(z)
+        if "flat" in wrong:
+            return y
+        if "pixels_first" in wrong:
+            y = y.view(len(z), *size, -1).permute(0, 3, 1, 2)
+        elif "batch_last" in wrong:
+            y = y.view(-1, *size, len(z)).permute(3, 0, 1, 2)
+        else:
+            y = y.view(len(z), -1, *size)
+        return _activated(wrong, y)
+    if "bilinear" in wrong:
+        return _activated(wrong, fc(F.interpolate(segmap, size=size, mode="bilinear")))
+    if "area" in wrong:
+        return _activated(wrong, fc(F.adaptive_avg_pool2d(segmap, size)))
+    if "max" in wrong:
+        return _activated(wrong, fc(F.adaptive_max_pool2d(segmap, size)))
+    if "late" in wrong:
+        return _activated(wrong, F.interpolate(fc(segmap), size=size, mode="nearest"))
+    mode = "nearest-exact" if "exact" in wrong else "nearest"
+    return _activated(wrong, fc(F.interpolate(segmap, size=size, mode=mode)))
+
+
+def _activated(wrong, y):
+    return F.relu(y) if "relu" in wrong else F.leaky_relu(y, 0.2) if "leaky" in wrong else y
+
+
+_FIRST = Exercise(
+    stage="05",
+    title="The first map, from labels or from noise",
+    goal="build both starts of the generator: the shrunken label map, and the style code z",
+    minutes=10,
+    difficulty=1,
+    reference=first_map,
+    cases=_first_cases,
+    mistaken=_first_mistaken,
+    mistakes={
+        "bilinear": 'The label map is shrunk with bilinear interpolation, which mixes classes: use mode="nearest".',
+        "area": "The label map is averaged down, which mixes classes; take the nearest pixel.",
+        "max": "The label map is shrunk by max pooling, so that a pixel can have several classes; take the nearest "
+        "pixel.",
+        "exact": 'You shrink with mode="nearest-exact", which takes other pixels than mode="nearest" (half a pixel '
+        "off); the published networks were trained with the latter.",
+        "late": "The convolution runs on the full-size label map and its result is shrunk; shrink the labels first.",
+        "swapped": "`size` is (height, width), in this order.",
+        "pixels_first": "The reshape puts the channels last: fc(z) is read as (n, c, h, w) at once, without permute.",
+        "batch_last": "The reshape mixes the images of the batch: the first axis stays n.",
+        "flat": "With z the result of fc is still flat: reshape it to (n, c, h, w).",
+        "relu": "There is no activation after fc; the first block begins with a norm.",
+        "leaky": "There is no activation after fc (you have a LeakyReLU); the first block begins with a norm.",
+    },
+    hints=(
+        "Two cases: `z is None` and not. In both of them `fc` is called once; what goes in and what comes out differs.",
+        'Without z: F.interpolate(segmap, size=size, mode="nearest"), then fc. With z: fc(z) is (n, c * h * w), and '
+        ".view can work out the number of channels if you write -1.",
+        "return fc(z).view(len(z), -1, *size)",
+    ),
+)
+
+
+# --- 5.4 the residual block ---
+
+
+def block_forward(
+    x: Float[Tensor, "n c h w"], segmap: Float[Tensor, "n l H W"], layers: nn.ModuleDict
+) -> Float[Tensor, "n c2 h w"]:
+    """conv_1(a(norm_1(conv_0(a(norm_0(x)))))) + skip, a = LeakyReLU 0.2; the skip is conv_s(norm_s(x)) or x."""
+    skip = layers["conv_s"](layers["norm_s"](x, segmap)) if "conv_s" in layers else x
+    dx = layers["conv_0"](F.leaky_relu(layers["norm_0"](x, segmap), 0.2))
+    dx = layers["conv_1"](F.leaky_relu(layers["norm_1"](dx, segmap), 0.2))
+    return skip + dx
+
+
+def _block_layers(fin: int, fout: int) -> nn.ModuleDict:
+    """The layers of a block, with weights large enough for every part to show."""
+    middle = min(fin, fout)
+    spade = lambda c: SPADE(c, 3, hidden_channels=3, norm="instance")  # noqa: E731
+    layers = {"norm_0": spade(fin), "conv_0": nn.Conv2d(fin, middle, 3, padding=1)}
+    layers |= {"norm_1": spade(middle), "conv_1": nn.Conv2d(middle, fout, 3, padding=1)}
+    if fin != fout:
+        layers |= {"norm_s": spade(fin), "conv_s": nn.Conv2d(fin, fout, 1, bias=False)}
+    return nn.ModuleDict(layers)
+
+
+def _block_cases() -> list[Case]:
+    def one(text, n, fin, fout, h, w, factor):
+        return case(text, torch.randn(n, fin, h, w), label_maps(n, 3, h * factor, w * factor), _block_layers(fin, fout))
+
+    return [
+        one("4 to 2 channels", 2, 4, 2, 3, 4, 2),
+        one("3 to 3 channels: the skip path is x", 2, 3, 3, 4, 3, 2),
+        one("2 to 3 channels", 1, 2, 3, 3, 3, 1),
+        one("a batch of 1, 2 to 2 channels", 1, 2, 2, 2, 5, 4),
+    ]
+
+
+def _block_mistaken(wrong, x, segmap, layers):
+    slope = 0.0 if "relu" in wrong else 0.01 if "slope" in wrong else 0.2
+
+    def act(y):
+        return y if "no_activation" in wrong else F.leaky_relu(y, slope)
+
+    def part(y, i):
+        if "conv_first" in wrong:
+            y = layers[f"conv_{i}"](y)
+            return act(layers[f"norm_{1 if i == 0 else i}"](y, segmap)) if i == 0 else act(y)
+        if "activation_first" in wrong:
+            return layers[f"conv_{i}"](layers[f"norm_{i}"](act(y), segmap))
+        y = y if i == 1 and "no_norm_1" in wrong else layers[f"norm_{i}"](y, segmap)
+        y = y if i == 1 and "one_activation" in wrong else act(y)
+        return layers[f"conv_{i}"](y)
+
+    skip = x
+    if "conv_s" in layers:
+        skip = x if "no_norm_s" in wrong else layers["norm_s"](x, segmap)
+        skip = F.leaky_relu(skip, 0.2) if "skip_activated" in wrong else skip
+        skip = layers["conv_s"](skip)
+    elif "skip_normalised" in wrong:
+        skip = layers["norm_0"](x, segmap)
+    elif "skip_in_place" in wrong:
+        skip = F.leaky_relu(layers["norm_0"](x, segmap), 0.2)
+    dx = part(part(x, 0), 1)
+    if "no_skip" in wrong or ("no_identity" in wrong and "conv_s" not in layers):
+        return dx
+    return act(skip + dx) if "after" in wrong else skip + dx
+
+
+_BLOCK = Exercise(
+    stage="05",
+    title="The SPADE residual block",
+    goal="put norm, activation and convolution into the right order, beside the right skip path",
+    minutes=20,
+    difficulty=2,
+    reference=block_forward,
+    cases=_block_cases,
+    mistaken=_block_mistaken,
+    mistakes={
+        "no_skip": "The skip path isn't added.",
+        "no_identity": "Where the block has no conv_s, the skip path is x itself; it still has to be added.",
+        "skip_activated": "The learned skip path has an activation; it is conv_s(norm_s(x)), without one.",
+        "no_norm_s": "norm_s is missing on the learned skip path: conv_s(norm_s(x)).",
+        "skip_normalised": "Where the block has no conv_s, the skip path is x as it came in; yours is normalised.",
+        "skip_in_place": "Where the block has no conv_s, the skip path is x as it came in; yours went through norm "
+        "and activation.",
+        "after": "There is an activation after the sum; the block ends with the sum.",
+        "relu": "The activation is a ReLU; it is LeakyReLU with slope 0.2 (the paper's figure draws ReLU, the code "
+        "has the leaky one).",
+        "slope": "The LeakyReLU's slope is 0.01 (torch's default); here it is 0.2.",
+        "no_activation": "The activations are missing: each convolution of the main path sees a LeakyReLU 0.2 of the "
+        "norm.",
+        "one_activation": "The second activation is missing, between norm_1 and conv_1.",
+        "activation_first": "The order is norm, activation, convolution; in yours the activation comes before the "
+        "norm.",
+        "conv_first": "The order is norm, activation, convolution; in yours the convolution comes first.",
+        "no_norm_1": "norm_1 is missing: both convolutions of the main path have a norm before them.",
+    },
+    hints=(
+        'Two paths and a sum. The layers are called by name: layers["norm_0"](x, segmap), layers["conv_0"](...). '
+        "What must the skip path do where the number of channels changes?",
+        "Main path, twice: norm, F.leaky_relu(..., 0.2), convolution. Skip path: conv_s(norm_s(x)), without "
+        'activation, if "conv_s" in layers; else x.',
+        'skip = layers["conv_s"](layers["norm_s"](x, segmap)) if "conv_s" in layers else x',
+    ),
+)
+
+
+# --- 5.5 the order of the upsamplings ---
+
+
+class PaintBlock(nn.Module):
+    """A small block for trying things out: y = tanh(3x3 convolution of x and the resized label map)."""
+
+    def __init__(self, channels: int, label_channels: int):
+        super().__init__()
+        self.conv = nn.Conv2d(channels + label_channels, channels, 3, padding=1)
+
+    def forward(self, x: Float[Tensor, "n c h w"], segmap: Float[Tensor, "n l H W"]) -> Float[Tensor, "n c h w"]:
+        """The label map is resized to x by nearest neighbour."""
+        return torch.tanh(self.conv(torch.cat([x, F.interpolate(segmap, size=x.shape[-2:], mode="nearest")], 1)))
+
+
+def run_blocks(
+    x: Float[Tensor, "n c h w"], segmap: Float[Tensor, "n l H W"], blocks: nn.ModuleList, plan: str
+) -> Float[Tensor, "n c H W"]:
+    """x is doubled (nearest) before every block but the first, and before the third only if plan isn't "normal"."""
+    for i, block in enumerate(blocks):
+        if i > 0 and (i != 2 or plan != "normal"):
+            x = F.interpolate(x, scale_factor=2, mode="nearest")
+        x = block(x, segmap)
+    return x
+
+
+def _run_cases() -> list[Case]:
+    def one(plan, n, c, size):
+        blocks = nn.ModuleList(PaintBlock(c, 3) for _ in range(8 if plan == "most" else 7))
+        factor = {"normal": 32, "more": 64, "most": 128}[plan]
+        segmap = label_maps(n, 3, size[0] * factor, size[1] * factor)
+        return case(f'"{plan}", {n} image(s), first map {size[0]}x{size[1]}', torch.randn(n, c, *size), segmap, blocks,
+                    plan)  # fmt: skip
+
+    return [one("normal", 2, 2, (1, 2)), one("more", 1, 2, (2, 1)), one("most", 1, 1, (1, 1)),
+            one("normal", 1, 1, (2, 1))]  # fmt: skip
+
+
+def _run_mistaken(wrong, x, segmap, blocks, plan):
+    mode = "bilinear" if "bilinear" in wrong else "nearest"
+
+    def double(y):
+        if "zeros" in wrong:
+            y = y[:, :, :, None, :, None] * y.new_tensor([[1.0, 0.0], [0.0, 0.0]])[:, None, :]
+            return y.reshape(*y.shape[:2], y.shape[2] * 2, y.shape[4] * 2)
+        return F.interpolate(y, scale_factor=2, mode=mode)
+
+    third = plan != "normal" if "third_swapped" not in wrong else plan == "normal"
+    third = plan == "most" if "only_most" in wrong else third or "always" in wrong
+    if "shrunk_labels" in wrong:
+        segmap = F.interpolate(segmap, size=x.shape[-2:], mode="nearest")
+    for i, block in enumerate(blocks):
+        doubles = i > 0 and (i != 2 or third)
+        if "second" in wrong and plan == "normal" and i in (1, 2):
+            doubles = i == 2
+        if "late" in wrong:  # after block i what should come before block i + 1
+            x = block(x, segmap)
+            x = double(x) if i < len(blocks) - 1 and (i != 2 or third) else x
+            continue
+        x = double(x) if doubles and "first" not in wrong else x
+        x = block(x, segmap)
+        if "first" in wrong:
+            x = double(x) if i + 2 < len(blocks) and (i != 1 or third) or i + 1 == len(blocks) else x
+    return double(x) if "last" in wrong else x
+
+
+_RUN = Exercise(
+    stage="05",
+    title="The order of blocks and doublings",
+    goal="run the generator's blocks on a growing map, with the label map at every one of them",
+    minutes=15,
+    difficulty=2,
+    reference=run_blocks,
+    cases=_run_cases,
+    mistaken=_run_mistaken,
+    mistakes={
+        "always": 'The plan "normal" doubles five times, not six: head_0 and G_middle_0 are followed by a doubling '
+        "each only in the other plans; before the third block (G_middle_1) it keeps the size.",
+        "third_swapped": 'It is the other way round: "normal" doesn\'t double before the third block, "more" and '
+        '"most" do.',
+        "only_most": 'The plan "more" doubles before the third block too, not only "most".',
+        "second": 'In the plan "normal" the doubling comes before the second block, and the third keeps the size; '
+        "you have it the other way round.",
+        "last": "The map is doubled once more after the last block.",
+        "first": "One of the doublings comes after the last block; every one comes before a block.",
+        "late": "The third block is run before the doubling that it should see, or after one that it shouldn't: it "
+        'is the step before block three that is left out in "normal", not the step after it.',
+        "bilinear": 'The map is doubled with bilinear interpolation; the generator uses mode="nearest".',
+        "zeros": "The new pixels are zeros; nearest-neighbour doubling repeats each pixel.",
+        "shrunk_labels": "The blocks get the label map shrunk to the first map's size; each gets the full-size map and "
+        "resizes it by itself.",
+    },
+    hints=(
+        "A loop over the blocks. Which block sees the map as it came in? Before which one does it depend on the plan?",
+        'Before block i (from 0): no doubling if i is 0; none if i is 2 and the plan is "normal". '
+        'F.interpolate(x, scale_factor=2, mode="nearest") doubles; the block gets (x, segmap).',
+        'if i > 0 and (i != 2 or plan != "normal"): x = F.interpolate(...)',
+    ),
+)
+
+
+# --- 5.6 parameters of a block ---
+
+
+def count_block(fin: int, fout: int, label_channels: int, hidden: int, kernel: int) -> int:
+    """Weights and biases of a SPADE residual block; `kernel` and `hidden` are SPADE's, the block's own are 3x3."""
+
+    def spade(channels: int) -> int:
+        shared = (label_channels * kernel**2 + 1) * hidden
+        return shared + 2 * (hidden * kernel**2 + 1) * channels
+
+    middle = min(fin, fout)
+    count = spade(fin) + (9 * fin + 1) * middle + spade(middle) + (9 * middle + 1) * fout
+    if fin != fout:
+        count += spade(fin) + fin * fout
+    return count
+
+
+def _count_cases() -> list[Case]:
+    sizes = [(1024, 1024, 151, 128, 3), (1024, 512, 36, 128, 3), (128, 64, 184, 128, 5), (2, 2, 3, 4, 1),
+             (3, 5, 2, 1, 3), (1, 1, 1, 1, 1)]  # fmt: skip
+    return [case(f"{a} to {b} channels, {n} label channels, SPADE {k}x{k}", a, b, n, h, k) for a, b, n, h, k in sizes]
+
+
+def _count_mistaken(wrong, fin, fout, label_channels, hidden, kernel):
+    bias = 0 if "no_bias" in wrong else 1
+
+    def spade(channels):
+        area = 9 if "spade_3x3" in wrong else kernel if "no_square" in wrong else kernel**2
+        shared = (label_channels * area + (0 if "no_hidden_bias" in wrong else bias)) * hidden
+        outputs = 1 if "one_output" in wrong else 2
+        affine = 2 * channels if "affine" in wrong else 0
+        shared = outputs * shared if "not_shared" in wrong else 0 if "no_shared" in wrong else shared
+        return shared + outputs * (hidden * area + bias) * channels + affine
+
+    middle = max(fin, fout) if "max" in wrong else fout if "fout" in wrong else min(fin, fout)
+    area = kernel**2 if "all_kernel" in wrong else 9
+    count = spade(fin) + (area * fin + bias) * middle + spade(middle) + (area * middle + bias) * fout
+    if "no_spade_1" in wrong:
+        count -= spade(middle)
+    if (fin != fout or "always_skip" in wrong) and "no_skip" not in wrong:
+        count += 0 if "no_norm_s" in wrong else spade(fin)
+        count += fin * fout * (9 if "skip_3x3" in wrong else 1) + (fout if "skip_bias" in wrong else 0)
+    return count
+
+
+_COUNT = Exercise(
+    stage="05",
+    title="Counting a block's parameters",
+    goal="see where a generator of 90 million parameters keeps them",
+    minutes=15,
+    difficulty=2,
+    reference=count_block,
+    cases=_count_cases,
+    mistaken=_count_mistaken,
+    mistakes={
+        "no_bias": "The biases are missing: one for each output channel of every convolution but conv_s.",
+        "no_hidden_bias": "The bias of SPADE's shared convolution is missing.",
+        "skip_bias": "conv_s has no bias.",
+        "skip_3x3": "conv_s is a 1x1 convolution, fin * fout weights (the paper's figure draws 3x3, the code has 1x1).",
+        "no_skip": "The learned skip path is missing where fin and fout differ: norm_s and conv_s.",
+        "no_norm_s": "The skip path's own SPADE layer (norm_s) is missing.",
+        "always_skip": "Where fin = fout the skip path is x itself and has no parameters.",
+        "max": "The inner width is min(fin, fout), not the larger one.",
+        "fout": "The inner width is min(fin, fout); you took fout, which differs where a block widens.",
+        "one_output": "A SPADE layer has two output convolutions, gamma and beta; you counted one.",
+        "not_shared": "gamma and beta share one hidden convolution; you counted it twice.",
+        "no_shared": "The shared convolution from the labels to the hidden layer isn't counted.",
+        "affine": "SPADE's own norm has no parameters: gamma and beta come from the convolutions only.",
+        "no_spade_1": "A block has two SPADE layers on its main path; you counted one.",
+        "spade_3x3": "SPADE's convolutions are kernel x kernel; you counted 3x3.",
+        "all_kernel": "`kernel` is the size of SPADE's convolutions only; conv_0 and conv_1 are always 3x3.",
+        "no_square": "A kernel has kernel * kernel weights; you counted one side.",
+    },
+    hints=(
+        "A convolution from a to b channels with a k x k kernel has a * b * k * k weights and, with a bias, b more. "
+        "List a block's convolutions: three in every SPADE layer, two on the main path, one on the skip path.",
+        "SPADE(c): labels -> hidden, then twice hidden -> c, all with bias. Block: SPADE(fin), 3x3 fin -> middle, "
+        "SPADE(middle), 3x3 middle -> fout; if fin != fout also SPADE(fin) and 1x1 fin -> fout without bias.",
+        "spade = lambda c: (label_channels * kernel**2 + 1) * hidden + 2 * (hidden * kernel**2 + 1) * c",
+    ),
+    tolerance=1e-12,
+)
+
+EXERCISES = (_PLAN, _LATENT, _FIRST, _BLOCK, _RUN, _COUNT)
