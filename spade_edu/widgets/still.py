@@ -24,7 +24,7 @@ def png(pixels: UInt8[Tensor, "h w 3"], recipe: dict | None = None) -> bytes:
     return buffer.getvalue()
 
 
-def captioned(tiles: list[tuple[str, UInt8[Tensor, "h w 3"]]], columns: int, below: list | None = None) -> Image.Image:
+def captioned(tiles: list[tuple[str, UInt8[Tensor, "_ _ 3"]]], columns: int, below: list | None = None) -> Image.Image:
     """Titled tiles in rows of `columns`; `below`: (colour, name) pairs, written as a legend."""
     shown = [(text, _enlarged(tile)) for text, tile in tiles]
     width, height = (max(picture.size[axis] for _, picture in shown) for axis in (0, 1))

@@ -24,8 +24,8 @@ class Pair:
     """One question. mask: the label map's name; images: two systems' pictures in [-1, 1] of it; label: its colours."""
 
     mask: str
-    images: dict[str, Float[Tensor, "3 h w"]]
-    label: UInt8[Tensor, "h w 3"]
+    images: dict[str, Float[Tensor, "3 _ _"]]
+    label: UInt8[Tensor, "_ _ 3"]
 
     def __post_init__(self):
         if len(self.images) != 2:

@@ -30,7 +30,7 @@ class StyleTransfer(Core):
 
     def __init__(
         self, generator: nn.Module, encoder: nn.Module, label: Integer[Tensor, "h w"], labels: LabelSpace,
-        references: Sequence[Float[Tensor, "3 rh rw"]], instance: Integer[Tensor, "h w"] | None = None,
+        references: Sequence[Float[Tensor, "3 _ _"]], instance: Integer[Tensor, "h w"] | None = None,
     ):  # fmt: skip
         labels.check(label)
         self.generator, self.encoder, self.labels, self.label = generator, encoder, labels, label.long()
@@ -44,7 +44,7 @@ class StyleTransfer(Core):
         self.draw()
 
     @torch.no_grad()
-    def add(self, name: str, reference: Float[Tensor, "3 rh rw"]) -> None:
+    def add(self, name: str, reference: Float[Tensor, "3 _ _"]) -> None:
         """Add a card for a picture in [-1, 1]."""
         if len(self.cards) == MOST_CARDS:
             raise UserError(f"The board is full: it holds {MOST_CARDS} pictures. Run its cell again to clear it.")
@@ -125,6 +125,6 @@ class StyleBoard(Tool):
 
     def __init__(
         self, generator: nn.Module, encoder: nn.Module, label: Integer[Tensor, "h w"], labels: LabelSpace,
-        references: Sequence[Float[Tensor, "3 rh rw"]], *, instance: Integer[Tensor, "h w"] | None = None,
+        references: Sequence[Float[Tensor, "3 _ _"]], *, instance: Integer[Tensor, "h w"] | None = None,
     ):  # fmt: skip
         super().__init__(StyleTransfer(generator, encoder, label, labels, references, instance))

@@ -71,10 +71,8 @@ class Lab:
 
     def write(self, name: str, cells: list[str]) -> None:
         """Make a notebook."""
-        shown = [
-            {"cell_type": "code", "id": f"cell{i}", "metadata": {}, "execution_count": None, "outputs": [], "source": cell}
-            for i, cell in enumerate(cells)
-        ]
+        empty = {"cell_type": "code", "metadata": {}, "execution_count": None, "outputs": []}
+        shown = [empty | {"id": f"cell{i}", "source": cell} for i, cell in enumerate(cells)]
         kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
         text = json.dumps({"cells": shown, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5})
         (self.folder / name).write_text(text)

@@ -1,0 +1,40 @@
+"""`spade-edu paint`: the painter on a page of its own."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command()(paint)
+
+
+def paint(
+    run: Annotated[Path | None, typer.Option(help="Folder of a training run; default: the stored SPADE.")] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on this computer; 0: a free one.")] = 0,
+) -> None:
+    """Paint a label map in the browser and see what the generator makes of it, without a notebook."""
+    server = prepare(run, port)
+    print(f"Open {server.address} in a browser on this computer. Ctrl-C stops.", flush=True)
+    with server:
+        server.serve_forever()
+
+
+def prepare(run: Path | None, port: int):
+    """The painter of a run, or of the stored network, ready to serve; its scenes are the run's data set."""
+    from ..data import Streets, open_dataset
+    from ..runs import load_config, load_networks, load_stored
+    from ..widgets.maps import EditedMap
+    from ..widgets.page import PageServer
+    from ..widgets.painter import Painting
+
+    if run is None:
+        generator, scenes = load_stored("spade").generator, Streets(200, split="val")
+    else:
+        config = load_config(run)
+        scenes, _ = open_dataset(config.data, config.root or None, "val", height=config.height, width=config.width)
+        generator = load_networks(run, scenes.labels).generator
+    first = scenes[0]
+    return PageServer(Painting(generator, EditedMap(scenes.labels, first.label, first.instance, scenes=scenes)), port)

@@ -1,0 +1,129 @@
+"""The painter on a page of its own, on this computer only: the same ES module, with HTTP in place of Jupyter.
+
+GET /state gives the core's state; POST /ask takes {"request": ..., "buffers": [base64]}, does what it asks and gives
+{"error": line, "state": ...}. Bytes travel as {"base64": ...}.
+"""
+
+import base64
+import binascii
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from ..errors import UserError
+from .host import FOLDER, Core, script
+
+MOST_BYTES = 32 * 2**20  # of a request
+SAFE = {
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; style-src 'self' 'unsafe-inline'",
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+}
+HTML = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>spade_edu: paint a scene</title>
+<link rel="icon" href="data:,"><link rel="stylesheet" href="/widgets.css">
+</head>
+<body class="spade-edu-page"><main id="widget"></main><script type="module" src="/page.js"></script></body>
+</html>
+"""
+
+
+class PageServer(ThreadingHTTPServer):
+    """Serves one core at 127.0.0.1:port (0: a free port); requests change the core one at a time.
+
+    Errors: a UserError where the port is taken.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, core: Core, port: int = 0):
+        self.core, self.lock = core, threading.Lock()
+        self.files = {
+            "/": ("text/html", HTML),
+            "/widgets.css": ("text/css", (FOLDER / "widgets.css").read_text()),
+            "/page.js": ("text/javascript", (FOLDER / "page.js").read_text()),
+            "/widget.js": ("text/javascript", script("common.js", "canvas.js", "painter.js")),
+        }
+        try:
+            super().__init__(("127.0.0.1", port), _Handler)
+        except OSError as error:
+            raise UserError(f"Port {port} can't be used ({error.strerror}): choose another --port.") from error
+        port = self.server_address[1]
+        self.hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
+        self.address = f"http://127.0.0.1:{port}"
+
+    def ask(self, body: bytes) -> dict:
+        """Carry out the request in a POST's body. Errors: a ValueError where it isn't one."""
+        content = json.loads(body)
+        request, buffers = content["request"], [base64.b64decode(b, validate=True) for b in content["buffers"]]
+        if not isinstance(request, dict):
+            raise ValueError("request is not an object")
+        with self.lock:
+            return {"error": self.core.answer(request, buffers), "state": self.core.state()}
+
+    def state(self) -> dict:
+        """The core's state, between two requests."""
+        with self.lock:
+            return self.core.state()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: PageServer
+    protocol_version = "HTTP/1.1"
+    timeout = 30  # seconds for a client to say what it wants
+
+    def do_GET(self) -> None:
+        if not self._is_ours():
+            return
+        if self.path == "/state":
+            self._send("application/json", _to_json(self.server.state()))
+        elif self.path in self.server.files:
+            self._send(*self.server.files[self.path])
+        else:
+            self._refuse(404, "There is no such page.")
+
+    def do_POST(self) -> None:
+        if not self._is_ours():
+            return
+        length = self.headers.get("Content-Length", "")
+        if not length.isdecimal() or int(length) > MOST_BYTES:
+            return self._refuse(413, f"Expected a request of at most {MOST_BYTES} bytes.")
+        if self.path != "/ask" or self.headers.get_content_type() != "application/json":
+            return self._refuse(400, "Expected JSON at /ask.")
+        try:
+            answer = self.server.ask(self.rfile.read(int(length)))
+        except (ValueError, KeyError, TypeError, RecursionError, binascii.Error):
+            return self._refuse(400, 'Expected {"request": {...}, "buffers": [base64, ...]}.')
+        self._send("application/json", _to_json(answer))
+
+    def _is_ours(self) -> bool:
+        """Refuse what another site's page sends (its name in Origin), or one whose name was made to point here."""
+        host, origin = self.headers.get("Host", ""), self.headers.get("Origin")
+        if host in self.server.hosts and (origin is None or origin.removeprefix("http://") in self.server.hosts):
+            return True
+        self._refuse(403, "Only this program's own page may ask.")
+        return False
+
+    def _refuse(self, status: int, line: str) -> None:
+        self.close_connection = True  # the rest of the request was not read
+        self._send("text/plain", line, status)
+
+    def _send(self, kind: str, text: str, status: int = 200) -> None:
+        content = text.encode()
+        self.send_response(status)
+        for name, value in SAFE.items():
+            self.send_header(name, value)
+        self.send_header("Content-Type", f"{kind}; charset=utf-8")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *arguments) -> None:
+        """Say nothing: the terminal shows the address."""
+
+
+def _to_json(value: dict) -> str:
+    return json.dumps(value, default=lambda content: {"base64": base64.b64encode(content).decode()})
