@@ -11,6 +11,8 @@ table and between tables.
 import hashlib
 import json
 import re
+import shlex
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -37,7 +39,7 @@ from ..runs import Run, generate, load_networks, spread, write_text
 from ..training import TrainingConfig
 
 SAMPLES = 8  # scenes whose pictures every cell keeps
-TABLE_STEPS = {"cpu": 240}  # where --steps is not given; other presets run their whole schedule
+TABLE_STEPS = {"cpu": 180}  # where --steps is not given; other presets run their whole schedule
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,26 @@ class Bench:
         run = Run(self.folder(cell), cell.config, self.training, self.val, **options)
         run.train(until=cell.steps, progress=self.progress)
         return load_networks(run.folder, self.val.labels).generator.to(self.device), run.seconds
+
+    def circumstances(self) -> dict:
+        """What goes into every result's file beside the result."""
+        return {
+            "command": shlex.join(["spade-edu", *sys.argv[1:]]),
+            "data": self.data,
+            "preset": self.preset_name,
+            "size": [self.base.height, self.base.width],
+            "steps": self.steps,
+            "batch_size": self.base.batch_size,
+            "training_images": len(self.training),
+            "scored_images": len(self.val),
+            "perceptual_features": self.base.features,
+            "threads": torch.get_num_threads(),
+            "torch": torch.__version__,
+        }
+
+    def write(self, name: str, result: dict) -> None:
+        """Keep a figure's numbers in OUT/NAME.json."""
+        write_text(self.out / f"{name}.json", json.dumps(self.circumstances() | result, indent=1) + "\n")
 
     def samples(self) -> Sample:
         """The sample scenes, spread over the validation split."""

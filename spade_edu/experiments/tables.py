@@ -1,19 +1,15 @@
 """Tables 1, 3, 4 and 5: each row trained with the same budget from several seeds, beside the paper's figures."""
 
 import json
-import os
-import shlex
 import statistics
-import sys
 from itertools import combinations
 from pathlib import Path
-
-import torch
 
 from ..paper import SOURCES, TABLES, Row
 from ..presets import ROWS
 from ..runs import write_text
 from .cells import Bench, Cell
+from .drawing import save
 
 # Table 1's names for rows of Table 3.
 TABLE1 = {"pix2pixHD": "pix2pixHD", "SPADE": "decoder w/ SPADE"}
@@ -65,24 +61,13 @@ def table(number: int, bench: Bench, cells: dict[tuple[str, int], Cell]) -> dict
         row["mean"] = {key: round(statistics.mean(v), 4) for key, v in values.items()}
         row["std"] = {key: round(statistics.stdev(v), 4) if len(v) > 1 else None for key, v in values.items()}
     trained = {entry["cell"]: entry["seconds"] for row in rows.values() for entry in row["seeds"]}
-    config = next(iter(cells.values())).config
     return {
         "table": number,
         "title": TABLES[number].title,
-        "command": shlex.join(["spade-edu", *sys.argv[1:]]),
-        "data": bench.data,
-        "preset": bench.preset_name,
-        "size": [config.height, config.width],
-        "steps": bench.steps,
-        "batch_size": config.batch_size,
-        "training_images": len(bench.training),
-        "scored_images": len(bench.val),
-        "perceptual_features": config.features,
+        **bench.circumstances(),
         "distance": distance,
         "seeds": min(len(row["seeds"]) for row in rows.values()),
         "minutes": round(sum(trained.values()) / 60, 1),
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
         "real": bench.bound and {key: round(bench.bound[key], 4) for key in FIGURES},
         "rows": list(rows.values()),
     }
@@ -190,14 +175,6 @@ def draw(result: dict, path: Path) -> None:
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
     save(figure, path)
-
-
-def save(figure, path: Path) -> None:
-    """Write a figure whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
-    figure.savefig(temporary, format="png", dpi=120)
-    os.replace(temporary, path)
 
 
 def cost(bench: Bench, missing: list[Cell]) -> str:
