@@ -28,6 +28,7 @@ from .common import minimise
 
 PAPER_WIDTHS = (1024, 1024, 1024, 1024, 1024, 512, 512)  # at heights 4, 8 ... 256
 LR = 2e-3  # the paper: 1e-4, one image a step, 200 epochs
+MEAN_SHARE = 0.1  # of images that don't win; the paper's 0.001 leaves them unpainted in so short a run
 Features = Callable[[Tensor], Sequence[Tensor]]
 
 
@@ -41,7 +42,7 @@ def layer_norm(channels: int) -> nn.Module:
 
 def average_labels(segmap: Float[Tensor, "n l H W"], size: tuple[int, int]) -> Float[Tensor, "n l h w"]:
     """The label map at a coarser size: each pixel holds the share of every class in its area."""
-    return F.interpolate(segmap, size=size, mode="area")
+    return segmap if segmap.shape[-2:] == size else F.interpolate(segmap, size=size, mode="area")
 
 
 class RefinementModule(nn.Module):
@@ -123,12 +124,13 @@ class AveragePooledVGG(VGGFeatures):
 class RegressionLoss(nn.Module):
     """CRN's loss: weighted mean absolute errors of the image and of its feature maps.
 
-    `weights` come from the first batch that it meets, one over each error, so that all terms start at 1.
+    `weights` come from the first batch that it meets, one over each error, so that all terms start at 1. mean_share:
+    see best_of_many.
     """
 
-    def __init__(self, features: Features):
+    def __init__(self, features: Features, *, mean_share: float = 0.001):
         super().__init__()
-        self.features, self.weights = features, None
+        self.features, self.weights, self.mean_share = features, None, mean_share
 
     def layers(self, image: Float[Tensor, "n 3 h w"]) -> list[Tensor]:
         """What is compared: the image, then its feature maps."""
@@ -154,15 +156,15 @@ class RegressionLoss(nn.Module):
         self, fakes: Float[Tensor, "n k 3 h w"], real: Float[Tensor, "n 3 h w"], masks: Float[Tensor, "n l h w"]
     ) -> Float[Tensor, ""]:
         """The diversity loss; with one image (k = 1) and masks that add up to 1, plain mean absolute errors."""
-        return best_of_many(self.table(fakes, real, masks))
+        return best_of_many(self.table(fakes, real, masks), self.mean_share)
 
 
-def best_of_many(table: Float[Tensor, "n k l"]) -> Float[Tensor, ""]:
-    """0.999 sum over classes of the minimum over k images, 0.001 of the mean; mean over the batch.
+def best_of_many(table: Float[Tensor, "n k l"], mean_share: float = 0.001) -> Float[Tensor, ""]:
+    """Sum over classes of (1 - mean_share) minimum over the k images + mean_share mean over them; mean over the batch.
 
     Each class is free to be best in another image. The mean keeps images alive that never win.
     """
-    return (0.999 * table.amin(1) + 0.001 * table.mean(1)).sum(-1).mean()
+    return ((1 - mean_share) * table.amin(1) + mean_share * table.mean(1)).sum(-1).mean()
 
 
 def regression_features(config: TrainingConfig) -> Features:
@@ -199,7 +201,7 @@ def train_crn(
     torch.manual_seed(seed)
     labels = dataset.labels
     network = CRN(labels.num_channels, widths=small_widths(config), images=images)
-    regression = RegressionLoss(regression_features(config))
+    regression = RegressionLoss(regression_features(config), mean_share=MEAN_SHARE)
 
     def loss(sample) -> Tensor:
         batch = to_batch(sample, labels, torch.device("cpu"), config.channels_last)

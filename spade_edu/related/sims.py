@@ -357,7 +357,8 @@ def train_sims(
     config = dataclasses.replace(config, seed=seed)
     torch.manual_seed(seed)
     labels, bank = dataset.labels, MemoryBank(dataset)
-    network = SynthesisNetwork(labels.num_ids, small_widths(config))
+    widths = [min(width, 8 * config.generator_width) for width in small_widths(config)]
+    network = SynthesisNetwork(labels.num_ids, tuple(widths))
     regression = RegressionLoss(regression_features(config))
 
     def loss(batch: Sample) -> Tensor:
