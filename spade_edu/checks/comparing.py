@@ -87,7 +87,8 @@ def _structure(expected: dict, got: dict) -> Difference | None:
     if list(got) == [""] and (got[""] is None or got[""] is ...):
         return Difference("none", "")
     if list(expected) != list(got):
-        return Difference("type", f"It returns {_nature(got)}; expected {_nature(expected)}.")
+        kind = "type" if [""] in (list(expected), list(got)) else "count"
+        return Difference(kind, f"It returns {_nature(got)}; expected {_nature(expected)}.")
     for path, e in expected.items():
         g, what = got[path], f"Result {path}" if path else "The result"
         if isinstance(e, Tensor):
@@ -103,7 +104,9 @@ def _structure(expected: dict, got: dict) -> Difference | None:
 
 
 def _nature(leaves: dict) -> str:
-    return _kind(next(iter(leaves.values()))) if list(leaves) == [""] else f"{len(leaves)} values"
+    if list(leaves) == [""]:
+        return _kind(leaves[""])
+    return f"{len({path.split(']')[0] for path in leaves})} results in a list, tuple or dictionary"
 
 
 def _kind(value: object) -> str:

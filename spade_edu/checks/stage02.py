@@ -1,0 +1,516 @@
+"""Stage 02: pix2pixHD: how it sees a label map, its blocks, and what its discriminator sees and is used for."""
+
+import torch
+from jaxtyping import Float, Integer
+from torch import Tensor
+from torch.nn import functional as F
+
+from .exercise import Case, Exercise, case
+from .stage01 import INSTANCE, features, mistaken_norm, norm_mistakes
+
+# --- 2.1 one-hot ---
+
+
+def one_hot(label: Integer[Tensor, "n h w"], num_classes: int) -> Float[Tensor, "n channels h w"]:
+    """num_classes + 1 channels of 0 and 1: one a class, and a last one for the pixels whose id is 255, "unknown"."""
+    ids = label.long()
+    ids = torch.where(ids == 255, num_classes, ids)
+    channels = torch.arange(num_classes + 1)
+    return (ids[:, None] == channels[:, None, None]).float()
+
+
+def _one_hot_cases() -> list[Case]:
+    def one(text, n, classes, h, w, unknown=0.3, dtype=torch.long):
+        label = torch.randint(classes, (n, h, w))
+        label = torch.where(torch.rand(n, h, w) < unknown, 255, label)
+        return case(text, label.to(dtype), classes, gradient=False)
+
+    return [
+        one("2 maps of 3 classes, some pixels 255", 2, 3, 4, 5),
+        one("a batch of 1", 1, 4, 3, 2),
+        one("no pixel unknown", 2, 3, 2, 4, unknown=0.0),
+        one("every pixel unknown", 1, 2, 2, 3, unknown=1.0),
+        one("a square map, as many channels as rows", 2, 3, 4, 4),
+        one("19 classes on 6 pixels", 1, 19, 2, 3),
+        one("ids as uint8, as a PNG holds them", 2, 5, 3, 4, dtype=torch.uint8),
+    ]
+
+
+def _one_hot_mistaken(wrong, label, num_classes):
+    label = label.long()
+    unknown, instead = label == 255, num_classes
+    if "clamped" in wrong:
+        instead = num_classes - 1
+    if "class_zero" in wrong:
+        instead = 0
+    if "wrapped" in wrong:
+        instead = 255 % (num_classes + 1)
+    ids = torch.where(unknown, instead, label)
+    if "unknown_first" in wrong:
+        ids = torch.where(unknown, 0, label + 1)
+    segmap = F.one_hot(ids, num_classes + 1)
+    if "dropped" in wrong:
+        segmap = segmap * ~unknown[..., None]
+    if "no_channel" in wrong:
+        segmap = segmap[..., :-1]
+    if "channels_last" not in wrong:
+        segmap = segmap.permute(0, 3, 1, 2)
+    if "transposed" in wrong:
+        segmap = segmap.transpose(2, 3)
+    return segmap if "integers" in wrong else segmap == 1 if "booleans" in wrong else segmap.float()
+
+
+_ONE_HOT = Exercise(
+    stage="02",
+    title="A label map as channels",
+    goal="turn class ids into the tensor that every generator sees, without mistaking 255 for a class",
+    minutes=10,
+    difficulty=1,
+    reference=one_hot,
+    cases=_one_hot_cases,
+    mistaken=_one_hot_mistaken,
+    mistakes={
+        "dropped": "Pixels of id 255 have no channel at all; they belong into the last one, num_classes.",
+        "clamped": "Pixels of id 255 are counted as the last class; they have a channel of their own behind it.",
+        "class_zero": "Pixels of id 255 are counted as class 0; they have a channel of their own, the last one.",
+        "wrapped": "255 is wrapped around (a remainder) and counted as some class; it belongs into the last channel.",
+        "unknown_first": 'The channel of "unknown" comes last, behind the classes; yours comes first and shifts them.',
+        "no_channel": "A channel is missing: num_classes channels for the classes, and one more for 255.",
+        "channels_last": "The channels are the last axis, as F.one_hot leaves them; move them: "
+        ".permute(0, 3, 1, 2) gives (n, channels, h, w).",
+        "transposed": "Rows and columns are swapped: the result is (n, channels, h, w).",
+        "integers": "The values are right, but integers; a convolution needs floats: .float().",
+        "booleans": "The values are right, but booleans; a convolution needs floats: .float().",
+    },
+    hints=(
+        "First decide what happens to 255, which is no class: give it the id num_classes. Then one channel an id.",
+        "Either F.one_hot on ids 0 to num_classes, moved to (n, channels, h, w), or a comparison of ids with "
+        "torch.arange(num_classes + 1); floats at the end.",
+        "ids = torch.where(label.long() == 255, num_classes, label.long()); F.one_hot(ids, num_classes + 1) ...",
+    ),
+)
+
+
+# --- 2.2 edges ---
+
+
+def instance_edges(instance: Integer[Tensor, "n h w"]) -> Float[Tensor, "n 1 h w"]:
+    """1 where a pixel's instance id differs from a neighbour's (above, below, left, right), else 0."""
+    edges = torch.zeros_like(instance, dtype=torch.bool)
+    beside = instance[:, :, 1:] != instance[:, :, :-1]
+    above = instance[:, 1:] != instance[:, :-1]
+    edges[:, :, 1:] |= beside
+    edges[:, :, :-1] |= beside
+    edges[:, 1:] |= above
+    edges[:, :-1] |= above
+    return edges[:, None].float()
+
+
+def _edges_cases() -> list[Case]:
+    def blocks(n, h, w, ids):
+        small = torch.tensor(ids)[torch.randint(len(ids), (n, -(-h // 3), -(-w // 3)))]
+        return small.repeat_interleave(3, 1).repeat_interleave(3, 2)[:, :h, :w].contiguous()
+
+    corner = torch.zeros(1, 4, 5, dtype=torch.long)
+    corner[0, :2, :2] = 7
+    alone = torch.zeros(1, 5, 6, dtype=torch.long)
+    alone[0, 2, 3] = 26001
+    rows = torch.arange(4)[:, None, None].expand(4, 3, 4).contiguous()
+    return [
+        case("one object in a corner", corner, gradient=False),
+        case("one object of a single pixel", alone, gradient=False),
+        case("2 maps of several objects", blocks(2, 7, 8, [0, 1, 26000, 26001, 255]), gradient=False),
+        case("4 maps of one object each: no edges", rows, gradient=False),
+        case("a single row", blocks(1, 1, 9, [0, 3, 4]), gradient=False),
+        case("a single column", blocks(2, 9, 1, [0, 3, 4]), gradient=False),
+        case("ids as int32", blocks(1, 6, 6, [1, 2, 24001]).int(), gradient=False),
+    ]
+
+
+def _edges_mistaken(wrong, instance):
+    first, last = "second_side" not in wrong, "first_side" not in wrong
+    edges = torch.zeros_like(instance, dtype=torch.bool)
+    beside, above = instance[:, :, 1:] != instance[:, :, :-1], instance[:, 1:] != instance[:, :-1]
+    if "wraps" in wrong:
+        for axis, step in ((1, 1), (1, -1), (2, 1), (2, -1)):
+            edges |= instance != instance.roll(step, axis)
+    if "vertical_only" not in wrong:
+        edges[:, :, 1:] |= beside & last
+        edges[:, :, :-1] |= beside & first
+    if "horizontal_only" not in wrong:
+        edges[:, 1:] |= above & last
+        edges[:, :-1] |= above & first
+    if "diagonal" in wrong:
+        down, up = instance[:, 1:, 1:] != instance[:, :-1, :-1], instance[:, 1:, :-1] != instance[:, :-1, 1:]
+        edges[:, 1:, 1:] |= down
+        edges[:, :-1, :-1] |= down
+        edges[:, 1:, :-1] |= up
+        edges[:, :-1, 1:] |= up
+    if "rim" in wrong:
+        edges[:, [0, -1]] = True
+        edges[:, :, [0, -1]] = True
+    edges = ~edges if "inverted" in wrong else edges
+    edges = edges if "no_axis" in wrong else edges[:, None]
+    return edges if "booleans" in wrong else edges.float()
+
+
+_EDGES = Exercise(
+    stage="02",
+    title="Edges between objects",
+    goal="give the network what a label map of classes can't say: where one car ends and the next begins",
+    minutes=15,
+    difficulty=2,
+    reference=instance_edges,
+    cases=_edges_cases,
+    mistaken=_edges_mistaken,
+    mistakes={
+        "first_side": "Only one side of a border is marked (the pixel before it). Both pixels differ from a "
+        "neighbour, so both are edges.",
+        "second_side": "Only one side of a border is marked (the pixel behind it). Both pixels differ from a "
+        "neighbour, so both are edges.",
+        "wraps": "The comparison wraps around the picture (torch.roll): the first column isn't a neighbour of the "
+        "last.",
+        "diagonal": "Diagonal neighbours are compared too; only the four above, below, left and right count.",
+        "rim": "The rim of the picture is marked; a pixel without a neighbour on one side has no edge there.",
+        "vertical_only": "Only neighbours above and below are compared; those left and right are missing.",
+        "horizontal_only": "Only neighbours left and right are compared; those above and below are missing.",
+        "inverted": "It is the wrong way round: 1 is an edge, 0 is none.",
+        "no_axis": "The channel axis is missing: the result has shape (n, 1, h, w), edges[:, None].",
+        "booleans": "The values are right, but booleans; they are to stand beside the one-hot floats: .float().",
+    },
+    hints=(
+        "Compare the map with itself, moved by one pixel: instance[:, :, 1:] with instance[:, :, :-1]. Each comparison "
+        "says something about two pixels.",
+        "A map of booleans, all False; for each of the two directions, the comparison is or-ed into both slices of it; "
+        "then the channel axis and .float().",
+        "beside = instance[:, :, 1:] != instance[:, :, :-1]; edges[:, :, 1:] |= beside; edges[:, :, :-1] |= beside",
+    ),
+)
+
+
+# --- 2.3 residual block ---
+
+
+def residual_block(
+    x: Float[Tensor, "n c h w"],
+    weight_0: Float[Tensor, "c c 3 3"],
+    weight_1: Float[Tensor, "c c 3 3"],
+    eps: float,
+) -> Float[Tensor, "n c h w"]:
+    """y = x + norm(conv_1(relu(norm(conv_0(x))))): instance norm, reflection padding, nothing after the sum."""
+    y = F.conv2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), weight_0)
+    y = F.relu(F.instance_norm(y, eps=eps))
+    y = F.conv2d(F.pad(y, (1, 1, 1, 1), mode="reflect"), weight_1)
+    return x + F.instance_norm(y, eps=eps)
+
+
+def _block_cases() -> list[Case]:
+    def one(text, n, c, h, w, scale=1.0, eps=1e-5):
+        return case(text, features(n, c, h, w), scale * torch.randn(c, c, 3, 3), scale * torch.randn(c, c, 3, 3), eps)
+
+    return [
+        one("2 images of 3 channels", 2, 3, 5, 4),
+        one("a batch of 1", 1, 2, 4, 6),
+        one("small weights, so that eps counts", 2, 2, 4, 4, scale=0.05, eps=1e-1),
+        one("a large eps", 1, 3, 3, 5, eps=2.0),
+        one("3x3 pixels: all but one touch the rim", 2, 2, 3, 3),
+        case("float64", *(v.double() for v in one("", 2, 2, 4, 5).arguments[:3]), 1e-5),
+    ]
+
+
+def _block_mistaken(wrong, x, weight_0, weight_1, eps):
+    mode = "constant" if "zero_padding" in wrong else "replicate" if "replicate" in wrong else "reflect"
+
+    def conv(y, weight):
+        return F.conv2d(F.pad(y, (1, 1, 1, 1), mode=mode), weight)
+
+    y = x
+    if "pre_activation" in wrong:
+        y = conv(F.relu(mistaken_norm(wrong, y, eps, INSTANCE)), weight_0)
+        return x + conv(F.relu(mistaken_norm(wrong, y, eps, INSTANCE)), weight_1)
+    y = conv(y, weight_1 if "exchanged" in wrong else weight_0)
+    y = F.relu(y) if "relu_first" in wrong else y
+    y = mistaken_norm(wrong, y, eps, INSTANCE)
+    y = y if "no_relu" in wrong or "relu_first" in wrong else F.leaky_relu(y, 0.2) if "leaky" in wrong else F.relu(y)
+    y = conv(y, weight_0 if "exchanged" in wrong or "same_weight" in wrong else weight_1)
+    if "norm_after_sum" in wrong:
+        return mistaken_norm(wrong, x + y, eps, INSTANCE)
+    y = y if "one_norm" in wrong else mistaken_norm(wrong, y, eps, INSTANCE)
+    y = F.relu(y) if "relu_last" in wrong else y
+    y = y if "no_skip" in wrong else x + y
+    return F.relu(y) if "relu_after_sum" in wrong else y
+
+
+_BLOCK = Exercise(
+    stage="02",
+    title="pix2pixHD's residual block",
+    goal="put together the block that does most of pix2pixHD's work, at the bottom of its generator",
+    minutes=15,
+    difficulty=2,
+    reference=residual_block,
+    cases=_block_cases,
+    mistaken=_block_mistaken,
+    mistakes={
+        "no_skip": "x isn't added at the end: the block's output is a change of x, not a new x.",
+        "relu_after_sum": "There is no ReLU after the sum.",
+        "relu_last": "There is no ReLU behind the second norm; the change must be able to lower x.",
+        "zero_padding": "The rim is padded with zeros; here by reflection (mode='reflect'), as zeros would tell the "
+        "rim of a uniform map from its middle.",
+        "replicate": "The rim is padded by repeating the last pixel; here by reflection (mode='reflect').",
+        "no_relu": "The ReLU between the two halves is missing.",
+        "leaky": "The activation is a LeakyReLU; pix2pixHD's generator uses a plain ReLU.",
+        "relu_first": "The ReLU stands before the norm; the order is convolution, norm, ReLU.",
+        "one_norm": "The second norm, behind the second convolution, is missing.",
+        "norm_after_sum": "The second norm is applied to the sum; it belongs before it, to the change only.",
+        "pre_activation": "The order is convolution, norm, ReLU, convolution, norm; yours starts with norm and ReLU.",
+        "exchanged": "The two weights are exchanged: weight_0 comes first.",
+        "same_weight": "Both convolutions use weight_0; the second one's is weight_1.",
+        **{
+            k: v
+            for k, v in norm_mistakes(INSTANCE).items()
+            if k
+            in (
+                "batch",
+                "layer",
+                "unbiased",
+                "eps_outside",
+                "no_eps",
+                "fixed_eps",
+                "no_root",
+                "no_mean",
+                "only_mean",
+                "detached",
+            )
+        },
+        "no_norm": "There is no norm at all: an instance norm follows each convolution.",
+    },  # fmt: skip
+    hints=(
+        "A change is computed and added to x. The change: convolution, norm, ReLU, convolution, norm.",
+        "F.pad(x, (1, 1, 1, 1), mode='reflect') before each F.conv2d keeps the size; F.instance_norm(y, eps=eps) "
+        "normalises. Nothing follows the sum.",
+        "y = F.relu(F.instance_norm(F.conv2d(F.pad(x, (1, 1, 1, 1), mode='reflect'), weight_0), eps=eps))",
+    ),
+)
+
+
+# --- 2.4 the generator's shapes ---
+
+
+def generator_shapes(
+    ngf: int, num_downsampling: int, num_blocks: int, height: int, width: int
+) -> list[tuple[int, int, int]]:
+    """(channels, height, width) after each stage of pix2pixHD's generator, from the first convolution to the image."""
+    shapes = [(ngf, height, width)]
+    for i in range(1, num_downsampling + 1):
+        shapes.append((ngf * 2**i, height // 2**i, width // 2**i))
+    shapes += [shapes[-1]] * num_blocks
+    for i in range(num_downsampling - 1, -1, -1):
+        shapes.append((ngf * 2**i, height // 2**i, width // 2**i))
+    return [*shapes, (3, height, width)]
+
+
+def _shapes_cases() -> list[Case]:
+    return [
+        case("ngf 64, 4 halvings, 9 blocks, 256x512: as published", 64, 4, 9, 256, 512),
+        case("ngf 16, 2 halvings, 3 blocks, 64x128", 16, 2, 3, 64, 128),
+        case("no blocks", 8, 3, 0, 32, 16),
+        case("one halving, one block", 4, 1, 1, 6, 2),
+        case("no halving", 5, 0, 2, 7, 9),
+        case("5 halvings", 64, 5, 2, 96, 160),
+    ]
+
+
+def _shapes_mistaken(wrong, ngf, num_downsampling, num_blocks, height, width):
+    if "swapped" in wrong:
+        height, width = width, height
+
+    def at(i):
+        channels = ngf if "constant" in wrong else ngf * (i + 1) if "linear" in wrong else ngf * 2**i
+        channels = min(channels, 512) if "capped" in wrong else channels
+        factor = 1 if "same_size" in wrong else 2**i
+        return channels, height // factor, width // factor
+
+    down = [at(i) for i in range(num_downsampling + 1)]
+    up = down[-2::-1] if num_downsampling else []
+    if "narrow_late" in wrong:
+        up = [(c, h, w) for (c, _, _), (_, h, w) in zip(down[:0:-1], up)]
+    blocks = [] if "no_blocks" in wrong else [down[-1]] * (num_blocks + ("extra_block" in wrong))
+    shapes = [*down, *blocks, *up, (3, height, width)]
+    shapes = shapes[1:] if "no_first" in wrong else shapes
+    return shapes[:-1] if "no_last" in wrong else shapes
+
+
+_SHAPES = Exercise(
+    stage="02",
+    title="The global generator's shapes",
+    goal="follow a label map through pix2pixHD's generator: down, through the blocks, and up again",
+    minutes=10,
+    difficulty=1,
+    reference=generator_shapes,
+    cases=_shapes_cases,
+    mistaken=_shapes_mistaken,
+    mistakes={
+        "constant": "The number of channels stays ngf; it doubles with each halving and halves with each doubling.",
+        "linear": "The number of channels grows by ngf at each halving; it doubles.",
+        "capped": "The number of channels stops at 512; that is the discriminator's limit. The generator has none "
+        "(ngf 64 and 4 halvings: 1024).",
+        "same_size": "Height and width stay as they are; each downsampling convolution has stride 2 and halves them.",
+        "narrow_late": "On the way up, channels halve in the same step as the size doubles: the first step up leads "
+        "back to the shape before the last halving.",
+        "no_blocks": "The residual blocks are missing: num_blocks times the shape at the bottom.",
+        "extra_block": "There is one residual block too many.",
+        "no_first": "The first entry is the one after the first convolution: (ngf, height, width).",
+        "no_last": "The last entry is the image: (3, height, width).",
+        "swapped": "Height and width are swapped.",
+    },
+    hints=(
+        "A list in parts: the first convolution, the way down, the blocks at the bottom, the way up, the image.",
+        "1 + num_downsampling + num_blocks + num_downsampling + 1 entries. After i halvings: ngf * 2**i channels, "
+        "height // 2**i rows.",
+        "for i in range(num_downsampling - 1, -1, -1): shapes.append((ngf * 2**i, height // 2**i, width // 2**i))",
+    ),
+)
+
+
+# --- 2.5 receptive field ---
+
+
+def receptive_field(layers: list[tuple[int, int]]) -> int:
+    """How many input pixels (along one side) one output pixel sees, through convolutions of (kernel, stride)."""
+    field, step = 1, 1  # step: how many input pixels lie between two neighbouring outputs
+    for kernel, stride in layers:
+        field += (kernel - 1) * step
+        step *= stride
+    return field
+
+
+def _field_cases() -> list[Case]:
+    return [
+        case("pix2pixHD's discriminator: 4x4, strides 2 2 2 1 1", [(4, 2), (4, 2), (4, 2), (4, 1), (4, 1)]),
+        case("one 3x3 convolution", [(3, 1)]),
+        case("two 3x3 convolutions", [(3, 1), (3, 1)]),
+        case("strides first", [(3, 2), (3, 1)]),
+        case("strides last", [(3, 1), (3, 2)]),
+        case("1x1 with stride 2, then 5x5 and 7x7", [(1, 2), (5, 3), (7, 1)]),
+        case("no layer at all: a pixel sees itself", []),
+    ]
+
+
+def _field_mistaken(wrong, layers):
+    layers = layers[::-1] if "backwards" in wrong else layers
+    layers = layers[:-1] if "last_missing" in wrong else layers
+    field, step = 0 if "from_zero" in wrong else 1, 1
+    for kernel, stride in layers:
+        if "stride_first" in wrong:
+            step *= stride
+        if "only_last_stride" in wrong:
+            step = stride
+        field += (kernel if "whole_kernel" in wrong else kernel - 1) * (1 if "no_stride" in wrong else step)
+        if "product" in wrong:
+            field = field * stride
+        if "added_strides" in wrong:
+            step += stride - 1
+        elif "stride_first" not in wrong and "only_last_stride" not in wrong:
+            step *= stride
+    return field
+
+
+_FIELD = Exercise(
+    stage="02",
+    title="The patch of a patch discriminator",
+    goal="work out how large the patches are that pix2pixHD's discriminator judges",
+    minutes=15,
+    difficulty=2,
+    reference=receptive_field,
+    cases=_field_cases,
+    mistaken=_field_mistaken,
+    mistakes={
+        "no_stride": "The strides have no effect in yours; behind a stride of 2, one pixel further is two input pixels "
+        "further.",
+        "stride_first": "A layer's own stride already counts for its own kernel; it counts for the layers after it.",
+        "only_last_stride": "Only one stride counts at a time; the strides of all layers before multiply.",
+        "added_strides": "The strides are added; they multiply.",
+        "whole_kernel": "Each layer adds its whole kernel; it adds kernel - 1 steps, as the windows overlap.",
+        "backwards": "Your formula goes through the layers in the wrong direction (field + (kernel - 1) * step goes "
+        "from the input on; field * stride + kernel - stride goes back from the output).",
+        "from_zero": "It starts at 0; without any layer a pixel sees one pixel, itself.",
+        "product": "The whole field is multiplied by the stride; only the steps of later layers are.",
+        "last_missing": "The last layer isn't counted.",
+    },
+    hints=(
+        "Go through the layers from the input on and keep two numbers: how much is seen, and how far apart in the "
+        "input two neighbours of the present layer are.",
+        "Start with field = 1 and step = 1. A kernel adds kernel - 1 steps to the field; then its stride makes the "
+        "step longer.",
+        "field += (kernel - 1) * step, then step *= stride",
+    ),
+)
+
+
+# --- 2.6 least squares ---
+
+
+def lsgan(pred: list[list[Tensor]], is_real: bool) -> Float[Tensor, ""]:
+    """mean (D - 1)^2 if real, mean D^2 if fake, summed over scales; D: the last map of each scale."""
+    target = 1.0 if is_real else 0.0
+    return sum((scale[-1] - target).square().mean() for scale in pred)
+
+
+def scales(n: int, *sizes: tuple[tuple[int, int, int], ...]) -> list[list[Tensor]]:
+    """What a discriminator returns: for each scale the maps (channels, h, w), the verdict last."""
+    return [[torch.randn(n, c, h, w) for c, h, w in maps] for maps in sizes]
+
+
+def _lsgan_cases() -> list[Case]:
+    fine, coarse = ((2, 4, 5), (1, 3, 4)), ((2, 3, 3), (1, 2, 2))
+    return [
+        case("real, 2 scales", scales(2, fine, coarse), True),
+        case("fake, 2 scales", scales(2, fine, coarse), False),
+        case("real, one scale, a batch of 1", scales(1, fine), True),
+        case("fake, 3 scales", scales(2, fine, coarse, coarse), False),
+        case("real, only verdicts", scales(3, fine[1:], coarse[1:]), True),
+    ]
+
+
+def _lsgan_mistaken(wrong, pred, is_real):
+    target = float(is_real != ("reversed" in wrong))
+    target = 2 * target - 1 if "minus_one" in wrong else target
+    total = 0.0
+    for scale in pred[:1] if "one_scale" in wrong else pred:
+        for d in scale if "features" in wrong else scale[:1] if "first_map" in wrong else scale[-1:]:
+            e = torch.sigmoid(d) - target if "sigmoid" in wrong else d - target
+            e = e.abs() if "absolute" in wrong else e.mean().square() if "mean_first" in wrong else e.square()
+            total = total + (e.sum() if "summed" in wrong else e.mean())
+    return total / len(pred) if "averaged" in wrong else total / 2 if "half" in wrong else total
+
+
+_LSGAN = Exercise(
+    stage="02",
+    title="The least-squares GAN loss",
+    goal="write the loss that pix2pixHD trains with: fake verdicts towards 0, real ones towards 1",
+    minutes=5,
+    difficulty=1,
+    reference=lsgan,
+    cases=_lsgan_cases,
+    mistaken=_lsgan_mistaken,
+    mistakes={
+        "reversed": "The targets are exchanged: real verdicts are pulled to 1, fake ones to 0.",
+        "minus_one": "Fake verdicts are pulled to -1; the target is 0 (margins of 1 and -1 belong to the hinge loss).",
+        "absolute": "The distances are taken absolutely; square them.",
+        "mean_first": "You square the mean; take the mean of the squares, or patches of opposite error cancel.",
+        "summed": "The patches are added up; average over them.",
+        "averaged": "The scales are averaged; pix2pixHD adds them up.",
+        "half": "There is a factor 1/2 too many.",
+        "sigmoid": "There is a sigmoid; least squares takes the verdict as it is.",
+        "features": "All maps are compared with the target; only the last of each scale is the verdict.",
+        "first_map": "You take the first map of each scale; the verdict is the last one.",
+        "one_scale": "Only the first scale counts; add up all of them.",
+    },
+    hints=(
+        "The verdict is the last map of each scale; its target is one number.",
+        "The mean of squared distances from the target, a scale at a time, added up over the scales.",
+        "return sum((scale[-1] - target).square().mean() for scale in pred)",
+    ),
+)
+
+EXERCISES = (_ONE_HOT, _EDGES, _BLOCK, _SHAPES, _FIELD, _LSGAN)
