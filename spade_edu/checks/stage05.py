@@ -121,9 +121,7 @@ def _latent_cases() -> list[Case]:
 
 def _latent_mistaken(wrong, height, width, plan):
     times = {"normal": 5, "more": 6, "most": 7}[plan]
-    times = 5 if "always_5" in wrong else 7 if "blocks" in wrong else times
-    times = times - 1 if "one_less" in wrong else times
-    factor = 2 * times if "product" in wrong else 2**times
+    factor = 2 ** (5 if "always_5" in wrong else times - 1 if "one_less" in wrong else times)
     unchecked = {"floor", "rounded", "up", "floats"} & wrong
     bad_height = height % factor and "height_unchecked" not in wrong
     bad_width = width % factor and "width_unchecked" not in wrong
@@ -163,10 +161,7 @@ _LATENT = Exercise(
         "`%`, and raise a ValueError where there is a remainder.",
         "swapped": "Height and width are swapped: the result is (height, width).",
         "always_5": 'You halve 5 times in every plan: "more" has 6 doublings, "most" 7.',
-        "blocks": 'You halve 7 times, once for each block; what counts are the doublings: 5 for "normal", 6 for '
-        '"more", 7 for "most".',
         "one_less": "You halve once too few.",
-        "product": "n doublings make a factor of 2 ** n, not 2 * n.",
     },
     hints=(
         "The generator doubles the size 5, 6 or 7 times. Which number do you get if you double n times?",

@@ -1,0 +1,680 @@
+"""Stage 06: what the two networks are trained for, and how they are kept in step."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .exercise import Case, Exercise, case
+from .stage05 import label_maps
+
+Scales = list[list[Tensor]]  # what a discriminator returns: for each scale its feature maps, prediction last
+
+
+def average(values: list[Tensor]) -> Tensor:
+    """The mean of a few scalars."""
+    return torch.stack(values).mean()
+
+
+def scales(n: int, sizes: list[int], widths: list[int], spread: float = 2.0) -> Scales:
+    """Made-up feature maps: for each side in `sizes` a list of maps of these widths, then a prediction."""
+    maps = lambda side: [spread * torch.randn(n, c, side + i, side) for i, c in enumerate([*widths, 1])]  # noqa: E731
+    return [maps(side) for side in sizes]
+
+
+def reduced(wrong: frozenset, values: list[Tensor]) -> Tensor:
+    """Mean over each scale's values, then over the scales, with the mistakes in `wrong`."""
+    if "sum" in wrong:
+        return average([v.sum() for v in values])
+    if "one_scale" in wrong or "last_scale" in wrong:
+        return values[0].mean() if "one_scale" in wrong else values[-1].mean()
+    if "pooled" in wrong:
+        return torch.cat([v.flatten() for v in values]).mean()
+    total = torch.stack([v.mean() for v in values]).sum()
+    return total if "scales_summed" in wrong else total / len(values)
+
+
+REDUCED = {
+    "sum": "The values of a prediction map are added up; take their mean, or the loss grows with the picture.",
+    "scales_summed": "The scales are added up; take their mean.",
+    "one_scale": "Only the first scale counts; take the mean over all scales.",
+    "last_scale": "Only the last scale counts; take the mean over all scales.",
+    "pooled": "All predictions are averaged at once, so that the finest scale, with the most of them, decides: first "
+    "the mean of each scale, then the mean over scales.",
+    "first_map": "You take the first feature map of each scale; the prediction is the last entry, scale[-1].",
+    "all_maps": "You take all feature maps of each scale; only the last entry, scale[-1], is the prediction.",
+}
+
+
+def predictions(wrong: frozenset, scales: Scales) -> list[Tensor]:
+    """Each scale's prediction, with the mistakes in `wrong`."""
+    if "all_maps" in wrong:
+        return [torch.cat([m.flatten() for m in scale]) for scale in scales]
+    return [scale[0] if "first_map" in wrong else scale[-1] for scale in scales]
+
+
+# --- 6.1 and 6.2 hinge losses ---
+
+
+def hinge_generator(fake: Scales) -> Float[Tensor, ""]:
+    """-mean D(fake), averaged over scales."""
+    return average([-scale[-1].mean() for scale in fake])
+
+
+def _hinge_generator_cases() -> list[Case]:
+    return [
+        case("2 scales of 2 images", scales(2, [5, 3], [2, 3])),
+        case("3 scales", scales(1, [4, 3, 2], [2])),
+        case("1 scale, predictions below -1 and above 1", scales(2, [4], [2, 2], 6.0)),
+        case("2 scales, predictions near 0", scales(3, [4, 2], [3], 0.3)),
+    ]
+
+
+def _hinge_generator_mistaken(wrong, fake):
+    values = predictions(wrong, fake)
+    if "sign" in wrong:
+        return reduced(wrong, values)
+    if "as_real" in wrong:
+        return reduced(wrong, [F.relu(1 - v) for v in values])
+    if "clipped" in wrong:
+        return reduced(wrong, [-v.clamp(max=1) for v in values])
+    if "minus_relu" in wrong:
+        return reduced(wrong, [F.relu(-v) for v in values])
+    if "softplus" in wrong:
+        return reduced(wrong, [F.softplus(-v) for v in values])
+    if "squared" in wrong:
+        return reduced(wrong, [(v - 1).square() for v in values])
+    if "detached" in wrong:
+        return -reduced(wrong, values).detach()
+    return -reduced(wrong, values)
+
+
+_HINGE_GENERATOR = Exercise(
+    stage="06",
+    title="The generator's hinge loss",
+    goal="say in one line what the generator wants from the discriminator",
+    minutes=5,
+    difficulty=1,
+    reference=hinge_generator,
+    cases=_hinge_generator_cases,
+    mistaken=_hinge_generator_mistaken,
+    mistakes={
+        "sign": "The generator's hinge has the wrong sign: it wants a high verdict on its pictures, so the loss is "
+        "minus the mean.",
+        "as_real": "You use the discriminator's half for real pictures, relu(1 - D). The generator has no hinge: it "
+        "raises the verdict without limit, -mean D(fake).",
+        "clipped": "The verdict is cut off at 1; the generator goes on raising it without limit.",
+        "minus_relu": "You clip with relu(-D); the generator's loss isn't clipped: -mean D(fake).",
+        "softplus": "That is the loss of the original GAN (softplus, or cross-entropy); the hinge version is "
+        "-mean D(fake).",
+        "squared": "That is the least-squares GAN's loss, (D - 1)^2; the hinge version is -mean D(fake).",
+        "detached": "No gradient flows back: the generator can't learn from a number that is cut off from it.",
+        **REDUCED,
+    },
+    hints=(
+        "Of the list of each scale only the last entry is the prediction. A small loss must mean: D thinks it real.",
+        "For each scale the mean of its prediction, with a minus; then the mean over scales. torch.stack makes one "
+        "tensor of a list of numbers.",
+        "return torch.stack([-scale[-1].mean() for scale in fake]).mean()",
+    ),
+)
+
+
+def hinge_discriminator(real: Scales, fake: Scales) -> Float[Tensor, ""]:
+    """mean relu(1 - D(real)) + mean relu(1 + D(fake)), each averaged over scales."""
+    on_real = average([F.relu(1 - scale[-1]).mean() for scale in real])
+    on_fake = average([F.relu(1 + scale[-1]).mean() for scale in fake])
+    return on_real + on_fake
+
+
+def _hinge_discriminator_cases() -> list[Case]:
+    def one(text, *arguments):
+        return case(text, scales(*arguments), scales(*arguments))
+
+    return [
+        one("2 scales of 2 images", 2, [5, 3], [2, 3]),
+        one("3 scales of 1 image", 1, [4, 3, 2], [2]),
+        one("1 scale, predictions far below -1 and above 1", 2, [4], [2, 2], 6.0),
+        one("2 scales, predictions near 0", 3, [4, 2], [3], 0.3),
+        case("D is sure and right: the loss is 0", [[torch.full((2, 1, 3, 3), 2.0)]], [[torch.full((2, 1, 3, 3), -3.0)]]),
+        case("D is sure and wrong", [[torch.full((1, 1, 2, 2), -2.0)]], [[torch.full((1, 1, 2, 2), 3.0)]]),
+    ]  # fmt: skip
+
+
+def _hinge_discriminator_mistaken(wrong, real, fake):
+    r, f = (predictions(wrong, side) for side in (real, fake))
+    r, f = (f, r) if "swapped" in wrong else (r, f)
+    if "least_squares" in wrong:
+        return reduced(wrong, [(v - 1).square() for v in r]) + reduced(wrong, [v.square() for v in f])
+    clip = (lambda v: v) if "unclipped" in wrong else F.softplus if "softplus" in wrong else F.relu
+    margin = 0.0 if "no_margin" in wrong else 1.0
+    on_real = reduced(wrong, [clip(margin - v) for v in r])
+    on_fake = reduced(wrong, [clip(margin - v if "same_sign" in wrong else margin + v) for v in f])
+    if "mean_first" in wrong:
+        on_real, on_fake = average([clip(margin - v.mean()) for v in r]), average([clip(margin + v.mean()) for v in f])
+    if "only_real" in wrong or "only_fake" in wrong:
+        return on_real if "only_real" in wrong else on_fake
+    total = on_real - on_fake if "minus" in wrong else on_real + on_fake
+    total = total.detach() if "detached" in wrong else total
+    return -total if "sign" in wrong else total / 2 if "half" in wrong else total
+
+
+_HINGE_DISCRIMINATOR = Exercise(
+    stage="06",
+    title="The discriminator's hinge loss",
+    goal="write the loss that stops pushing once a verdict is clear enough",
+    minutes=10,
+    difficulty=1,
+    reference=hinge_discriminator,
+    cases=_hinge_discriminator_cases,
+    mistaken=_hinge_discriminator_mistaken,
+    mistakes={
+        "swapped": "Real and fake are swapped: D is to be above 1 on real pictures and below -1 on fakes.",
+        "same_sign": "The fake half has the wrong sign: relu(1 + D(fake)) pushes the verdict on fakes below -1.",
+        "sign": "The sign is the wrong way round: a loss is small where D is right.",
+        "minus": "The two halves are subtracted; they are added.",
+        "unclipped": "The hinge is missing: relu stops the push once D(real) > 1 or D(fake) < -1.",
+        "no_margin": "The margin of 1 is missing: relu(1 - D(real)) and relu(1 + D(fake)).",
+        "mean_first": "The hinge is taken of the mean; take relu of each prediction, then the mean.",
+        "half": "The sum is halved; each half counts fully.",
+        "only_real": "The half for the fake pictures is missing.",
+        "only_fake": "The half for the real pictures is missing.",
+        "least_squares": "That is the least-squares GAN's loss; the hinge is relu(1 - D(real)) and relu(1 + D(fake)).",
+        "softplus": "softplus is the loss of the original GAN; the hinge is relu, which is exactly 0 beyond the margin.",
+        "detached": "No gradient flows back: the discriminator couldn't learn from it.",
+        **REDUCED,
+    },
+    hints=(
+        "Two halves that are added. Where is each of them zero? Draw the two functions of D.",
+        "F.relu(1 - D) for real, F.relu(1 + D) for fake, with D = scale[-1]; the mean of each map, then over scales.",
+        "on_real = torch.stack([F.relu(1 - scale[-1]).mean() for scale in real]).mean()",
+    ),
+)
+
+
+# --- 6.3 feature matching ---
+
+
+def feature_matching(fake: Scales, real: Scales) -> Float[Tensor, ""]:
+    """Mean |fake - real| of each feature map, summed over a scale's maps but the last, averaged over scales."""
+    per_scale = []
+    for f, r in zip(fake, real):
+        per_scale.append(torch.stack([(a - b.detach()).abs().mean() for a, b in zip(f[:-1], r[:-1])]).sum())
+    return average(per_scale)
+
+
+def _matching_cases() -> list[Case]:
+    def one(text, *arguments):
+        return case(text, scales(*arguments), scales(*arguments))
+
+    return [
+        one("2 scales, 2 feature maps each", 2, [5, 3], [2, 3]),
+        one("1 scale, 3 feature maps", 1, [3], [2, 1, 4]),
+        one("3 scales, 1 feature map each", 3, [4, 3, 2], [2]),
+        case("scales with different numbers of maps", scales(1, [4], [2, 3]) + scales(1, [3], [2]),
+             scales(1, [4], [2, 3]) + scales(1, [3], [2])),
+    ]  # fmt: skip
+
+
+def _matching_mistaken(wrong, fake, real):
+    totals = []
+    for f, r in zip(fake, real):
+        f, r = (
+            (f, r) if "with_prediction" in wrong else (f[1:], r[1:]) if "first_left_out" in wrong else (f[:-1], r[:-1])
+        )
+        if "only_prediction" in wrong:
+            f, r = f[-1:], r[-1:]
+        f = [a.detach() for a in f] if "fake_detached" in wrong else f
+        r = r if "attached" in wrong or "fake_detached" in wrong else [b.detach() for b in r]
+        distances = [_distance(wrong, a, b) for a, b in zip(f, r)]
+        if "pooled" in wrong:
+            totals.append(torch.cat([(a - b).abs().flatten() for a, b in zip(f, r)]).mean())
+            continue
+        totals.append(torch.stack(distances).mean() if "layers_averaged" in wrong else torch.stack(distances).sum())
+    if "one_scale" in wrong:
+        return totals[0]
+    total = torch.stack(totals)
+    return total.sum() if "scales_summed" in wrong else total.mean()
+
+
+def _distance(wrong, a, b):
+    if "squared" in wrong:
+        return (a - b).square().mean()
+    if "smooth" in wrong:
+        return F.smooth_l1_loss(a, b)
+    if "signed" in wrong:
+        return (a - b).mean()
+    if "of_means" in wrong:
+        return (a.mean() - b.mean()).abs()
+    return (a - b).abs().sum() if "sum" in wrong else (a - b).abs().mean()
+
+
+_MATCHING = Exercise(
+    stage="06",
+    title="Feature matching",
+    goal="let the generator aim at the discriminator's features of the real picture",
+    minutes=15,
+    difficulty=2,
+    reference=feature_matching,
+    cases=_matching_cases,
+    mistaken=_matching_mistaken,
+    mistakes={
+        "attached": "The discriminator's real features aren't detached: they are the target, and a target doesn't move.",
+        "fake_detached": "You detached the fake's features; the gradient has to flow through them to the generator, and "
+        "stop at the real ones.",
+        "with_prediction": "The prediction takes part; leave out the last entry of each scale.",
+        "only_prediction": "You compare the predictions; compare the feature maps, all entries but the last.",
+        "first_left_out": "The first feature map is left out; it is the last entry, the prediction, that doesn't count.",
+        "squared": "The distance is squared; feature matching takes the absolute one (L1).",
+        "smooth": "That is the smooth L1 distance; feature matching takes the plain absolute one (F.l1_loss).",
+        "signed": "The differences keep their sign and cancel out: take absolute values.",
+        "of_means": "You compare the means of the feature maps; compare them position by position.",
+        "sum": "The absolute differences of a feature map are added up; take their mean.",
+        "layers_averaged": "The feature maps of a scale are averaged; their distances are added up.",
+        "pooled": "All positions of all feature maps are averaged at once; take the mean of each map, then add them up.",
+        "scales_summed": "The scales are added up; take their mean.",
+        "one_scale": "Only the first scale counts; take the mean over all scales.",
+    },
+    hints=(
+        "Two loops, over scales and over a scale's feature maps. What is left out, and which side counts as constant?",
+        "For each pair of maps F.l1_loss(a, b.detach()), for all entries but the last; the sum within a scale, the mean "
+        "over scales.",
+        "torch.stack([F.l1_loss(a, b.detach()) for a, b in zip(f[:-1], r[:-1])]).sum()",
+    ),
+)
+
+
+# --- 6.4 the discriminator's step ---
+
+
+class TinyGenerator(nn.Module):
+    """G(segmap) -> picture: a 3x3 convolution, tanh."""
+
+    def __init__(self, label_channels: int):
+        super().__init__()
+        self.conv = nn.Conv2d(label_channels, 3, 3, padding=1)
+
+    def forward(self, segmap: Float[Tensor, "n l h w"]) -> Float[Tensor, "n 3 h w"]:
+        """A picture in [-1, 1]."""
+        return torch.tanh(self.conv(segmap))
+
+
+class TinyDiscriminator(nn.Module):
+    """D(segmap, image) -> two scales of [features, prediction]."""
+
+    def __init__(self, label_channels: int):
+        super().__init__()
+        self.hidden = nn.ModuleList(nn.Conv2d(label_channels + 3, 3, 3) for _ in range(2))
+        self.last = nn.ModuleList(nn.Conv2d(3, 1, 1) for _ in range(2))
+
+    def forward(self, segmap: Float[Tensor, "n l h w"], image: Float[Tensor, "n 3 h w"]) -> Scales:
+        """The second scale sees every second pixel."""
+        x, result = torch.cat([segmap, image], dim=1), []
+        for hidden, last in zip(self.hidden, self.last):
+            features = F.leaky_relu(hidden(x), 0.2)
+            result.append([features, 3 * last(features)])
+            x = x[:, :, ::2, ::2]
+        return result
+
+
+def discriminator_loss(
+    generator: nn.Module, discriminator: nn.Module, segmap: Float[Tensor, "n l h w"], real: Float[Tensor, "n 3 h w"]
+) -> Float[Tensor, ""]:
+    """The hinge loss of D on real pictures and on G's, whose gradient reaches D and stops before G."""
+    with torch.no_grad():
+        fake = generator(segmap)
+    return hinge_discriminator(discriminator(segmap, real), discriminator(segmap, fake))
+
+
+def _step_cases() -> list[Case]:
+    def one(text, n, classes, h, w):
+        networks = TinyGenerator(classes), TinyDiscriminator(classes)
+        return case(text, *networks, label_maps(n, classes, h, w), torch.rand(n, 3, h, w) * 2 - 1,
+                    gradient=("generator", "discriminator"))  # fmt: skip
+
+    return [one("2 pictures", 2, 3, 7, 9), one("1 picture", 1, 2, 8, 6), one("3 pictures", 3, 4, 6, 6)]
+
+
+def _step_mistaken(wrong, generator, discriminator, segmap, real):
+    fake = generator(segmap)
+    fake = fake if "attached" in wrong else fake.detach()
+    fake = (fake + 1) / 2 if "rescaled" in wrong else fake
+    if "no_gradient" in wrong:
+        with torch.no_grad():
+            return hinge_discriminator(discriminator(segmap, real), discriminator(segmap, fake))
+    on_real, on_fake = discriminator(segmap, real), discriminator(segmap, fake)
+    if "real_detached" in wrong:
+        on_real = [[m.detach() for m in scale] for scale in on_real]
+    if "fake_detached" in wrong:
+        on_fake = [[m.detach() for m in scale] for scale in on_fake]
+    if "generator" in wrong:
+        return hinge_generator(on_fake)
+    if "shuffled" in wrong:
+        on_fake = discriminator(segmap.roll(1, -1), fake)
+    return _hinge_discriminator_mistaken(wrong, on_real, on_fake)
+
+
+_STEP = Exercise(
+    stage="06",
+    title="Detach where it belongs",
+    goal="compute the discriminator's loss so that its gradient doesn't reach the generator",
+    minutes=15,
+    difficulty=2,
+    reference=discriminator_loss,
+    cases=_step_cases,
+    mistaken=_step_mistaken,
+    mistakes={
+        "attached": "The fake wasn't detached in the D step: the loss sends a gradient into the generator, which is "
+        "wasted work and, if it is ever stepped, makes G help D.",
+        "no_gradient": "The discriminator runs under no_grad too and can't learn; only the generator's forward pass "
+        "belongs there.",
+        "fake_detached": "The prediction on the fake is detached; then D learns nothing from fakes. Detach the picture, "
+        "before D sees it.",
+        "real_detached": "The prediction on the real pictures is detached; D has to learn from them too.",
+        "generator": "That is the generator's loss, -mean D(fake); here the discriminator's is asked for.",
+        "rescaled": "The fake is moved to [0, 1]; D sees real and fake in the same range, [-1, 1].",
+        "shuffled": "Real and fake don't get the same label map.",
+        **{name: text for name, text in _HINGE_DISCRIMINATOR.mistakes.items() if name in (
+            "swapped", "same_sign", "sign", "unclipped", "no_margin", "half", "only_real", "only_fake", "minus",
+            "scales_summed", "one_scale", "sum", "first_map", "all_maps")},
+    },
+    hints=(
+        "Three calls and a hinge: G makes pictures, D judges the real ones and the fakes. Which of the calls must leave "
+        "no trace for the gradient?",
+        "fake = generator(segmap), detached (or made under torch.no_grad()); real and fake through D with the same "
+        "segmap; then mean relu(1 - real) + mean relu(1 + fake), averaged over scales.",
+        "fake = generator(segmap).detach()",
+    ),
+)  # fmt: skip
+
+
+# --- 6.5 spectral norm ---
+
+
+def spectral_norm_step(
+    weight: Float[Tensor, "out fan_in kh kw"], u: Float[Tensor, " out"], eps: float
+) -> tuple[Float[Tensor, "out fan_in kh kw"], Float[Tensor, " out"]]:
+    """(weight / sigma, new u): one step of power iteration, v and u as constants, sigma = u^T W v."""
+    matrix = weight.flatten(1)
+    with torch.no_grad():
+        v = F.normalize(matrix.T @ u, dim=0, eps=eps)
+        u = F.normalize(matrix @ v, dim=0, eps=eps)
+    sigma = u @ matrix @ v
+    return weight / sigma, u
+
+
+def _spectral_cases() -> list[Case]:
+    def one(text, *shape, eps=1e-12, scale=1.0):
+        u = F.normalize(torch.randn(shape[0]), dim=0)
+        return case(text, scale * torch.randn(shape), u, eps, gradient=("weight",))
+
+    return [
+        one("3 filters of 2x3x3", 3, 2, 3, 3),
+        one("5 filters of 1x1", 5, 4, 1, 1),
+        one("a square matrix", 4, 1, 2, 2),
+        one("one filter", 1, 3, 3, 3),
+        one("small weights", 3, 2, 2, 3, scale=0.01),
+        one("large weights", 2, 3, 3, 2, scale=50.0),
+        one("eps larger than the norms", 3, 2, 1, 1, eps=3.0, scale=0.5),
+    ]
+
+
+def _spectral_mistaken(wrong, weight, u, eps):
+    matrix = weight.flatten(1)
+    if "wrong_matrix" in wrong:
+        matrix = weight.reshape(-1, len(weight)).T
+
+    def normalise(x):
+        if "no_normalise" in wrong:
+            return x
+        if "eps_added" in wrong:
+            return x / (x.norm() + eps)
+        return x / x.norm() if "no_eps" in wrong else F.normalize(x, dim=0, eps=eps)
+
+    constant = (lambda t: t) if "attached" in wrong else torch.Tensor.detach
+    old = u
+    v = normalise(constant(matrix).T @ u)
+    if "not_updated" not in wrong:
+        u = normalise(constant(matrix) @ v)
+    if "ten_steps" in wrong:
+        for _ in range(9):
+            v = normalise(constant(matrix).T @ u)
+            u = normalise(constant(matrix) @ v)
+    sigma = u @ matrix @ v
+    if "exact" in wrong:
+        sigma = torch.linalg.matrix_norm(matrix, 2)
+    if "frobenius" in wrong:
+        sigma = matrix.norm()
+    if "sigma_detached" in wrong:
+        sigma = sigma.detach()
+    if "squared" in wrong:
+        sigma = sigma.square()
+    u = old if "old_u" in wrong else u
+    return (weight * sigma if "multiplied" in wrong else weight / sigma), u
+
+
+_SPECTRAL = Exercise(
+    stage="06",
+    title="Spectral norm by power iteration",
+    goal="divide a convolution's weight by its largest singular value, at the price of two products a step",
+    minutes=20,
+    difficulty=3,
+    reference=spectral_norm_step,
+    cases=_spectral_cases,
+    mistaken=_spectral_mistaken,
+    mistakes={
+        "attached": "u and v carry a gradient; they count as constants (compute them under torch.no_grad()), and only "
+        "sigma = u^T W v passes one to W.",
+        "sigma_detached": "sigma is cut off from the gradient; it flows through sigma too, since W / sigma depends on W "
+        "twice.",
+        "exact": "You divide by the exact largest singular value; what is asked for is its estimate after one step, "
+        "u^T W v.",
+        "frobenius": "You divide by the root of the sum of squares (Frobenius norm); sigma is u^T W v.",
+        "not_updated": "u isn't updated: after v comes u = normalise(W v), and sigma uses the new one.",
+        "old_u": "sigma uses the new u, but the old one is returned; the next step has to start from the new one.",
+        "ten_steps": "You take several steps of power iteration; it is one a call, since W changes little between calls.",
+        "wrong_matrix": "The matrix has one row for each output channel: weight.flatten(1), without moving axes.",
+        "no_normalise": "v and u aren't normalised.",
+        "eps_added": "You divide by norm + eps; F.normalize divides by max(norm, eps).",
+        "no_eps": "eps isn't used: divide by max(norm, eps), as F.normalize(..., eps=eps) does.",
+        "squared": "You divide by sigma squared.",
+        "multiplied": "You multiply by sigma; divide by it.",
+    },
+    hints=(
+        "W is the weight as a matrix with a row for each output channel. Multiplying a vector by W^T and W in turn, and "
+        "normalising, turns it towards the first singular vectors.",
+        "Under torch.no_grad(): v = normalise(W^T u), then u = normalise(W v). Outside: sigma = u^T W v. normalise is "
+        "F.normalize(..., dim=0, eps=eps). Return weight / sigma and the new u.",
+        "v = F.normalize(matrix.T @ u, dim=0, eps=eps)",
+    ),
+)
+
+
+# --- 6.6 two time scales ---
+
+
+def two_time_scales(
+    generator: nn.Module, discriminator: nn.Module, lr: float
+) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
+    """Adam for G at lr / 2 and for D at 2 lr, both with betas (0, 0.9)."""
+    optimizer_g = torch.optim.Adam(generator.parameters(), lr=lr / 2, betas=(0.0, 0.9))
+    optimizer_d = torch.optim.Adam(discriminator.parameters(), lr=lr * 2, betas=(0.0, 0.9))
+    return optimizer_g, optimizer_d
+
+
+def _scales_cases() -> list[Case]:
+    pair = lambda: (TinyGenerator(2), TinyDiscriminator(2))  # noqa: E731
+    return [case(f"lr {lr}", *pair(), lr, gradient=False) for lr in (2e-4, 1.0, 0.03)]
+
+
+def _facts(result: object, generator: nn.Module, discriminator: nn.Module, lr: float) -> object:
+    """What can be read off a pair of optimizers, as numbers and words."""
+    if result is ...:
+        return result
+    kind = torch.optim.Optimizer
+    if not isinstance(result, tuple | list) or len(result) != 2 or not all(isinstance(o, kind) for o in result):
+        raise TypeError("return two optimizers, the generator's and the discriminator's (torch.optim.Adam)")
+    facts = {}
+    for name, optimizer in zip(("G", "D"), result):
+        group = optimizer.param_groups[0]
+        ids = {id(p) for each in optimizer.param_groups for p in each["params"]}
+        facts[f"optimizer of {name}"] = type(optimizer).__name__
+        facts[f"parameters of G in the optimizer of {name}"] = len(ids & {id(p) for p in generator.parameters()})
+        facts[f"parameters of D in the optimizer of {name}"] = len(ids & {id(p) for p in discriminator.parameters()})
+        facts[f"learning rate of {name} / lr"] = max(each["lr"] for each in optimizer.param_groups) / lr
+        for i, beta in enumerate(group.get("betas", (-1.0, -1.0)), start=1):
+            facts[f"beta{i} of {name}"] = float(beta)
+        for option in ("weight_decay", "amsgrad", "maximize"):
+            facts[f"{option} of {name}"] = float(group.get(option, 0.0))
+        facts[f"parameters in training in the optimizer of {name}"] = sum(
+            p.requires_grad for each in optimizer.param_groups for p in each["params"]
+        )
+    return facts
+
+
+def _scales_mistaken(wrong, generator, discriminator, lr):
+    lr_g, lr_d = lr / 2, lr * 2
+    if "same_rate" in wrong:
+        lr_g = lr_d = lr
+    lr_g, lr_d = (lr_d, lr_g) if "exchanged" in wrong else (lr_g, lr_d)
+    lr_d = lr if "d_plain" in wrong else lr_g if "both_half" in wrong else lr_d
+    lr_g = lr if "g_plain" in wrong else lr_g
+    lr_g, lr_d = (1e-4, 4e-4) if "fixed" in wrong else (lr_g, lr_d)
+    beta1 = 0.5 if "beta_half" in wrong else 0.9 if {"default", "swapped_betas"} & wrong else 0.0
+    beta2 = 0.999 if {"default", "beta_paper", "beta_half"} & wrong else 0.0 if "swapped_betas" in wrong else 0.9
+    parameters_g, parameters_d = list(generator.parameters()), list(discriminator.parameters())
+    if "parameters_exchanged" in wrong:
+        parameters_g, parameters_d = parameters_d, parameters_g
+    parameters_g = parameters_g + list(discriminator.parameters()) if "g_has_both" in wrong else parameters_g
+    parameters_d = list(generator.parameters()) if "d_has_g" in wrong else parameters_d
+    make = torch.optim.AdamW if "adamw" in wrong else torch.optim.Adam
+    betas = (beta1, beta2)
+    pair = make(parameters_g, lr=lr_g, betas=betas), make(parameters_d, lr=lr_d, betas=betas)
+    if "sgd" in wrong:
+        pair = torch.optim.SGD(parameters_g, lr=lr_g), torch.optim.SGD(parameters_d, lr=lr_d)
+    return pair[::-1] if "order" in wrong else pair
+
+
+_SCALES = Exercise(
+    stage="06",
+    title="Two time scales",
+    goal="set up both optimizers as the published runs have them",
+    minutes=10,
+    difficulty=1,
+    reference=two_time_scales,
+    cases=_scales_cases,
+    mistaken=_scales_mistaken,
+    mistakes={
+        "same_rate": "Both learn at lr; with two time scales G learns at lr / 2 and D at 2 lr.",
+        "exchanged": "The rates are exchanged: D is the faster one (2 lr), G the slower (lr / 2).",
+        "d_plain": "D learns at 2 lr; yours at lr.",
+        "g_plain": "G learns at lr / 2; yours at lr.",
+        "both_half": "Both learn at lr / 2; D learns at 2 lr.",
+        "fixed": "The rates don't depend on the argument lr: G learns at lr / 2 and D at 2 lr.",
+        "default": "The betas are torch's defaults, (0.9, 0.999); here they are (0, 0.9): no momentum.",
+        "beta_paper": "beta2 is 0.999, as the paper says; its code, and by the authors' word the published results, "
+        "have 0.9.",
+        "beta_half": "The betas are (0.5, 0.999), those of pix2pixHD; here they are (0, 0.9).",
+        "swapped_betas": "The betas are swapped: beta1 is 0, beta2 is 0.9.",
+        "g_has_both": "The generator's optimizer also moves the discriminator: D would learn to let fakes pass.",
+        "d_has_g": "The discriminator's optimizer holds the generator's parameters.",
+        "parameters_exchanged": "The networks are exchanged: each optimizer moves the other network.",
+        "adamw": "That is AdamW, which lets weights decay; take torch.optim.Adam.",
+        "sgd": "That is plain gradient descent; take torch.optim.Adam.",
+        "order": "The order is: the generator's optimizer, then the discriminator's.",
+    },
+    hints=(
+        "torch.optim.Adam takes the parameters, a rate and a pair of betas. Which of the two networks is the faster one?",
+        "G: lr / 2, D: 2 lr, both with betas=(0.0, 0.9).",
+        "torch.optim.Adam(generator.parameters(), lr=lr / 2, betas=(0.0, 0.9))",
+    ),
+    observe=_facts,
+    tolerance=1e-6,
+)
+
+
+# --- 6.7 the averaged generator ---
+
+
+def update_average(averaged: nn.Module, network: nn.Module, decay: float) -> nn.Module:
+    """averaged = decay averaged + (1 - decay) network, in place, for weights and floating buffers; others are copied."""
+    with torch.no_grad():
+        for old, new in zip(averaged.state_dict().values(), network.state_dict().values()):
+            old.copy_(decay * old + (1 - decay) * new if old.is_floating_point() else new)
+    return averaged
+
+
+def _network(seen: int, bias: bool = True) -> nn.Module:
+    """A convolution and a batch norm that has seen a few batches."""
+    network = nn.Sequential(nn.Conv2d(2, 3, 3, bias=bias), nn.BatchNorm2d(3))
+    with torch.no_grad():
+        for value in network.state_dict().values():
+            value.copy_(torch.randn_like(value) if value.is_floating_point() else torch.tensor(seen))
+    return network
+
+
+def _average_cases() -> list[Case]:
+    def one(text, decay, seen=(4, 9), bias=True):
+        return case(text, *(_network(s, bias) for s in seen), decay, gradient=False)
+
+    return [one("decay 0.9", 0.9), one("decay 0.5", 0.5, (100, 7)), one("decay 0: a copy", 0.0),
+            one("decay 1: nothing but the counter moves", 1.0), one("decay 0.25, without a bias", 0.25, (0, 3), False)]  # fmt: skip
+
+
+def _average_mistaken(wrong, averaged, network, decay):
+    decay = 1 - decay if "reversed" in wrong else 0.999 if "fixed" in wrong else decay
+    buffers = {name for name, _ in averaged.named_buffers()}
+    with torch.no_grad():
+        for (name, old), new in zip(averaged.state_dict().items(), network.state_dict().values()):
+            if name in buffers and "no_buffers" in wrong:
+                continue
+            if not old.is_floating_point():
+                mixed = (decay * old + (1 - decay) * new).to(old.dtype)
+                old.copy_(old if "counter_left" in wrong else mixed if "counter_mixed" in wrong else new)
+                continue
+            if name in buffers and "buffers_copied" in wrong:
+                old.copy_(new)
+                continue
+            if "only_weights" in wrong and not name.endswith("weight"):
+                continue
+            mixed = decay * old + (1 - decay) * new
+            mixed = (old + new) / 2 if "plain_mean" in wrong else new if "copied" in wrong else mixed
+            mixed = old + (1 - decay) * new if "no_decay" in wrong else mixed
+            (new if "wrong_one" in wrong else old).copy_(mixed)
+    return network if "network_returned" in wrong else averaged
+
+
+_AVERAGE = Exercise(
+    stage="06",
+    title="The averaged generator",
+    goal="keep a slow copy of the generator, the one that pictures are drawn with",
+    minutes=15,
+    difficulty=2,
+    reference=update_average,
+    cases=_average_cases,
+    mistaken=_average_mistaken,
+    mistakes={
+        "reversed": "decay is the wrong way round: it is the share of the old average that stays.",
+        "no_buffers": "The buffers aren't averaged: batch norm's running statistics belong to the picture too. "
+        "state_dict() holds weights and buffers.",
+        "buffers_copied": "The running statistics are copied; they are averaged like the weights.",
+        "counter_left": "num_batches_tracked, a whole number, is left as it was; copy it.",
+        "counter_mixed": "num_batches_tracked is a whole number: averaging rounds it down, so copy it.",
+        "only_weights": "Only tensors called weight are averaged; biases and running statistics belong to it too.",
+        "plain_mean": "You take the plain mean of both; the old average keeps the share `decay`.",
+        "copied": "The network is copied; only a share of 1 - decay of it comes in.",
+        "no_decay": "The old average must shrink: decay * old + (1 - decay) * new, or it grows without end.",
+        "fixed": "Your decay is always 0.999; take the argument.",
+        "wrong_one": "You change the trained network; it is the average that follows it.",
+        "network_returned": "The average is right, but the network is returned: return `averaged`.",
+    },
+    hints=(
+        "A network's state_dict() holds its weights and buffers, by name, in the same order for both networks. Which "
+        "of them are not floating numbers?",
+        "Under torch.no_grad(), for each pair old, new: old.copy_(decay * old + (1 - decay) * new) if it is floating, "
+        "else old.copy_(new). Return averaged.",
+        "for old, new in zip(averaged.state_dict().values(), network.state_dict().values()):",
+    ),
+)
+
+EXERCISES = (_HINGE_GENERATOR, _HINGE_DISCRIMINATOR, _MATCHING, _STEP, _SPECTRAL, _SCALES, _AVERAGE)
