@@ -31,10 +31,8 @@ def reproduce(
 ) -> None:
     """Make one of the paper's tables or figures; the same command again goes on where it was stopped."""
     name = {"figure6": "figure5", "figure7": "figure5", "figure8": "figure5"}.get(name, name)
-    if name not in (*TABLES, "table2", *FIGURES):
-        raise UserError(
-            f"There is no {name!r} to reproduce; there are: {', '.join(sorted((*TABLES, 'table2', *FIGURES)))}."
-        )
+    if name not in NAMES:
+        raise UserError(f"There is no {name!r} to reproduce; there are: {', '.join(NAMES)}.")
     if name == "table2":
         from ..experiments.table2 import report
 
@@ -52,8 +50,8 @@ def _make(name: str, data: str, root: str, preset: str, seeds: int, steps: int |
     from ..experiments.cells import TABLE_STEPS, Bench
     from .train import default_device
 
-    if name not in ("figure1", "figure9"):  # styles take longer to learn than a table has time for
-        steps = steps or TABLE_STEPS.get(preset)
+    if steps is None and name not in ("figure1", "figure9"):  # styles take longer to learn
+        steps = TABLE_STEPS.get(preset)
     bench = Bench(out, data, preset_name=preset, root=root, steps=steps, device=default_device(), progress=True)
     if name in TABLES:
         result = tables.reproduce(TABLES[name], bench, seeds)

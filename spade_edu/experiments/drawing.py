@@ -7,7 +7,7 @@ from pathlib import Path
 from jaxtyping import UInt8
 from torch import Tensor
 
-WIDTH = 9.5  # of a figure, in inches
+WIDTH, NAMES = 9.5, 1.1  # of a figure and of the rows' names, in inches
 
 
 def tile_grid(
@@ -19,8 +19,8 @@ def tile_grid(
 
     lists = list(columns.values())
     count, (height, width) = len(lists[0]), lists[0][0].shape[:2]
-    side = WIDTH / len(lists)
-    figure = Figure(figsize=(WIDTH, count * side * height / width + 0.7), layout="constrained")
+    side = (WIDTH - (NAMES if rows else 0)) / len(lists)
+    figure = Figure(figsize=(WIDTH, count * side * height / width + 0.6), layout="constrained")
     FigureCanvasAgg(figure)
     figure.get_layout_engine().set(w_pad=0.015, h_pad=0.015, wspace=0, hspace=0)
     axes = figure.subplots(count, len(lists), squeeze=False)
@@ -33,7 +33,7 @@ def tile_grid(
             axes[i, j].spines[:].set_visible(False)
     for i, name in enumerate(rows):
         axes[i, 0].set_ylabel(name, fontsize=9, rotation=0, ha="right", va="center")
-    figure.suptitle(title, fontsize=10)
+    figure.supxlabel(title, fontsize=9, color="#444444")
     save(figure, path)
 
 

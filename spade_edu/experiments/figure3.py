@@ -3,6 +3,8 @@
 In the paper the classes are sky and grass; here all classes that occur are measured, and the most frequent are drawn.
 """
 
+import torch
+
 from ..evaluation.uniform import class_ids, colour_difference, uniform_images
 from ..pictures import to_uint8
 from ..runs import load_networks
@@ -29,12 +31,14 @@ def reproduce(bench: Bench) -> dict:
         figures[name] = round(colour_difference(images[name]), 2)
     names = [labels.names[i] for i in ids]
     shown = [names.index(name) for name in DRAWN if name in names] or list(range(min(6, len(ids))))
-    columns = {f"{name} ({figures[name]:.1f})": to_uint8(images[name][shown]) for name in SYSTEMS}
+    swatch = labels.colourise(torch.tensor([ids[k] for k in shown])[:, None, None].expand(-1, *size))
+    painted = [to_uint8(images[name][shown]) for name in SYSTEMS]
     tile_grid(
-        columns, bench.out / "figure3.png", rows=[names[k] for k in shown],
-        title=f"Uniform label maps. In brackets: how far apart the classes' mean colours are, 0 to 255 "
-        f"({bench.data}, {bench.steps} steps)",
-    )  # fmt: skip
+        {names[k]: list(tiles) for k, *tiles in zip(shown, swatch, *painted)},
+        bench.out / "figure3.png",
+        rows=["label map", *(f"{name} ({figures[name]:.1f})" for name in SYSTEMS)],
+        title=f"{bench.data}, {bench.steps} steps. In brackets: how far apart the classes' mean colours are, 0 to 255",
+    )
     return {"classes": names, "colour_difference": figures}
 
 

@@ -15,9 +15,11 @@ from .drawing import save
 TABLE1 = {"pix2pixHD": "pix2pixHD", "SPADE": "decoder w/ SPADE"}
 FIGURES = ("miou", "accuracy", "fd")
 HERE = "#0072B2"
-PAPER = "#D55E00"
+MARKERS = {
+    "COCO-Stuff": ("o", "#CC79A7"), "ADE20K": ("^", "#009E73"), "ADE20K-outdoor": ("v", "#E69F00"),
+    "Cityscapes": ("s", "#D55E00"),
+}  # fmt: skip
 IMAGES_PER_DAY = 41_000 * 50 / 6  # of 256x256, on 8 V100: see cost()
-CITYSCAPES = -1  # Streets has its labels and layout; it is the last column of every table
 
 
 def rows_of(number: int) -> dict[str, str]:
@@ -78,18 +80,23 @@ def paper_row(number: int, name: str) -> Row | None:
     return next((row for row in TABLES[number].rows if row.name == name), None)
 
 
-def paper_miou(number: int, name: str) -> float | None:
-    """The paper's mIoU in percent on Cityscapes, whose labels and layout Streets has; None where there is none."""
+def paper_miou(number: int, name: str) -> list[float | None]:
+    """The paper's mIoU in percent, an entry a column (data set); None where it has none."""
     row = paper_row(number, name)
-    first = row.cells[CITYSCAPES].split(" / ")[0] if row else "n/a"
-    return None if first == "n/a" else float(first)
+    firsts = [cell.split(" / ")[0] for cell in row.cells] if row else ["n/a"] * len(TABLES[number].columns)
+    return [None if first == "n/a" else float(first) for first in firsts]
 
 
-def agreement(result: dict) -> tuple[int, int]:
-    """Pairs of rows whose mean mIoU here is in the order of the paper's Cityscapes column, of all that differ."""
-    known = [(row["mean"]["miou"], paper_miou(result["table"], row["name"])) for row in result["rows"] if row["mean"]]
-    pairs = [(a, b) for a, b in combinations(known, 2) if None not in (a[1], b[1]) and a[0] != b[0] and a[1] != b[1]]
-    return sum((a[0] - b[0]) * (a[1] - b[1]) > 0 for a, b in pairs), len(pairs)
+def agreement(result: dict) -> dict[str, tuple[int, int]]:
+    """For each of the paper's columns: pairs of rows whose mean mIoU here is in its order, of all that differ."""
+    done = [row for row in result["rows"] if row["mean"]]
+    found = {}
+    for k, column in enumerate(TABLES[result["table"]].columns):
+        known = [(row["mean"]["miou"], paper_miou(result["table"], row["name"])[k]) for row in done]
+        pairs = [(a, b) for a, b in combinations(known, 2) if None not in (a[1], b[1])]
+        signs = [(a[0] - b[0]) * (a[1] - b[1]) for a, b in pairs]
+        found[column] = sum(s > 0 for s in signs), sum(s != 0 for s in signs)
+    return found
 
 
 def render(result: dict) -> str:
@@ -101,13 +108,13 @@ def render(result: dict) -> str:
     if real := result["real"]:
         lines.append(["real renders", *_figures(real, {}), ""] + [""] * (len(paper.columns) + 1))
     widths = [max(len(line[i]) for line in lines) for i in range(len(heads))]
-    agreeing, pairs = agreement(result)
+    agreeing = ", ".join(f"{column} {of} of {pairs}" for column, (of, pairs) in agreement(result).items())
     sources = sorted({s for row in paper.rows for s in row.sources})
     return "\n".join([
         f"Table {paper.number}. {paper.title}. Here: {result['data']}, {height}x{width}, preset {result['preset']}, "
         f"{result['steps']} steps, mean ± standard deviation over {result['seeds']} seed(s)",
         *("  ".join(cell.ljust(size) for cell, size in zip(line, widths)).rstrip() for line in lines),
-        f"{agreeing} of {pairs} pairs of rows are in the order of the paper's Cityscapes column (by mean mIoU).",
+        f"Pairs of rows in the paper's order (by mean mIoU): {agreeing}.",
         *(f"Note: {note}" for note in (*paper.notes, *notes(result))),
         *(f"{mark:12} {SOURCES[mark]}" for mark in sources),
     ])  # fmt: skip
@@ -144,37 +151,49 @@ def _figures(mean: dict, std: dict) -> list[str]:
 
 
 def draw(result: dict, path: Path) -> None:
-    """Rows in the paper's order, a dot a seed and the mean with its standard deviation; the paper's mIoU beside."""
+    """Rows in the paper's order: left this run, a dot a seed and the mean with its deviation; right the paper's."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     names = [row["name"] for row in result["rows"]]
-    figure = Figure(figsize=(9, 1.3 + 0.32 * len(names)), layout="constrained")
+    figure = Figure(figsize=(10, 1.7 + 0.32 * len(names)), layout="constrained")
     FigureCanvasAgg(figure)
     here, paper = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
-    for y, row in enumerate(result["rows"]):
-        values = [100 * entry["miou"] for entry in row["seeds"]]
-        if values:
-            spread = 100 * (row["std"]["miou"] or 0)
-            here.errorbar(100 * row["mean"]["miou"], y, xerr=spread, fmt="o", color=HERE, capsize=3)
-            here.plot(values, [y] * len(values), ".", color=HERE, alpha=0.4)
-        if (miou := paper_miou(result["table"], row["name"])) is not None:
-            sure = paper_row(result["table"], row["name"]).verified
-            paper.plot(miou, y, "s", color=PAPER, markerfacecolor=PAPER if sure else "white")
-    if result["real"]:
-        here.axvline(100 * result["real"]["miou"], color="#666666", linestyle=":", linewidth=1)
-        here.text(100 * result["real"]["miou"], -0.75, "real renders", color="#666666", fontsize=8, ha="right")
+    _draw_here(here, result)
+    _draw_paper(paper, result["table"], names)
     here.set_yticks(range(len(names)), names)
-    here.set_ylim(len(names) - 0.5, -1.0)
-    here.set_title(f"here: {result['data']}, {result['steps']} steps, {result['seeds']} seed(s)", fontsize=10)
-    unsure = not all(row.verified for row in TABLES[result["table"]].rows)
-    paper.set_title("paper: Cityscapes" + (" (hollow: from memory)" if unsure else ""), fontsize=10)
+    here.set_ylim(len(names) - 0.5, -0.5)
     for axes in (here, paper):
         axes.set_xlabel("mIoU in %")
         axes.grid(color="#dddddd")
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
     save(figure, path)
+
+
+def _draw_here(axes, result: dict) -> None:
+    for y, row in enumerate(result["rows"]):
+        values = [100 * entry["miou"] for entry in row["seeds"]]
+        if values:
+            spread = 100 * (row["std"]["miou"] or 0)
+            axes.errorbar(100 * row["mean"]["miou"], y, xerr=spread, fmt="o", color=HERE, capsize=3)
+            axes.plot(values, [y] * len(values), ".", color=HERE, alpha=0.4)
+    bound = ""
+    if result["real"]:
+        axes.axvline(100 * result["real"]["miou"], color="#666666", linestyle=":")
+        bound = "; dotted: real renders"
+    axes.set_title(f"here: {result['data']}, {result['steps']} steps, {result['seeds']} seed(s){bound}", fontsize=10)
+
+
+def _draw_paper(axes, number: int, names: list[str]) -> None:
+    verified = all(row.verified for row in TABLES[number].rows)
+    for k, column in enumerate(TABLES[number].columns):
+        points = [(paper_miou(number, name)[k], y) for y, name in enumerate(names)]
+        xs, ys = zip(*((x, y) for x, y in points if x is not None))
+        marker, colour = MARKERS[column]
+        axes.plot(xs, ys, marker, color=colour, markerfacecolor=colour if verified else "white", label=column)
+    axes.set_title("the paper" + ("" if verified else " (from memory, not verified)"), fontsize=10)
+    axes.legend(fontsize=8, frameon=False, ncols=4, loc="upper center", bbox_to_anchor=(0.5, -0.18))
 
 
 def cost(bench: Bench, missing: list[Cell]) -> str:
