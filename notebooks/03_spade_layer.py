@@ -1,0 +1,729 @@
+# %% [markdown] tags=["core"]
+# # 03 · The SPADE layer
+#
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/spade_edu/blob/main/notebooks/03_spade_layer.ipynb)
+#
+# You will be able to compute a SPADE layer by hand, read its `gamma` and `beta` maps, and say which older layers it
+# contains as special cases.
+#
+# **Time:** runs in about 50 seconds on two CPU cores (measured); the core path takes a class 45 minutes. On a T4 less
+# (estimated, not measured: `SPADE_EDU_PROFILE=gpu python tools/notebooks.py test 03` measures it).
+# **Builds on:** stage 00 (one-hot label maps) and stage 01 (batch norm).
+
+# %% tags=["core"]
+# Safe to run twice; keeps the installed torch and numpy. SPADE_EDU_PROFILE (cpu or gpu) sets the size.
+from importlib.util import find_spec
+
+if find_spec("spade_edu") is None:
+    get_ipython().run_line_magic("pip", "install --quiet git+https://github.com/OWNER/spade_edu")
+from spade_edu import course
+from spade_edu import plotting as show
+
+lab = course.start("03")
+
+# %% [markdown] tags=["core"]
+# ## What you are about to build
+#
+# Below: a label map, and what one trained SPADE layer makes of it. For every pixel and every channel the layer
+# computes a factor, `1 + gamma`, and a shift, `beta`. Red means above zero, blue below. Before you read on: which
+# classes does this channel treat alike?
+
+# %% tags=["core"]
+import torch
+
+networks, source = lab.networks("spade")
+generator = networks.generator
+batch, sample = lab.batch(4)
+layer, channel = generator.up_2.norm_1, 4
+with torch.no_grad():
+    gamma, beta = layer.modulation(batch["segmap"], lab.size)  # (4, 36, h, w) -> two of (4, c, h, w)
+show.label_map(sample.label[2], lab.labels, caption="The label map goes in ...")
+show.maps([gamma[2, channel], beta[2, channel]], ["gamma", "beta"], caption=f"... gamma and beta come out ({source}).")
+
+# %% [markdown] tags=["core"]
+# ## By hand, on 4 x 4 pixels
+#
+# The recipe has three steps (paper, equation 1; the code adds the 1):
+#
+# $$\text{out} = \hat x\,(1 + \gamma(m)) + \beta(m), \qquad \hat x = \frac{x - \mu}{\sigma}$$
+#
+# Take a mask with three classes: sky 0, tree 1, road 2.
+
+# %% tags=["core"]
+mask = torch.tensor([[0, 0, 1, 1], [0, 0, 1, 1], [0, 0, 1, 1], [2, 2, 2, 2]])
+x = torch.tensor([[0.0, 4, 0, 4], [4, 0, 4, 0], [0, 4, 0, 4], [4, 0, 4, 0]])
+show.maps([mask, x], ["mask m: ids", "activations x"], numbers=True, diverging=False, caption="The layer's two inputs.")
+
+# %% [markdown] tags=["core"]
+# **Step 1: normalise.** Half of the sixteen values are 0 and half are 4. Before you run it: what are mean and
+# standard deviation, and what do 0 and 4 become?
+
+# %% tags=["core", "nbval-check-output"]
+from spade_edu.normalization import batch_statistics
+
+mean, variance = batch_statistics(x[None, None])  # (1, 1, 4, 4) -> one number a channel
+x_hat = (x - mean) / variance.sqrt()
+print(f"mean {mean.item():g}, deviation {variance.sqrt().item():g}")
+print(x_hat.int())
+
+# %% [markdown] tags=["core"]
+# So far this is batch norm, and the mask has had no say. **Step 2: gamma and beta from the mask.** The mask goes in
+# one-hot. A 1x1 convolution on a one-hot map is a look-up: each pixel picks the weight of its own class. Set the
+# weights by hand: gamma 1 for sky, 0 for tree, -1 for road; beta 0, 5, -5.
+
+# %% tags=["core"]
+from spade_edu import one_hot
+from torch.nn import functional as F
+
+segmap = one_hot(mask[None], 3)  # (1, 4, 4) -> (1, 3, 4, 4)
+table_gamma, table_beta = torch.tensor([1.0, 0, -1]), torch.tensor([0.0, 5, -5])
+gamma = F.conv2d(segmap, table_gamma.view(1, 3, 1, 1))[0, 0]
+beta = F.conv2d(segmap, table_beta.view(1, 3, 1, 1))[0, 0]
+assert torch.equal(gamma, table_gamma[mask]) and torch.equal(beta, table_beta[mask])
+show.maps([gamma, beta], ["gamma", "beta"], numbers=True, caption="With a 1x1 kernel: one value a class.")
+
+# %% [markdown] tags=["core"]
+# **Step 3: scale and shift.** Before you run it, fill in one pixel of each class yourself. What happens to the road's
+# texture, where `1 + gamma` is zero?
+
+# %% tags=["core", "nbval-check-output"]
+out = x_hat * (1 + gamma) + beta
+print(out.int())
+
+# %% tags=["core"]
+tiles = [x_hat, 1 + gamma, beta, out]
+titles = ["x normalised", "1 + gamma", "beta", "out"]
+show.maps(tiles, titles, numbers=True, caption="Sky: contrast doubled. Tree: lifted by 5. Road: flat, at -5.")
+
+# %% [markdown] tags=["core"]
+# One channel, three different fates, decided by the mask alone. The checkerboard stands for what earlier layers have
+# made; SPADE keeps it, amplifies it or wipes it out, **region by region**. Batch norm's gamma and beta would have done
+# one and the same thing to all sixteen pixels.
+
+# %% [markdown] tags=["core"]
+# ## The same numbers from the layer
+#
+# The package's layer has one stage more: a hidden layer, shared by gamma and beta, with ReLU. Give it three hidden
+# channels that pass the one-hot map through, then load your weights.
+
+
+# %% tags=["core"]
+from spade_edu import SPADE
+
+
+@torch.no_grad()
+def hand_set(kernel_size, shared, gamma, beta):
+    """A layer with one channel, three classes and the weights given."""
+    layer = SPADE(1, 3, kernel_size=kernel_size, hidden_channels=3)
+    for convolution, weight in [(layer.mlp_shared[0], shared), (layer.mlp_gamma, gamma), (layer.mlp_beta, beta)]:
+        convolution.weight.copy_(weight)
+        convolution.bias.zero_()
+    return layer
+
+
+# %% tags=["core", "nbval-check-output"]
+identity = torch.eye(3).view(3, 3, 1, 1)
+by_layer = hand_set(1, identity, table_gamma.view(1, 3, 1, 1), table_beta.view(1, 3, 1, 1))
+y = by_layer(x[None, None], segmap)[0, 0].detach()  # (1, 1, 4, 4) and (1, 3, 4, 4) -> (1, 1, 4, 4)
+torch.testing.assert_close(y, out, atol=1e-4, rtol=0)
+print(y.round().int())
+
+# %% [markdown] tags=["core"]
+# ## A 3x3 kernel looks around
+#
+# SPADE's default is 3x3. Let gamma's kernel hold a one for every tree pixel it sees, and zero for the rest: gamma
+# then **counts the trees in the 3x3 window**. Before you run it: what will the four corners say?
+
+# %% tags=["core", "nbval-check-output"]
+counts = torch.zeros(1, 3, 3, 3)
+counts[0, 1] = 1  # class 1: tree, all nine taps
+trees = F.conv2d(segmap, counts, padding=1)[0, 0]
+print(trees.int())
+
+# %% tags=["core"]
+show.maps(
+    [mask, trees],
+    ["mask", "gamma: trees in the 3x3 window"],
+    numbers=True,
+    diverging=False,
+    caption="Now sky next to a tree, and road below one, know their neighbour.",
+)
+
+# %% tags=["core"]
+middle = torch.zeros(3, 3, 3, 3)
+middle[:, :, 1, 1] = torch.eye(3)  # the hidden layer passes the mask on
+counting = hand_set(3, middle, counts, torch.zeros(1, 3, 3, 3))
+gamma_layer, _ = counting.modulation(segmap, (4, 4))
+assert torch.equal(gamma_layer[0, 0].detach(), trees)
+y = counting(x[None, None], segmap)[0, 0].detach()
+torch.testing.assert_close(y, x_hat * (1 + trees), atol=1e-4, rtol=0)
+
+# %% [markdown] tags=["core"]
+# Two things to keep. Tree pixels at the border get another gamma than those inside, so a trained layer can paint edges.
+# And the rim of the picture shows: outside there are zeros, which belong to no class, so the corner tree counts only
+# four. Stage 04 comes back to that.
+
+# %% [markdown] tags=["core"]
+# ## The class
+#
+# All of it in a dozen lines. Compare with the figure in the paper (Figure 10): mask, convolution, ReLU, then two
+# convolutions side by side. The norm has no parameters of its own.
+
+
+# %% tags=["core"]
+from torch import nn
+
+
+class MySPADE(nn.Module):
+    def __init__(self, features, labels, kernel=3, hidden=128):
+        super().__init__()
+        self.norm = nn.BatchNorm2d(features, affine=False)
+        self.shared = nn.Conv2d(labels, hidden, kernel, padding=kernel // 2)
+        self.gamma = nn.Conv2d(hidden, features, kernel, padding=kernel // 2)
+        self.beta = nn.Conv2d(hidden, features, kernel, padding=kernel // 2)
+
+    def forward(self, x, segmap):
+        segmap = F.interpolate(segmap, size=x.shape[2:], mode="nearest")
+        hidden = F.relu(self.shared(segmap))  # (n, l, h, w) -> (n, 128, h, w)
+        return self.norm(x) * (1 + self.gamma(hidden)) + self.beta(hidden)  # (n, c, h, w)
+
+
+# %% [markdown] tags=["core"]
+# Is that the package's layer? Give both the same weights and look.
+
+# %% tags=["core", "nbval-check-output"]
+torch.manual_seed(0)
+theirs = SPADE(64, 36)
+mine = MySPADE(64, 36)
+names = {"shared": "mlp_shared.0", "gamma": "mlp_gamma", "beta": "mlp_beta"}
+for name, other in names.items():
+    getattr(mine, name).load_state_dict(theirs.get_submodule(other).state_dict())
+a, street = torch.randn(4, 64, 16, 32), batch["segmap"].cpu()
+torch.testing.assert_close(mine(a, street), theirs(a, street), atol=1e-4, rtol=1e-4)
+print("in", tuple(a.shape), "out", tuple(mine(a, street).shape))
+
+# %% [markdown] tags=["core"]
+# Where do the parameters sit? Before you run it: hidden layer, gamma or beta, which is largest for 64 channels and 36
+# labels? And for 1024 channels?
+
+# %% tags=["core", "nbval-check-output"]
+print("channels   shared    gamma     beta      all")
+for channels in [64, 1024]:
+    shared = 36 * 128 * 9 + 128
+    each = 128 * channels * 9 + channels
+    layer = SPADE(channels, 36)
+    assert sum(p.numel() for p in layer.parameters()) == shared + 2 * each
+    print(f"{channels:8} {shared:8,} {each:8,} {each:8,} {shared + 2 * each:9,}")
+
+# %% [markdown] tags=["core"]
+# ## Why 1 + gamma?
+#
+# The paper multiplies by gamma, the official code by 1 + gamma. The functions that both can learn are the same; the
+# **start** differs. The official initialisation draws weights near zero (Glorot with gain 0.02, biases 0), so gamma
+# and beta begin near zero. Before you run it: what does the layer do on its first step, with and without the 1?
+
+# %% tags=["core"]
+from spade_edu.initialisation import init_spade
+
+torch.manual_seed(0)
+fresh = init_spade(SPADE(16, lab.labels.num_channels).to(lab.device))
+picture = F.avg_pool2d(batch["image"], 2)[:, :1].expand(-1, 16, -1, -1)  # (4, 16, h/2, w/2), the red channel
+with torch.no_grad():
+    gamma, beta = fresh.modulation(batch["segmap"], picture.shape[-2:])
+    plain = fresh.param_free_norm(picture)
+tiles = [plain[0, 0], (plain * (1 + gamma) + beta)[0, 0], (plain * gamma + beta)[0, 0]]
+titles = ["plain norm", "x (1 + gamma) + beta", "x gamma + beta"]
+show.maps(tiles, titles, caption="At the start: with the 1 the layer is a plain norm; without it, hardly a signal.")
+
+# %% tags=["core"]
+strength = {"norm": plain, "with 1 + gamma": plain * (1 + gamma) + beta, "with gamma": plain * gamma + beta}
+strength = {name: float(v.std()) for name, v in strength.items()}
+show.bars(strength, ylabel="standard deviation of the output", caption="One layer at the official initialisation.")
+assert abs(strength["with 1 + gamma"] - strength["norm"]) < 0.05 and strength["with gamma"] < 0.05
+torch.testing.assert_close(fresh(picture, batch["segmap"]), plain * (1 + gamma) + beta, atol=1e-4, rtol=1e-4)
+
+# %% [markdown] tags=["core"]
+# A generator has fifteen or more such layers in a row. A factor of a hundredth in each would leave nothing, neither of
+# the signal nor of its gradient.
+
+# %% [markdown] tags=["core"]
+# ## gamma and beta of a trained layer
+#
+# Back to the street. Six channels of one layer, gamma only. Look for channels that single out a class, channels that
+# draw borders, and channels that know the instance edges between cars.
+
+# %% tags=["core"]
+layer = generator.up_3.norm_1
+with torch.no_grad():
+    gamma, beta = layer.modulation(batch["segmap"], lab.size)
+strongest = gamma[2].std(dim=(1, 2)).argsort(descending=True)[:6]
+show.maps(gamma[2, strongest], [f"channel {c}" for c in strongest], columns=3, caption="gamma of up_3.norm_1.")
+
+# %% [markdown] tags=["core"]
+# Average gamma over the pixels of each class and you get a table: a row a class, a column a channel. It is the closest
+# thing to what a class "means" to this layer.
+
+
+# %% tags=["core"]
+import matplotlib.pyplot as plt
+
+
+def class_means(maps, label):
+    """Mean of each channel over the pixels of each class: (n, c, h, w), (n, h, w) -> (k, c)."""
+    pixels, ids = maps.permute(0, 2, 3, 1).flatten(0, 2), label.flatten()
+    return torch.stack([pixels[ids == k].mean(0) for k in ids.unique()])
+
+
+ids = sample.label.unique()
+table = class_means(gamma.cpu(), sample.label)
+figure, ax = plt.subplots(figsize=(7, 4.2))
+shown = ax.imshow(table, cmap="RdBu_r", vmin=-2, vmax=2, aspect="auto")
+ax.set_yticks(range(len(ids)), [lab.labels.names[i] for i in ids])
+ax.set(xlabel="channel")
+ax.grid(False)
+figure.colorbar(shown)
+show.finish(figure, "Mean gamma by class and channel.")
+
+# %% [markdown] tags=["core"]
+# How much of the variation of gamma does such a table explain, and how much is left to borders, neighbours and edges
+# inside each class? Before you run it: guess the share of the variance that lies *within* classes.
+
+
+# %% tags=["core"]
+def share_within(maps, label):
+    """Part of the variance of the maps that the pixel's class doesn't explain."""
+    means = torch.zeros(int(label.max()) + 1, maps.shape[1])
+    means[label.unique()] = class_means(maps, label)
+    rest = maps - means[label].permute(0, 3, 1, 2)
+    return float(rest.square().sum() / (maps - maps.mean(dim=(0, 2, 3), keepdim=True)).square().sum())
+
+
+within = {}
+for name in ["G_middle_0", "up_0", "up_1", "up_2", "up_3"]:
+    with torch.no_grad():
+        maps, _ = generator.get_submodule(name).norm_0.modulation(batch["segmap"], lab.size)
+    within[name] = 100 * share_within(maps.cpu(), sample.label)
+show.bars(
+    within, ylabel="percent within classes", caption="What a table of classes would miss, in norm_0 of each block."
+)
+assert all(2 < share < 80 for share in within.values())
+
+# %% [markdown]
+# ### Deep dive: kernel 1 and kernel 3 at a border
+#
+# Two convolutions with kernel k let gamma look k - 1 pixels to each side. Walk across a border between two classes
+# with layers of kernel 1, 3 and 5 (random weights). Before you run it: on how many pixels beside the border does each
+# gamma differ from its value far away?
+
+# %%
+border = torch.zeros(1, 24, 48, dtype=torch.long)
+border[:, :, 24:] = 1
+profiles = {}
+for kernel in [1, 3, 5]:
+    torch.manual_seed(3)
+    walker = SPADE(1, 2, kernel_size=kernel)
+    gamma = walker.modulation(one_hot(border, 2), (24, 48))[0][0, 0].detach()  # (24, 48)
+    profiles[f"kernel {kernel}"] = gamma[12]
+show.curves(
+    {name: values[16:32] for name, values in profiles.items()},
+    x=range(-8, 8),
+    xlabel="pixels from the border",
+    ylabel="gamma",
+    caption="Kernel 1 is a step. Larger kernels can treat the border as a place of its own.",
+)
+
+# %% tags=["nbval-check-output"]
+for name, profile in profiles.items():
+    inside = profile[8:40]  # away from the rim of the picture
+    far = torch.where(torch.arange(32) < 16, profile[12], profile[36])
+    print(name, "border pixels:", int(((inside - far).abs() > 1e-6).sum()), "of 32")
+
+# %% [markdown]
+# 2 (k - 1) pixels, half on each side, exactly. That is the label context which the paper's Table 4 is about: SPADE with
+# 1x1 kernels scored worse (section 4), and 5x5 costs half as many parameters again.
+
+# %%
+patch = batch["segmap"][2:3].cpu()
+tiles = []
+for kernel in [1, 3]:
+    torch.manual_seed(1)
+    tiles.append(SPADE(1, lab.labels.num_channels, kernel_size=kernel).modulation(patch, lab.size)[0][0, 0].detach())
+show.maps(
+    [t - t.mean() for t in tiles],
+    ["kernel 1", "kernel 3"],
+    columns=2,
+    caption="gamma on a street, untrained. Kernel 1 sees borders only where the edge channel marks them.",
+)
+
+# %% tags=["nbval-check-output"]
+vectors = patch[0].flatten(1).unique(dim=1).shape[1]  # different columns: class and edge together
+values = tiles[0].mul(1e4).round().unique().numel()
+print("kernel 1 gives no more values of gamma than label vectors:", values <= vectors)
+print("kernel 3 gives more than ten times as many:", tiles[1].mul(1e4).round().unique().numel() > 10 * vectors)
+
+# %% [markdown] tags=["core"]
+# ## The mask is resized by nearest neighbour
+#
+# A layer at 8 x 16 pixels needs the mask at 8 x 16. SPADE picks pixels and doesn't average them: every pixel keeps
+# exactly one class. Before you run it: how would a bilinear mask differ where two classes meet?
+
+# %% tags=["core"]
+street = one_hot(sample.label[2:3], lab.labels.num_ids)
+small = {mode: F.interpolate(street, size=(8, 16), mode=mode) for mode in ["nearest", "bilinear"]}
+strongest = [values.amax(dim=1)[0] for values in small.values()]
+pure = {mode: int((values.amax(dim=1) == 1).sum()) for mode, values in small.items()}
+titles = [f"{mode}: {count} of 128 pixels pure" for mode, count in pure.items()]
+show.maps(strongest, titles, columns=2, diverging=False, caption="The largest of a pixel's one-hot values.")
+
+# %% tags=["core"]
+probe = generator.up_0.norm_0
+with torch.no_grad():
+    whole = probe.modulation(batch["segmap"], (8, 16))[0]
+    nearest = probe.modulation(F.interpolate(batch["segmap"], size=(8, 16), mode="nearest"), (8, 16))[0]
+    bilinear = probe.modulation(F.interpolate(batch["segmap"], size=(8, 16), mode="bilinear"), (8, 16))[0]
+assert torch.equal(whole, nearest) and (whole - bilinear).abs().max() > 0.1
+change = (whole - bilinear)[2].square().mean(0).sqrt()
+show.maps(
+    [change], ["change of gamma"], diverging=False, caption="Where a bilinear mask would have given another gamma."
+)
+
+# %% [markdown] tags=["core"]
+# ## One layer learns
+#
+# Now train a single layer. Its input is noise, which knows nothing of the street. Its target: noise with the colour
+# and the **contrast** of each class, smooth sky, rough trees. Can one layer do it? Can batch norm, with a learned
+# gamma and beta a channel?
+
+# %% tags=["core"]
+torch.manual_seed(0)
+label = sample.label.to(lab.device)
+colours = torch.rand(lab.labels.num_ids, 3, device=lab.device) * 1.2 - 0.6
+contrast = torch.rand(lab.labels.num_ids, 3, device=lab.device) * 0.4
+noise = torch.randn(4, 3, *lab.size, device=lab.device)
+target = noise * contrast[label].permute(0, 3, 1, 2) + colours[label].permute(0, 3, 1, 2)
+show.pictures(
+    [noise[2], target[2]], ["input: noise", "target"], columns=2, width=4.2, caption="What the layer must do."
+)
+
+
+# %% tags=["core"]
+def fit(layer, *inputs, steps=150):
+    """Train a layer towards the target; the loss of every step."""
+    optimizer, losses = torch.optim.Adam(layer.parameters(), lr=0.02), []
+    for _ in range(steps):
+        loss = (layer(*inputs) - target).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return losses
+
+
+# %% tags=["core"]
+spade = SPADE(3, lab.labels.num_channels, hidden_channels=32).to(lab.device)
+batch_norm = nn.BatchNorm2d(3).to(lab.device)
+losses = {"SPADE": fit(spade, noise, batch["segmap"]), "batch norm": fit(batch_norm, noise)}
+show.curves(losses, xlabel="step", ylabel="mean squared error", log=True, caption="SPADE learns; batch norm gives up.")
+assert losses["SPADE"][-1] < 0.1 * losses["batch norm"][-1]
+
+# %% tags=["core"]
+with torch.no_grad():
+    results = [target[2], spade(noise, batch["segmap"])[2], batch_norm(noise)[2]]
+show.pictures(
+    results,
+    ["target", "SPADE", "batch norm"],
+    columns=3,
+    width=3.6,
+    caption="Batch norm finds the mean over all classes.",
+)
+
+# %% [markdown] tags=["core"]
+# Batch norm's best answer is one colour and one contrast for everything. SPADE's answer can be checked: 1 + gamma
+# should be the contrast and beta the colour of each class.
+
+# %% tags=["core"]
+with torch.no_grad():
+    gamma, beta = spade.modulation(batch["segmap"], lab.size)
+found = [class_means(1 + gamma.cpu(), sample.label), class_means(beta.cpu(), sample.label)]
+true = [contrast.cpu()[ids], colours.cpu()[ids]]
+figure, axes = plt.subplots(1, 2, figsize=(8, 3.4))
+for ax, name, a, b in zip(axes, ["1 + gamma", "beta"], true, found):
+    ax.plot(a.flatten(), b.flatten(), "o", color=show.COLOURS["SPADE"], markersize=4)
+    ax.axline((0, 0), slope=1, color="#888888", linewidth=1)
+    ax.set(xlabel="true value of a class", ylabel="learned", title=name)
+show.finish(figure, "Each dot is one class and channel; on the line, learned and true agree.")
+weight = sample.label.flatten().bincount()[ids].float() > 500
+assert (found[1] - true[1])[weight].abs().mean() < 0.1
+
+# %% [markdown] tags=["core"]
+# ## What SPADE contains: conditional batch norm
+#
+# Give the whole picture **one** label. Then gamma and beta are the same at every pixel (away from the rim), one number
+# for each class and channel. That is conditional batch norm, known from style transfer and class-conditional GANs.
+# `from_spade` reads the table off a SPADE layer; compare the two on three uniform maps.
+
+# %% tags=["core"]
+from spade_edu.normalization import ConditionalBatchNorm2d, adain
+
+torch.manual_seed(0)
+layer = SPADE(1, 3)
+nn.init.normal_(layer.mlp_gamma.weight, std=0.1), nn.init.normal_(layer.mlp_beta.weight, std=0.1)
+conditional = ConditionalBatchNorm2d.from_spade(layer)
+classes = torch.tensor([0, 1, 2])
+uniform = one_hot(classes[:, None, None].expand(3, 12, 12), 3)  # (3, 3, 12, 12)
+activations = torch.randn(3, 1, 12, 12)
+with torch.no_grad():
+    by_spade, by_table = layer(activations, uniform), conditional(activations, classes)
+
+# %% tags=["core"]
+difference = (by_spade - by_table).abs()
+tiles = [*by_spade[:, 0], *by_table[:, 0], *difference[:, 0]]
+titles = [f"{name}, class {k}" for name in ["SPADE", "conditional BN", "difference"] for k in range(3)]
+show.maps(tiles, titles, columns=3, caption="Uniform masks: equal inside, different on a rim of 2 pixels (padding).")
+assert difference[..., 2:-2, 2:-2].max() < 1e-5 < 0.1 < difference.max()
+assert by_table.mean(dim=(1, 2, 3)).std() > 0.01  # the classes do differ
+
+# %% [markdown] tags=["core"]
+# ## And AdaIN
+#
+# Take **one image** a batch, so that batch statistics are that image's own. In the mask's place put features of a
+# style, the same at every pixel. Then SPADE replaces the mean and deviation of each channel by what the style says:
+# adaptive instance norm. Both reductions are in the paper (section 3.1).
+
+# %% tags=["core"]
+torch.manual_seed(1)
+layer = SPADE(3, 4, kernel_size=1)
+nn.init.normal_(layer.mlp_gamma.weight, std=0.3), nn.init.normal_(layer.mlp_beta.weight, std=0.1)
+content = F.avg_pool2d(batch["image"][2:3].cpu(), 2)  # (1, 3, h/2, w/2): N = 1
+style = torch.randn(1, 4, 1, 1).expand(-1, -1, *content.shape[-2:])  # constant over the pixels
+with torch.no_grad():
+    gamma, beta = layer.modulation(style, (1, 1))
+    by_spade = layer(content, style)
+    by_adain = adain(content, mean=beta[:, :, 0, 0], deviation=1 + gamma[:, :, 0, 0])
+
+# %% tags=["core"]
+tiles = [content[0], by_spade[0] / 2, by_adain[0] / 2]
+show.pictures(
+    tiles, ["content", "SPADE", "AdaIN"], columns=3, width=3.4, caption="The same picture twice, to rounding."
+)
+torch.testing.assert_close(by_spade, by_adain, atol=1e-5, rtol=1e-5)
+torch.testing.assert_close(by_adain.mean(dim=(2, 3)), beta[:, :, 0, 0], atol=1e-3, rtol=0)
+
+# %% tags=["core", "nbval-check-output"]
+inside = difference[..., 2:-2, 2:-2].max().item()
+print("constant mask: equal to conditional batch norm inside the rim:", inside < 1e-5)
+print("N = 1, constant style: equal to AdaIN:", torch.allclose(by_spade, by_adain, atol=1e-5))
+
+# %% [markdown] tags=["core"]
+# ## A common misreading: batch norm is not spectral norm
+#
+# Figure 2 of the paper says "batch norm" inside SPADE, and the text says that spectral norm is applied "to all the
+# layers". They share the word *norm*. **Batch norm divides activations** by their deviation. **Spectral norm divides
+# weights** by their largest singular value. Before you run it: which of the two changes a convolution's weight?
+
+# %% tags=["core"]
+from spade_edu import SpectralConv2d
+
+torch.manual_seed(0)
+plain = nn.Conv2d(16, 16, 3, padding=1)
+nn.init.normal_(plain.weight, std=0.1)
+spectral = SpectralConv2d(16, 16, 3, padding=1)
+spectral.load_state_dict(plain.state_dict(), strict=False)
+for _ in range(1000):
+    spectral.power_iteration()
+signal = 3 * torch.randn(8, 16, 16, 16) + 2
+with torch.no_grad():
+    activations = {"conv": plain(signal), "spectral norm": spectral.eval()(signal)}
+    activations["batch norm"] = nn.BatchNorm2d(16)(activations["conv"])
+weights = {"conv": plain.weight, "spectral norm": spectral.normalised_weight(), "batch norm": plain.weight}
+
+# %% tags=["core"]
+figure, axes = plt.subplots(1, 2, figsize=(9, 3.2))
+for name, style in zip(weights, ["-", "--", ":"]):
+    axes[0].plot(torch.linalg.svdvals(weights[name].detach().flatten(1)), style, label=name, linewidth=2)
+    axes[1].hist(activations[name].flatten(), bins=80, histtype="step", density=True, label=name, linewidth=1.5)
+axes[0].set(xlabel="number", ylabel="singular value", title="the weight")
+axes[1].set(xlabel="value", ylabel="density", title="the activations")
+axes[0].legend()
+axes[1].legend()
+show.finish(figure, "Spectral norm pulls the largest singular value to 1; batch norm leaves the weight alone.")
+
+# %% tags=["core", "nbval-check-output"]
+for name in weights:
+    top = torch.linalg.svdvals(weights[name].detach().flatten(1))[0].item()
+    mean, deviation = activations[name].mean().item(), activations[name].std().item()
+    print(f"{name:14} largest singular value is 1: {abs(top - 1) < 0.01!s:6}", end="")
+    print(f"activations have mean 0, deviation 1: {abs(mean) < 1e-3 and abs(deviation - 1) < 1e-2}")
+
+# %% [markdown] tags=["core"]
+# In SPADE's generator both occur, in different places: SPADE's own convolutions carry **no** spectral norm in the
+# official code, the convolutions of the residual block around it do. Stage 06 watches spectral norm at work.
+
+# %% tags=["core", "nbval-check-output"]
+for name, module in generator.up_3.named_modules():
+    if isinstance(module, nn.Conv2d):
+        print(f"{name:22} {'spectral norm' if isinstance(module, SpectralConv2d) else '-'}")
+
+# %% [markdown]
+# ### Deep dive: what it costs, beside a look-up table
+#
+# SPADE's two convolutions work at every pixel. CLADE (Tan et al., 2021) observes that gamma depends mostly on the class
+# alone, and keeps a table: no convolution. Count multiplications for one layer by hand, at 256 channels on 64 x 128
+# pixels, 36 labels, beside the 3x3 convolution that follows it.
+
+# %% tags=["nbval-check-output"]
+channels, labels, hidden, pixels = 256, 36, 128, 64 * 128
+cost = {
+    "the 3x3 convolution after it": (9 * channels * channels, 9 * channels * channels * pixels),
+    "SPADE, 3x3": (9 * hidden * (labels + 2 * channels), 9 * hidden * (labels + 2 * channels) * pixels),
+    "SPADE, 1x1": (hidden * (labels + 2 * channels), hidden * (labels + 2 * channels) * pixels),
+    "CLADE": (2 * labels * channels, 0),
+}
+for name, (weights, products) in cost.items():
+    print(f"{name:30} {weights:9,} weights  {products / 1e6:7,.0f} million products")
+
+# %%
+names = {"3x3 conv": 0, "SPADE 3x3": 1, "SPADE 1x1": 2, "CLADE": 3}
+values = {name: list(cost.values())[i][1] / 1e9 for name, i in names.items()}
+show.bars(values, ylabel="10⁹ products", caption="Without biases, and without the product by 1 + gamma that all share.")
+
+# %% [markdown]
+# SPADE with a 1x1 kernel *is* a look-up table, written as two convolutions: its gamma depends on the pixel's label
+# vector only. Fill CLADE's table from it and both agree.
+
+# %% tags=["nbval-check-output"]
+from spade_edu.related.clade import CLADE
+
+one = SPADE(8, 35, kernel_size=1)
+table = CLADE(8, 35)
+with torch.no_grad():
+    gamma, beta = one.modulation(torch.eye(35)[:, :, None, None], (1, 1))  # (35, 8, 1, 1): each class once
+    table.gamma.copy_(1 + gamma[:, :, 0, 0])
+    table.beta.copy_(beta[:, :, 0, 0])
+a = torch.randn(4, 8, 16, 32)
+pair = one(a, one_hot(sample.label, 35)), table(a, sample.label)
+print("SPADE 1x1 equals CLADE:", torch.allclose(*pair, atol=1e-5))
+
+# %% [markdown]
+# What the table gives up is what you saw above: the share of gamma's variation *within* classes, its borders and
+# instance edges. Whether that is worth its price is a question for measurements; stage 08 has some.
+
+# %% [markdown]
+# ### Deep dive: the fast one
+#
+# The package trains faster than the formula suggests, without approximation. With two 3x3 convolutions, gamma sees a
+# 5x5 window of labels, and most windows of a label map are the same: all road, all sky. So compute gamma once for each
+# **distinct** window and look it up. Before you run it: what share of a street's 5x5 windows are distinct?
+
+# %% tags=["nbval-check-output"]
+from spade_edu.patterns import distinct_windows
+
+windows = distinct_windows(sample.label[2:3], lab.labels.num_ids, 5)
+share = windows.share
+assert len(windows.ids) == torch.unique(windows.ids, dim=0).shape[0] and windows.ids.shape[1] == 25
+print("fewer than half of the windows are distinct:", share < 0.5)
+
+# %%
+with torch.no_grad():
+    first = torch.zeros(windows.pixels.index.shape)
+    first[windows.pixels.examples] = 1
+newcomers = first.view(lab.size)
+show.maps(
+    [newcomers], [f"{share:.0%} of the pixels"], diverging=False, caption="Bright: the first pixel of each window."
+)
+
+
+# %% [markdown]
+# The cost follows the borders, not the pixels. Measure it: random maps of more and more regions, made by giving each
+# pixel the class of the nearest of k random points.
+
+
+# %%
+def regions(k, height=64, width=128):
+    """A label map (1, height, width) of k regions with random classes."""
+    points = torch.rand(k, 2) * torch.tensor([height, width])
+    pixels = torch.cartesian_prod(torch.arange(float(height)), torch.arange(float(width)))
+    return torch.randint(35, (k,))[torch.cdist(pixels, points).argmin(1)].view(1, height, width)
+
+
+torch.manual_seed(0)
+numbers = [1, 4, 16, 64, 256, 1024, 4096]
+label_maps = [regions(k) for k in numbers]
+shares = {f"{size}x{size} windows": [100 * distinct_windows(m, 35, size).share for m in label_maps] for size in [3, 5]}
+
+# %%
+figure, ax = plt.subplots(figsize=(7, 3.2))
+for name, values in shares.items():
+    ax.plot(numbers, values, "o-", label=name)
+ax.axhline(100 * share, linestyle="--", color="#888888", label="the street above, 5x5")
+ax.set(xscale="log", yscale="log", xlabel="regions in the label map", ylabel="distinct windows, % of pixels")
+ax.legend()
+show.finish(figure, "Few regions, few windows; with thousands of regions nearly every window is a new one.")
+assert all(values == sorted(values) for values in shares.values())
+
+# %%
+from time import perf_counter
+from spade_edu.patterns import LabelPatterns, PatternSPADE
+
+plain = SPADE(64, 35)
+fast = PatternSPADE(plain, LabelPatterns(always=True))
+x, seconds = torch.randn(1, 64, 64, 128), {"convolutions": [], "distinct windows": []}
+with torch.no_grad():
+    for label_map in label_maps:
+        segmap = one_hot(label_map, 35)
+        torch.testing.assert_close(fast(x, segmap), plain(x, segmap), atol=1e-4, rtol=1e-4)
+        for name, layer in zip(seconds, [plain, fast]):
+            started = perf_counter()
+            layer(x, segmap)
+            seconds[name].append(perf_counter() - started)
+
+# %%
+figure, ax = plt.subplots(figsize=(7, 3.2))
+for name, values in seconds.items():
+    ax.plot(numbers, [1000 * v for v in values], "o-", label=name)
+ax.set(xscale="log", yscale="log", xlabel="regions in the label map", ylabel="milliseconds, forward")
+ax.legend()
+show.finish(figure, "On this machine, once. Same numbers out, to rounding; the windows were found beforehand.")
+
+# %% [markdown]
+# Where many windows are distinct the convolutions win, and the package falls back to them by itself. Nothing here
+# changes what SPADE computes, so you may forget it again.
+
+# %% [markdown] tags=["core"]
+# ## Summary
+#
+# - SPADE is a norm without parameters, then `x (1 + gamma) + beta` with gamma and beta computed from the mask, for
+#   each pixel and channel.
+# - The mask is resized by nearest neighbour and goes through a shared convolution with ReLU, then one for each of the
+#   two.
+# - A 1x1 kernel is a table of classes; a 3x3 kernel also knows borders and neighbours.
+# - A constant mask turns it into conditional batch norm; N = 1 and a constant style turn it into AdaIN.
+# - Batch norm acts on activations, spectral norm on weights; SPADE contains the first, its surroundings the second.
+
+# %% [markdown] tags=["core"]
+# ## Questions
+#
+# 1. The mask branch has no norm. What would an instance norm in it do to a map that is all sky?
+#
+# <details><summary>Answer</summary>Its hidden maps are constant, so their deviation is zero and an instance norm gives
+# zeros, for sky as for grass. SPADE would forget the class. Stage 04 shows it happening to pix2pixHD.</details>
+#
+# 2. Can SPADE make a region of constant activations textured?
+#
+# <details><summary>Answer</summary>Not by itself inside a region: gamma and beta are constant away from borders. It
+# scales and shifts texture that is there already; convolutions and the noise or layout of earlier layers make
+# it.</details>
+#
+# 3. Which weights do you have to set, and to what, so that SPADE becomes plain batch norm without parameters?
+#
+# <details><summary>Answer</summary>Weights and biases of the gamma and beta convolutions to zero. The official
+# initialisation starts near there.</details>
+
+# %% [markdown] tags=["core"]
+# ## Next
+#
+# **Exercise:** [03_spade_layer](../exercises/03_spade_layer.ipynb): write the layer yourself, and see what three
+# likely slips do to it.
+#
+# **Stage 04** feeds masks with a single class to trained networks and shows, layer by layer, why pix2pixHD can't tell
+# sky from grass and SPADE can.
