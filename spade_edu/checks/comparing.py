@@ -54,9 +54,12 @@ def far(expected: Tensor, got: Tensor, tolerance: float) -> bool:
 
 def _wrong(e: Tensor, g: Tensor, tolerance: float) -> Tensor:
     """Where two tensors differ by more than the tolerance. NaN and infinity agree with themselves only."""
-    largest = e[e.isfinite()].abs().amax() if e.isfinite().any() else 0.0
-    error = (e - g).abs()
-    return (e != g) & ~(e.isnan() & g.isnan()) & ~(error <= tolerance * max(float(largest), FLOOR))
+    return (e != g) & ~(e.isnan() & g.isnan()) & ~((e - g).abs() <= tolerance * _scale(e))
+
+
+def _scale(e: Tensor) -> float:
+    """The largest value of a tensor, at least FLOOR; what isn't finite isn't looked at."""
+    return max(float(e[e.isfinite()].abs().amax()) if e.isfinite().any() else 0.0, FLOOR)
 
 
 def _error(expected: Outcome, got: Outcome) -> Difference | None:
@@ -160,7 +163,7 @@ def tensor_difference(expected: Tensor, got: Tensor, tolerance: float) -> str:
 
 def pattern(e: Tensor, g: Tensor, wrong: Tensor) -> str:
     """What all the differences have in common, where it can be seen: a sign, a factor, a constant, an axis, the rim."""
-    close = dict(rtol=1e-3, atol=1e-4 * max(float(e[torch.isfinite(e)].abs().max()), FLOOR))
+    close = dict(rtol=1e-3, atol=1e-4 * _scale(e))
     if torch.allclose(g, -e, **close):
         return " The sign is the wrong way round everywhere."
     ratio = float((e * g).sum() / (e * e).sum().clamp_min(1e-30))

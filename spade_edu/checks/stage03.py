@@ -1,11 +1,109 @@
-"""Stage 03: the SPADE layer."""
+"""Stage 03: the SPADE layer, its parts, its block and its price."""
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
+from jaxtyping import Float, Integer
+from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..normalization import SPADE
 from .exercise import Case, Exercise, case
+from .stage01 import (
+    AFFINE,
+    BATCH,
+    batch_statistics,
+    features,
+    flat_channel,
+    mistaken_affine,
+    mistaken_norm,
+    norm_mistakes,
+)
+
+# --- 3.1 nearest resizing ---
+
+
+def nearest_resize(label: Integer[Tensor, "n H W"], height: int, width: int) -> Integer[Tensor, "n h w"]:
+    """Row i of the result is row floor(i * H / height) of the label map, and columns likewise: ids stay ids."""
+    rows = torch.arange(height) * label.shape[1] // height
+    columns = torch.arange(width) * label.shape[2] // width
+    return label[:, rows][:, :, columns]
+
+
+def _resize_cases() -> list[Case]:
+    def one(text, n, size, new, ids=(0, 1, 7, 11, 33)):
+        label = torch.tensor(ids)[torch.randint(len(ids), (n, *size))]
+        return case(text, label, *new, gradient=False)
+
+    return [
+        one("half the size", 2, (6, 8), (3, 4)),
+        one("a quarter of the rows, half the columns", 1, (8, 6), (2, 3)),
+        one("an odd factor", 2, (13, 11), (5, 4)),
+        one("enlarged twice", 1, (3, 4), (6, 8)),
+        one("enlarged in one direction, made smaller in the other", 2, (4, 9), (7, 4)),
+        one("the same size", 1, (3, 5), (3, 5)),
+        one("instance ids", 1, (8, 8), (4, 4), ids=(7, 26000, 26001, 33123)),
+        one("with unknown pixels, 255", 2, (9, 9), (4, 6), ids=(0, 1, 255)),
+        case("ids as int32", torch.randint(35, (1, 6, 4), dtype=torch.int32), 3, 3, gradient=False),
+    ]
+
+
+def _resize_mistaken(wrong, label, height, width):
+    size = (width, height) if "swapped" in wrong else (height, width)
+    floats = label[:, None].double()
+    if "bilinear" in wrong or "bilinear_rounded" in wrong:
+        mixed = F.interpolate(floats, size=size, mode="bilinear")[:, 0]
+        return (mixed.round() if "bilinear_rounded" in wrong else mixed).to(label.dtype)
+    if "averaged" in wrong:
+        return F.adaptive_avg_pool2d(floats, size)[:, 0].to(label.dtype)
+    if "largest" in wrong:
+        return F.adaptive_max_pool2d(floats, size)[:, 0].to(label.dtype)
+    if "cropped" in wrong:
+        rows, columns = (torch.arange(new) % old for new, old in zip(size, label.shape[1:]))
+        return label[:, rows][:, :, columns]
+    index = []
+    for new, old in zip(size, label.shape[1:]):
+        i = torch.arange(new, dtype=torch.float64)
+        place = i * (old - 1) / max(new - 1, 1) if "corners" in wrong else i * old / new
+        place = (i + 0.5) * old / new if "centres" in wrong else place
+        index.append((place.round() if "rounded" in wrong or "corners" in wrong else place).long().clamp(max=old - 1))
+    result = label[:, index[0]][:, :, index[1]]
+    return result.float() if "floats" in wrong else result
+
+
+_RESIZE = Exercise(
+    stage="03",
+    title="Resizing a label map",
+    goal="bring a label map to any size without inventing classes",
+    minutes=10,
+    difficulty=1,
+    reference=nearest_resize,
+    cases=_resize_cases,
+    mistaken=_resize_mistaken,
+    mistakes={
+        "bilinear": "The label map is resized with bilinear interpolation: between label 7 and label 11 a 9 appears. "
+        "Copy ids, don't mix them.",
+        "bilinear_rounded": "The label map is resized with bilinear interpolation and rounded: between label 7 and "
+        "label 11 a 9 appears. Copy ids, don't mix them.",
+        "averaged": "Ids are averaged: between label 7 and label 11 a 9 appears. Copy ids, don't mix them.",
+        "largest": "You take the largest id of each window; take the one pixel that the definition names.",
+        "rounded": "The place i * H / height is rounded; take the whole number below it (floor).",
+        "centres": "You take the pixel under the centre (i + 0.5); that is mode='nearest-exact'. The definition, and "
+        "SPADE's code, take floor(i * H / height).",
+        "corners": "The corners of both maps are laid on each other (H - 1 over height - 1); the definition is "
+        "floor(i * H / height).",
+        "cropped": "The first rows and columns are cut out; take pixels from the whole map.",
+        "swapped": "Height and width are swapped.",
+        "floats": "The values are right, but floats; ids stay integers of the dtype they came in.",
+    },
+    hints=(
+        "Which row of the old map does row i of the new one show? Work the list of rows out first, then index with it.",
+        "torch.arange(height) * H // height is the list of rows; label[:, rows] takes them all at once. Columns "
+        "likewise.",
+        "return label[:, rows][:, :, columns]",
+    ),
+)
+
+
+# --- 3.2 the layer ---
 
 
 def spade_forward(
@@ -32,7 +130,7 @@ def _spade_cases() -> list[Case]:
         case("label map larger by an odd factor", *_spade_inputs(2, 3, (5, 3), (13, 11))),
         case("label map smaller than x", *_spade_inputs(2, 2, (6, 5), (3, 4))),
         case("a batch of 1", *_spade_inputs(1, 3, (3, 4), (6, 8))),
-        case("a small spread, so that eps counts", *_spade_inputs(2, 2, (3, 4), (6, 4), scale=0.05, eps=1e-3)),
+        case("a small spread, so that eps counts", *_spade_inputs(2, 2, (3, 4), (6, 4), scale=0.05, eps=1e-2)),
         case("images of different brightness", *_spade_inputs(3, 2, (3, 3), (3, 3), brightness=2.0)),
         case("float64", *(v.double() if isinstance(v, Tensor) else v for v in _spade_inputs(2, 3, (3, 4), (6, 8)))),
     ]
@@ -48,17 +146,9 @@ def _spade_inputs(n, c, size, label_size, scale=1.0, eps=1e-5, brightness=0.5):
 
 
 def _spade_mistaken(wrong, x, segmap, shared, gamma, beta, eps):
-    axes = (2, 3) if "instance" in wrong else (1, 2, 3) if "layer" in wrong else (0, 2, 3)
-    mean = x.mean(dim=axes, keepdim=True)
-    centred = x if "no_mean" in wrong else x - mean
-    variance = (x - mean).square().mean(dim=axes, keepdim=True)
-    if "unbiased" in wrong:
-        variance = x.var(dim=axes, keepdim=True, unbiased=True)
-    root = {"eps_outside": variance.sqrt() + eps, "no_eps": variance.sqrt(), "no_root": variance + eps}
-    deviation = next((value for name, value in root.items() if name in wrong), torch.sqrt(variance + eps))
-    normalised = x if "no_norm" in wrong else centred / deviation
+    normalised = mistaken_norm(wrong, x, eps, BATCH)
     mode = "bilinear" if "bilinear" in wrong else "bicubic" if "bicubic" in wrong else "nearest"
-    resized = F.interpolate(segmap, size=x.shape[-2:], mode=mode)
+    resized = F.interpolate(segmap, size=x.shape[-2:], mode="nearest-exact" if "exact" in wrong else mode)
     if "area" in wrong:
         resized = F.adaptive_avg_pool2d(segmap, x.shape[-2:])
     hidden = F.conv2d(resized, shared, padding=1)
@@ -67,62 +157,289 @@ def _spade_mistaken(wrong, x, segmap, shared, gamma, beta, eps):
     if "swapped" in wrong:
         gamma, beta = beta, gamma
     scale, shift = F.conv2d(hidden, gamma, padding=1), F.conv2d(hidden, beta, padding=1)
+    if "relu_again" in wrong:
+        scale, shift = F.relu(scale), F.relu(shift)
     if "labels_normalised" in wrong:
         scale, shift = F.instance_norm(scale), F.instance_norm(shift)
     scale = scale if "no_plus_one" in wrong else 1 + scale
     shift = torch.zeros_like(shift) if "no_beta" in wrong else shift
-    if "shift_first" in wrong:
-        return scale * (normalised + shift)
-    return normalised * scale + shift
+    return scale * (normalised + shift) if "shift_first" in wrong else normalised * scale + shift
 
 
-STATISTICS = {
-    "instance": "The statistics are taken over (h, w) of each image by itself: that is instance norm. Here they "
-    "are taken over batch, height and width, axes (0, 2, 3).",
-    "layer": "The statistics are taken over the channels too, axes (1, 2, 3): that is layer norm. Every channel has "
-    "its own mean and variance, over axes (0, 2, 3).",
-    "unbiased": "Your variance divides by n - 1 (torch.var's default); batch norm normalises with the variance that "
-    "divides by n.",
-    "eps_outside": "eps is added to the deviation, behind the root; it belongs under the root: sqrt(variance + eps).",
-    "no_eps": "eps is missing: divide by sqrt(variance + eps), or a constant channel divides by zero.",
-    "no_root": "You divide by the variance; divide by its square root, the standard deviation.",
-    "no_mean": "The mean isn't subtracted before dividing.",
-}
-
-EXERCISES = (
-    Exercise(
-        stage="03",
-        title="The SPADE layer",
-        goal="write equation 1 of the paper: a normalisation whose scale and shift come from the label map",
-        minutes=20,
-        difficulty=2,
-        reference=spade_forward,
-        cases=_spade_cases,
-        mistaken=_spade_mistaken,
-        mistakes={
-            "no_plus_one": "gamma is multiplied without the 1 +: the layer computes norm(x) * (1 + gamma) + beta, so "
-            "that weights of zero leave the normalised x as it is.",
-            **STATISTICS,
-            "no_norm": "x itself is scaled and shifted; it has to be normalised first.",
-            "bilinear": "The label map is resized with bilinear interpolation, which invents mixtures of classes at "
-            'borders. Use mode="nearest": a pixel keeps one class.',
-            "bicubic": 'The label map is resized with bicubic interpolation; use mode="nearest".',
-            "area": "The label map is averaged down to the size of x, which mixes classes; take the nearest pixel.",
-            "no_relu": "The ReLU between the shared convolution and the two others is missing.",
-            "leaky": "The hidden layer has a LeakyReLU; inside SPADE it is a plain ReLU (the LeakyReLU comes after the "
-            "layer, in the block).",
-            "swapped": "gamma and beta are swapped: gamma scales, beta shifts.",
-            "labels_normalised": "gamma and beta are normalised; the label branch never is, or a uniform label map "
-            "would lose its label.",
-            "no_beta": "beta isn't added.",
-            "shift_first": "beta is added before scaling; it comes last: norm(x) * (1 + gamma) + beta.",
-        },
-        hints=(
-            "Three steps: normalise x with the statistics of the batch; bring the label map to the size of x and run "
-            "the convolutions on it; combine the two. Equation 1, with 1 + gamma for gamma.",
-            "mean and variance over (0, 2, 3); F.interpolate(..., mode='nearest') to x.shape[-2:]; hidden = relu of "
-            "one convolution; gamma and beta are two convolutions of hidden, all with padding=1.",
-            "return normalised * (1 + F.conv2d(hidden, gamma, padding=1)) + ...",
-        ),
+_SPADE = Exercise(
+    stage="03",
+    title="The SPADE layer",
+    goal="write equation 1 of the paper: a normalisation whose scale and shift come from the label map",
+    minutes=20,
+    difficulty=2,
+    reference=spade_forward,
+    cases=_spade_cases,
+    mistaken=_spade_mistaken,
+    mistakes={
+        "no_plus_one": "gamma is multiplied without the 1 +: the layer computes norm(x) * (1 + gamma) + beta, so "
+        "that weights of zero leave the normalised x as it is.",
+        **norm_mistakes(BATCH),
+        "bilinear": "The label map is resized with bilinear interpolation, which invents mixtures of classes at "
+        'borders. Use mode="nearest": a pixel keeps one class.',
+        "bicubic": 'The label map is resized with bicubic interpolation; use mode="nearest".',
+        "area": "The label map is averaged down to the size of x, which mixes classes; take the nearest pixel.",
+        "no_relu": "The ReLU between the shared convolution and the two others is missing.",
+        "leaky": "The hidden layer has a LeakyReLU; inside SPADE it is a plain ReLU (the LeakyReLU comes after the "
+        "layer, in the block).",
+        "swapped": "gamma and beta are swapped: gamma scales, beta shifts.",
+        "exact": "The label map is resized with mode='nearest-exact'; SPADE uses 'nearest', floor(i * H / h).",
+        "relu_again": "gamma and beta go through a ReLU; only the hidden map does, both may be negative.",
+        "labels_normalised": "gamma and beta are normalised; the label branch never is, or a uniform label map "
+        "would lose its label.",
+        "no_beta": "beta isn't added.",
+        "shift_first": "beta is added before scaling; it comes last: norm(x) * (1 + gamma) + beta.",
+    },
+    hints=(
+        "Three steps: normalise x with the statistics of the batch; bring the label map to the size of x and run "
+        "the convolutions on it; combine the two. Equation 1, with 1 + gamma for gamma.",
+        "mean and variance over (0, 2, 3); F.interpolate(..., mode='nearest') to x.shape[-2:]; hidden = relu of "
+        "one convolution; gamma and beta are two convolutions of hidden, all with padding=1.",
+        "return normalised * (1 + F.conv2d(hidden, gamma, padding=1)) + ...",
     ),
 )
+
+
+# --- 3.3 CLADE ---
+
+
+def clade_forward(
+    x: Float[Tensor, "n c h w"],
+    label: Integer[Tensor, "n h w"],
+    gamma: Float[Tensor, "k c"],
+    beta: Float[Tensor, "k c"],
+    eps: float,
+) -> Float[Tensor, "n c h w"]:
+    """y = gamma_kc norm(x) + beta_kc with k the class of the pixel, and the statistics of the batch."""
+    mean, variance = batch_statistics(x)
+    normalised = (x - mean[:, None, None]) / torch.sqrt(variance[:, None, None] + eps)
+    return gamma[label].permute(0, 3, 1, 2) * normalised + beta[label].permute(0, 3, 1, 2)
+
+
+def _clade_cases() -> list[Case]:
+    def one(text, x, classes, eps=1e-5):
+        n, c, h, w = x.shape
+        gamma, beta = (torch.randn(classes, c).to(x.dtype) for _ in range(2))
+        return case(text, x, torch.randint(classes, (n, h, w)), gamma + 1.5, beta, eps)
+
+    return [
+        one("2 images of 3 channels, 4 classes", features(2, 3, 4, 5), 4),
+        one("a batch of 1", features(1, 2, 3, 4), 3),
+        one("as many classes, channels, rows and columns", features(2, 3, 3, 3), 3),
+        one("one class only: batch norm", features(2, 2, 3, 2), 1),
+        one("a small spread, so that eps counts", flat_channel(features(2, 2, 3, 4, scale=0.05)), 2, 1e-3),
+        one("float64", features(2, 2, 4, 3).double(), 5),
+    ]
+
+
+def _clade_mistaken(wrong, x, label, gamma, beta, eps):
+    y = mistaken_norm(wrong, x, eps, BATCH)
+    if "image_class" in wrong:
+        label = label[:, :1, :1].expand_as(label)
+    if "first_image" in wrong:
+        label = label[:1].expand_as(label)
+    tables = [v.mean(0).expand_as(v) if "averaged" in wrong else v for v in (gamma, beta)]
+    if "viewed" in wrong:
+        maps = [v[label].reshape(x.shape) for v in tables]
+    elif "transposed" in wrong:
+        maps = [v[label.transpose(1, 2).reshape(label.shape)].permute(0, 3, 1, 2) for v in tables]
+    else:
+        maps = [v[label].permute(0, 3, 1, 2) for v in tables]
+    return mistaken_affine(wrong, y, *maps)
+
+
+_CLADE = Exercise(
+    stage="03",
+    title="CLADE: a table instead of convolutions",
+    goal="take SPADE's convolutions away: gamma and beta are looked up by the class of the pixel (Tan et al. 2021)",
+    minutes=10,
+    difficulty=2,
+    reference=clade_forward,
+    cases=_clade_cases,
+    mistaken=_clade_mistaken,
+    mistakes={
+        **norm_mistakes(BATCH),
+        "viewed": "gamma[label] has shape (n, h, w, c); `view` and `reshape` scramble it. Move its last axis: "
+        ".permute(0, 3, 1, 2).",
+        "transposed": "The label map's rows and columns are swapped.",
+        "image_class": "The whole image gets the class of its first pixel; every pixel has its own.",
+        "first_image": "Every image gets the label map of the first one.",
+        "averaged": "gamma and beta are averaged over the classes; every pixel takes its own class's row.",
+        **AFFINE,
+    },
+    hints=(
+        "Normalise as batch norm does in training. Then every pixel looks its class up in the two tables.",
+        "gamma[label] has shape (n, h, w, c): indexing with a map of ids puts a row of c numbers at every pixel. Move "
+        "the last axis behind the first.",
+        "return gamma[label].permute(0, 3, 1, 2) * normalised + ...",
+    ),
+)
+
+
+# --- 3.4 the price ---
+
+
+def spade_cost(channels: int, classes: int, hidden: int, kernel: int, height: int, width: int) -> tuple[int, int]:
+    """(parameters, multiplications for one image) of SPADE's three convolutions with bias, at height x width."""
+    taps = kernel * kernel
+    weights = classes * hidden * taps + 2 * hidden * channels * taps
+    biases = hidden + 2 * channels
+    return weights + biases, weights * height * width
+
+
+def _cost_cases() -> list[Case]:
+    return [
+        case("1024 channels, 36 label channels, 8x16", 1024, 36, 128, 3, 8, 16),
+        case("64 channels at 256x512", 64, 36, 128, 3, 256, 512),
+        case("1x1 kernels", 8, 5, 16, 1, 4, 6),
+        case("5x5 kernels", 3, 2, 7, 5, 1, 1),
+        case("one of everything", 1, 1, 1, 3, 2, 3),
+    ]
+
+
+def _cost_mistaken(wrong, channels, classes, hidden, kernel, height, width):
+    taps = kernel if "one_side" in wrong else kernel * kernel
+    heads, shared = 1 if "one_head" in wrong else 2, 2 if "two_hidden" in wrong else 1
+    heads_in = classes if "no_hidden" in wrong else hidden
+    weights = (0 if "no_hidden" in wrong else shared * classes * hidden * taps) + heads * heads_in * channels * taps
+    biases = 0 if "no_bias" in wrong else (0 if "no_hidden" in wrong else shared * hidden) + heads * channels
+    pixels = 1 if "one_pixel" in wrong else height * width
+    total = weights + biases
+    return total + (2 * channels if "affine" in wrong else 0), (total if "bias_times" in wrong else weights) * pixels
+
+
+_COST = Exercise(
+    stage="03",
+    title="What the layer costs",
+    goal="count SPADE's weights and multiplications, and see why CLADE was proposed",
+    minutes=10,
+    difficulty=1,
+    reference=spade_cost,
+    cases=_cost_cases,
+    mistaken=_cost_mistaken,
+    mistakes={
+        "one_head": "There are two convolutions after the hidden map, one for gamma and one for beta.",
+        "two_hidden": "gamma and beta share one hidden map; it is computed once.",
+        "no_hidden": "The hidden layer is missing: label map -> hidden channels -> gamma and beta.",
+        "one_side": "A kernel has kernel * kernel taps.",
+        "no_bias": "The biases aren't counted: one a channel of the hidden map, of gamma and of beta.",
+        "one_pixel": "The multiplications are those of one pixel; there are height * width.",
+        "bias_times": "Biases are added, not multiplied: they don't count among the multiplications.",
+        "affine": "The norm inside SPADE has no gamma and beta of its own: nothing to count there.",
+    },
+    hints=(
+        "Three convolutions: label channels to hidden, hidden to gamma, hidden to beta. A convolution from a to b "
+        "channels has a * b * kernel^2 weights and b biases.",
+        "Parameters are weights + biases; every weight is multiplied once at every pixel.",
+        "weights = classes * hidden * kernel**2 + 2 * hidden * channels * kernel**2",
+    ),
+    tolerance=1e-6,
+)
+
+
+# --- 3.5 the block ---
+
+
+def spade_block(
+    x: Float[Tensor, "n fin h w"], segmap: Float[Tensor, "n l H W"], parts: nn.ModuleDict
+) -> Float[Tensor, "n fout h w"]:
+    """y = conv_1(a(norm_1(conv_0(a(norm_0(x)))))) + skip(x), a = LeakyReLU 0.2; norms are called as norm(x, segmap).
+
+    skip(x) = conv_s(norm_s(x)), without activation, where `parts` has them; else x.
+    """
+    skip = parts["conv_s"](parts["norm_s"](x, segmap)) if "conv_s" in parts else x
+    y = parts["conv_0"](F.leaky_relu(parts["norm_0"](x, segmap), 0.2))
+    return skip + parts["conv_1"](F.leaky_relu(parts["norm_1"](y, segmap), 0.2))
+
+
+def _block_parts(fin: int, fout: int, labels: int) -> nn.ModuleDict:
+    """The parts of a block with instance norm (which keeps nothing between calls), and lively weights."""
+    middle = min(fin, fout)
+    parts = nn.ModuleDict(
+        {
+            "norm_0": SPADE(fin, labels, hidden_channels=4, norm="instance"),
+            "conv_0": nn.Conv2d(fin, middle, 3, padding=1),
+            "norm_1": SPADE(middle, labels, hidden_channels=4, norm="instance"),
+            "conv_1": nn.Conv2d(middle, fout, 3, padding=1),
+        }
+    )
+    if fin != fout:
+        parts["norm_s"] = SPADE(fin, labels, hidden_channels=4, norm="instance")
+        parts["conv_s"] = nn.Conv2d(fin, fout, 1, bias=False)
+    for weight in parts.parameters():
+        nn.init.normal_(weight, std=0.4)
+    return parts
+
+
+def _spade_block_cases() -> list[Case]:
+    def one(text, n, fin, fout, size, label_size):
+        labels = 3
+        segmap = F.one_hot(torch.randint(labels, (n, *label_size)), labels).permute(0, 3, 1, 2).float()
+        return case(text, features(n, fin, *size), segmap, _block_parts(fin, fout, labels))
+
+    return [
+        one("4 channels to 2: a learned skip", 2, 4, 2, (4, 5), (8, 10)),
+        one("3 channels to 3: x itself is the skip", 2, 3, 3, (4, 3), (4, 3)),
+        one("2 channels to 3, a batch of 1", 1, 2, 3, (3, 4), (6, 4)),
+        one("3 channels to 3, a batch of 1", 1, 3, 3, (5, 4), (7, 9)),
+    ]
+
+
+def _spade_block_mistaken(wrong, x, segmap, parts):
+    slope = 0.0 if "relu" in wrong else 0.01 if "slope" in wrong else 0.2
+    norm_0, norm_1 = (parts[name] for name in ("norm_0", "norm_1"))
+    y = norm_0(x, segmap)
+    y = y if "no_first_activation" in wrong else F.leaky_relu(y, slope)
+    y = parts["conv_0"](y)
+    if "one_half" not in wrong:
+        y = y if "no_second_norm" in wrong else norm_1(y, segmap)
+        y = y if "no_second_activation" in wrong else F.leaky_relu(y, slope)
+    y = parts["conv_1"](y)
+    skip = x
+    if "conv_s" in parts:
+        s = x if "skip_without_norm" in wrong else parts["norm_0" if "skip_norm_0" in wrong else "norm_s"](x, segmap)
+        s = F.leaky_relu(s, slope) if "skip_activated" in wrong else s
+        skip = parts["conv_s"](s)
+    elif "skip_normalised" in wrong:
+        skip = norm_0(x, segmap)
+    y = y if "no_skip" in wrong else y + skip
+    return F.leaky_relu(y, slope) if "activated_sum" in wrong else torch.tanh(y) if "tanh" in wrong else y
+
+
+_BLOCK = Exercise(
+    stage="03",
+    title="The SPADE block",
+    goal="build the residual block of figure 11, with the skip path as in the code",
+    minutes=15,
+    difficulty=2,
+    reference=spade_block,
+    cases=_spade_block_cases,
+    mistaken=_spade_block_mistaken,
+    mistakes={
+        "skip_activated": "There is an activation on the skip path; it is norm_s, then conv_s, and nothing else (in "
+        "the code; figure 11 draws a ReLU).",
+        "skip_without_norm": "The learned skip goes through norm_s first: conv_s(norm_s(x, segmap)).",
+        "skip_norm_0": "The skip path uses norm_0; it has a norm of its own, norm_s.",
+        "skip_normalised": "Without conv_s the skip is x itself, not normalised.",
+        "no_skip": "The skip path isn't added.",
+        "activated_sum": "An activation follows the sum; nothing does (the next block begins with its norm).",
+        "tanh": "tanh comes once, at the end of the generator, not after a block.",
+        "relu": "The activation is a plain ReLU; the code uses LeakyReLU with slope 0.2 (figure 11 draws ReLU).",
+        "slope": "The LeakyReLU has slope 0.01, torch's default; here it is 0.2.",
+        "no_first_activation": "The activation between norm_0 and conv_0 is missing.",
+        "no_second_activation": "The activation between norm_1 and conv_1 is missing.",
+        "no_second_norm": "norm_1 is missing: it stands before the second activation and conv_1.",
+        "one_half": "Between the two convolutions stand norm_1 and an activation.",
+    },
+    hints=(
+        "Two paths and a sum. The main path is twice the same: norm, LeakyReLU, convolution.",
+        "skip = conv_s(norm_s(x, segmap)) if 'conv_s' in parts, else x. F.leaky_relu(..., 0.2) on the main path only.",
+        "y = parts['conv_0'](F.leaky_relu(parts['norm_0'](x, segmap), 0.2)), and the same once more with _1",
+    ),
+)
+
+EXERCISES = (_RESIZE, _SPADE, _CLADE, _COST, _BLOCK)
