@@ -53,6 +53,7 @@ def _make(name: str, data: str, root: str, preset: str, seeds: int, steps: int |
     if steps is None and name not in ("figure1", "figure9"):  # styles take longer to learn
         steps = TABLE_STEPS.get(preset)
     bench = Bench(out, data, preset_name=preset, root=root, steps=steps, device=default_device(), progress=True)
+    print(f"Data: {bench.data}, {len(bench.training)} images for training, {len(bench.val)} to score.", flush=True)
     if name in TABLES:
         result = tables.reproduce(TABLES[name], bench, seeds)
         tables.draw(result, out / f"{name}.png")

@@ -203,8 +203,9 @@ def cost(bench: Bench, missing: list[Cell]) -> str:
     images = bench.steps * bench.base.batch_size * bench.base.height * bench.base.width / 256**2
     days = len({cell.name for cell in missing}) * images / IMAGES_PER_DAY
     return (
-        f"Estimated, not measured: {days:.0f} days on 8 V100 ({8 * 24 * days:,.0f} GPU hours). Scaled by pixels from "
-        "the authors' 5 to 7 days for 50 epochs of 41,000 images at 256x256 (official repository, issue 9)."
+        f"Estimated, not measured: {days:.0f} days on 8 V100, 8 times as long on the one GPU that this command uses. "
+        "Scaled by pixels from the authors' 5 to 7 days for 50 epochs of 41,000 images at 256x256 (official "
+        "repository, issue 9). Ctrl-C stops, and the same command goes on."
     )
 
 

@@ -206,3 +206,14 @@ def test_figures_5_to_8_are_one_command(monkeypatch, tmp_path, capsys):
     with pytest.raises(SystemExit):
         cli.main(["reproduce", "figure7", "--out", str(tmp_path)])
     assert made == ["figure5"]
+
+
+def test_the_paper_preset_is_the_papers_training_of_each_data_set(tmp_path, monkeypatch):
+    monkeypatch.setattr(cells, "open_dataset", lambda *a, **k: ([None] * 20_210, ""))
+    bench = Bench(tmp_path / "out", "ade20k", preset_name="paper", root=str(tmp_path))
+    config = bench.cell("decoder w/ SPADE", 0).config
+    assert (config.height, config.width, config.num_upsampling_layers) == (256, 256, "normal")
+    assert (config.epochs, config.epochs_decay, config.batch_size) == (100, 100, 32)
+    assert bench.steps == 200 * (20_210 // 32)
+    bench = Bench(tmp_path / "out", "cityscapes", preset_name="paper", root=str(tmp_path), steps=50)
+    assert (bench.base.width, bench.base.num_upsampling_layers, bench.steps) == (512, "more", 50)
