@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .. import losses
 from .exercise import Case, Exercise, case
 from .stage05 import label_maps
 
@@ -56,9 +57,9 @@ def predictions(wrong: frozenset, scales: Scales) -> list[Tensor]:
 # --- 6.1 and 6.2 hinge losses ---
 
 
-def hinge_generator(fake: Scales) -> Float[Tensor, ""]:
-    """-mean D(fake), averaged over scales."""
-    return average([-scale[-1].mean() for scale in fake])
+def hinge_generator(fake: list[list[Tensor]]) -> Float[Tensor, ""]:
+    """-mean D(fake), averaged over scales. fake: for each scale its feature maps, the prediction D last."""
+    return torch.stack([-scale[-1].mean() for scale in fake]).mean()
 
 
 def _hinge_generator_cases() -> list[Case]:
@@ -120,10 +121,10 @@ _HINGE_GENERATOR = Exercise(
 )
 
 
-def hinge_discriminator(real: Scales, fake: Scales) -> Float[Tensor, ""]:
-    """mean relu(1 - D(real)) + mean relu(1 + D(fake)), each averaged over scales."""
-    on_real = average([F.relu(1 - scale[-1]).mean() for scale in real])
-    on_fake = average([F.relu(1 + scale[-1]).mean() for scale in fake])
+def hinge_discriminator(real: list[list[Tensor]], fake: list[list[Tensor]]) -> Float[Tensor, ""]:
+    """mean relu(1 - D(real)) + mean relu(1 + D(fake)), averaged over scales; each scale's last map is D."""
+    on_real = torch.stack([F.relu(1 - scale[-1]).mean() for scale in real]).mean()
+    on_fake = torch.stack([F.relu(1 + scale[-1]).mean() for scale in fake]).mean()
     return on_real + on_fake
 
 
@@ -195,12 +196,13 @@ _HINGE_DISCRIMINATOR = Exercise(
 # --- 6.3 feature matching ---
 
 
-def feature_matching(fake: Scales, real: Scales) -> Float[Tensor, ""]:
+def feature_matching(fake: list[list[Tensor]], real: list[list[Tensor]]) -> Float[Tensor, ""]:
     """Mean |fake - real| of each feature map, summed over a scale's maps but the last, averaged over scales."""
     per_scale = []
     for f, r in zip(fake, real):
-        per_scale.append(torch.stack([(a - b.detach()).abs().mean() for a, b in zip(f[:-1], r[:-1])]).sum())
-    return average(per_scale)
+        distances = [F.l1_loss(a, b.detach()) for a, b in zip(f[:-1], r[:-1])]
+        per_scale.append(torch.stack(distances).sum())
+    return torch.stack(per_scale).mean()
 
 
 def _matching_cases() -> list[Case]:
@@ -320,10 +322,13 @@ class TinyDiscriminator(nn.Module):
 def discriminator_loss(
     generator: nn.Module, discriminator: nn.Module, segmap: Float[Tensor, "n l h w"], real: Float[Tensor, "n 3 h w"]
 ) -> Float[Tensor, ""]:
-    """The hinge loss of D on real pictures and on G's, whose gradient reaches D and stops before G."""
+    """The hinge loss of D on real pictures and on G's; its gradient reaches D and stops before G.
+
+    generator(segmap) -> pictures; discriminator(segmap, pictures) -> for each scale its feature maps, prediction last.
+    """
     with torch.no_grad():
         fake = generator(segmap)
-    return hinge_discriminator(discriminator(segmap, real), discriminator(segmap, fake))
+    return losses.hinge_discriminator(discriminator(segmap, real), discriminator(segmap, fake))
 
 
 def _step_cases() -> list[Case]:
