@@ -137,9 +137,9 @@ def _hinge_discriminator_cases() -> list[Case]:
         one("3 scales of 1 image", 1, [4, 3, 2], [2]),
         one("1 scale, predictions far below -1 and above 1", 2, [4], [2, 2], 6.0),
         one("2 scales, predictions near 0", 3, [4, 2], [3], 0.3),
-        case("D is sure and right: the loss is 0", [[torch.full((2, 1, 3, 3), 2.0)]], [[torch.full((2, 1, 3, 3), -3.0)]]),
-        case("D is sure and wrong", [[torch.full((1, 1, 2, 2), -2.0)]], [[torch.full((1, 1, 2, 2), 3.0)]]),
-    ]  # fmt: skip
+        case("sure and right: the loss is 0", [[torch.full((2, 1, 3, 2), 2.0)]], [[torch.full((2, 1, 3, 2), -3.0)]]),
+        case("sure and wrong", [[torch.full((1, 1, 2, 2), -2.0)]], [[torch.full((1, 1, 2, 2), 3.0)]]),
+    ]
 
 
 def _hinge_discriminator_mistaken(wrong, real, fake):
@@ -181,7 +181,8 @@ _HINGE_DISCRIMINATOR = Exercise(
         "only_real": "The half for the fake pictures is missing.",
         "only_fake": "The half for the real pictures is missing.",
         "least_squares": "That is the least-squares GAN's loss; the hinge is relu(1 - D(real)) and relu(1 + D(fake)).",
-        "softplus": "softplus is the loss of the original GAN; the hinge is relu, which is exactly 0 beyond the margin.",
+        "softplus": "softplus is the loss of the original GAN; the hinge is relu, which is exactly 0 beyond the "
+        "margin.",
         "detached": "No gradient flows back: the discriminator couldn't learn from it.",
         **REDUCED,
     },
@@ -261,25 +262,30 @@ _MATCHING = Exercise(
     cases=_matching_cases,
     mistaken=_matching_mistaken,
     mistakes={
-        "attached": "The discriminator's real features aren't detached: they are the target, and a target doesn't move.",
-        "fake_detached": "You detached the fake's features; the gradient has to flow through them to the generator, and "
+        "attached": "The discriminator's real features aren't detached: they are the target, and a target doesn't "
+        "move.",
+        "fake_detached": "You detached the fake's features; the gradient has to flow through them to the generator, "
+        "and "
         "stop at the real ones.",
         "with_prediction": "The prediction takes part; leave out the last entry of each scale.",
         "only_prediction": "You compare the predictions; compare the feature maps, all entries but the last.",
-        "first_left_out": "The first feature map is left out; it is the last entry, the prediction, that doesn't count.",
+        "first_left_out": "The first feature map is left out; it is the last entry, the prediction, that doesn't "
+        "count.",
         "squared": "The distance is squared; feature matching takes the absolute one (L1).",
         "smooth": "That is the smooth L1 distance; feature matching takes the plain absolute one (F.l1_loss).",
         "signed": "The differences keep their sign and cancel out: take absolute values.",
         "of_means": "You compare the means of the feature maps; compare them position by position.",
         "sum": "The absolute differences of a feature map are added up; take their mean.",
         "layers_averaged": "The feature maps of a scale are averaged; their distances are added up.",
-        "pooled": "All positions of all feature maps are averaged at once; take the mean of each map, then add them up.",
+        "pooled": "All positions of all feature maps are averaged at once; take the mean of each map, then add them "
+        "up.",
         "scales_summed": "The scales are added up; take their mean.",
         "one_scale": "Only the first scale counts; take the mean over all scales.",
     },
     hints=(
         "Two loops, over scales and over a scale's feature maps. What is left out, and which side counts as constant?",
-        "For each pair of maps F.l1_loss(a, b.detach()), for all entries but the last; the sum within a scale, the mean "
+        "For each pair of maps F.l1_loss(a, b.detach()), for all entries but the last; the sum within a scale, the "
+        "mean "
         "over scales.",
         "torch.stack([F.l1_loss(a, b.detach()) for a, b in zip(f[:-1], r[:-1])]).sum()",
     ),
@@ -373,7 +379,8 @@ _STEP = Exercise(
         "wasted work and, if it is ever stepped, makes G help D.",
         "no_gradient": "The discriminator runs under no_grad too and can't learn; only the generator's forward pass "
         "belongs there.",
-        "fake_detached": "The prediction on the fake is detached; then D learns nothing from fakes. Detach the picture, "
+        "fake_detached": "The prediction on the fake is detached; then D learns nothing from fakes. Detach the "
+        "picture, "
         "before D sees it.",
         "real_detached": "The prediction on the real pictures is detached; D has to learn from them too.",
         "generator": "That is the generator's loss, -mean D(fake); here the discriminator's is asked for.",
@@ -384,7 +391,8 @@ _STEP = Exercise(
             "scales_summed", "one_scale", "sum", "first_map", "all_maps")},
     },
     hints=(
-        "Three calls and a hinge: G makes pictures, D judges the real ones and the fakes. Which of the calls must leave "
+        "Three calls and a hinge: G makes pictures, D judges the real ones and the fakes. Which of the calls must "
+        "leave "
         "no trace for the gradient?",
         "fake = generator(segmap), detached (or made under torch.no_grad()); real and fake through D with the same "
         "segmap; then mean relu(1 - real) + mean relu(1 + fake), averaged over scales.",
@@ -470,14 +478,16 @@ _SPECTRAL = Exercise(
     mistakes={
         "attached": "u and v carry a gradient; they count as constants (compute them under torch.no_grad()), and only "
         "sigma = u^T W v passes one to W.",
-        "sigma_detached": "sigma is cut off from the gradient; it flows through sigma too, since W / sigma depends on W "
+        "sigma_detached": "sigma is cut off from the gradient; it flows through sigma too, since W / sigma depends on "
+        "W "
         "twice.",
         "exact": "You divide by the exact largest singular value; what is asked for is its estimate after one step, "
         "u^T W v.",
         "frobenius": "You divide by the root of the sum of squares (Frobenius norm); sigma is u^T W v.",
         "not_updated": "u isn't updated: after v comes u = normalise(W v), and sigma uses the new one.",
         "old_u": "sigma uses the new u, but the old one is returned; the next step has to start from the new one.",
-        "ten_steps": "You take several steps of power iteration; it is one a call, since W changes little between calls.",
+        "ten_steps": "You take several steps of power iteration; it is one a call, since W changes little between "
+        "calls.",
         "wrong_matrix": "The matrix has one row for each output channel: weight.flatten(1), without moving axes.",
         "no_normalise": "v and u aren't normalised.",
         "eps_added": "You divide by norm + eps; F.normalize divides by max(norm, eps).",
@@ -486,7 +496,8 @@ _SPECTRAL = Exercise(
         "multiplied": "You multiply by sigma; divide by it.",
     },
     hints=(
-        "W is the weight as a matrix with a row for each output channel. Multiplying a vector by W^T and W in turn, and "
+        "W is the weight as a matrix with a row for each output channel. Multiplying a vector by W^T and W in turn, "
+        "and "
         "normalising, turns it towards the first singular vectors.",
         "Under torch.no_grad(): v = normalise(W^T u), then u = normalise(W v). Outside: sigma = u^T W v. normalise is "
         "F.normalize(..., dim=0, eps=eps). Return weight / sigma and the new u.",
@@ -589,7 +600,8 @@ _SCALES = Exercise(
         "order": "The order is: the generator's optimizer, then the discriminator's.",
     },
     hints=(
-        "torch.optim.Adam takes the parameters, a rate and a pair of betas. Which of the two networks is the faster one?",
+        "torch.optim.Adam takes the parameters, a rate and a pair of betas. Which of the two networks is the faster "
+        "one?",
         "G: lr / 2, D: 2 lr, both with betas=(0.0, 0.9).",
         "torch.optim.Adam(generator.parameters(), lr=lr / 2, betas=(0.0, 0.9))",
     ),
@@ -602,7 +614,10 @@ _SCALES = Exercise(
 
 
 def update_average(averaged: nn.Module, network: nn.Module, decay: float) -> nn.Module:
-    """averaged = decay averaged + (1 - decay) network, in place, for weights and floating buffers; others are copied."""
+    """averaged = decay averaged + (1 - decay) network, in place, for weights and floating buffers; others are copied.
+
+    Returns averaged.
+    """
     with torch.no_grad():
         for old, new in zip(averaged.state_dict().values(), network.state_dict().values()):
             old.copy_(decay * old + (1 - decay) * new if old.is_floating_point() else new)
@@ -622,8 +637,13 @@ def _average_cases() -> list[Case]:
     def one(text, decay, seen=(4, 9), bias=True):
         return case(text, *(_network(s, bias) for s in seen), decay, gradient=False)
 
-    return [one("decay 0.9", 0.9), one("decay 0.5", 0.5, (100, 7)), one("decay 0: a copy", 0.0),
-            one("decay 1: nothing but the counter moves", 1.0), one("decay 0.25, without a bias", 0.25, (0, 3), False)]  # fmt: skip
+    return [
+        one("decay 0.9", 0.9),
+        one("decay 0.5", 0.5, (100, 7)),
+        one("decay 0: a copy", 0.0),
+        one("decay 1: nothing but the counter moves", 1.0),
+        one("decay 0.25, without a bias", 0.25, (0, 3), False),
+    ]
 
 
 def _average_mistaken(wrong, averaged, network, decay):

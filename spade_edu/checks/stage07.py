@@ -87,7 +87,8 @@ _STATISTICS = Exercise(
         "not_centred": "The mean isn't subtracted before multiplying.",
         "transposed": "Pictures and features are exchanged: the mean has one number a feature, over the pictures "
         "(axis 0), and the covariance is (d, d). torch.cov wants the features in the rows: torch.cov(features.T).",
-        "single": "The statistics are computed in float32; a difference of large traces needs float64: .double() first.",
+        "single": "The statistics are computed in float32; a difference of large traces needs float64: .double() "
+        "first.",
         "diagonal": "Only the variances are there; the covariance has the products of different features too.",
         "correlation": "That is the correlation; the covariance isn't divided by the deviations.",
         "square_rooted": "You took the root; the covariance holds squared units.",
@@ -95,8 +96,10 @@ _STATISTICS = Exercise(
         "swapped": "The order is: the mean, then the covariance.",
     },
     hints=(
-        "n vectors, d features. The mean goes over the vectors; the covariance has a row and a column for each feature.",
-        "features.double() first. centred = features - mean; a matrix product of shape (d, n) times (n, d), over n - 1.",
+        "n vectors, d features. The mean goes over the vectors; the covariance has a row and a column for each "
+        "feature.",
+        "features.double() first. centred = features - mean; a matrix product of shape (d, n) times (n, d), over n - "
+        "1.",
         "return mean, centred.T @ centred / (len(features) - 1)",
     ),
     tolerance=1e-6,
@@ -184,7 +187,8 @@ _UPDATE = Exercise(
         "counts_one": "The count grows by the number of vectors in the batch, not by 1.",
     },
     hints=(
-        "What would the mean of all be, if two groups have `count` and n members? And the scatter is the scatter inside "
+        "What would the mean of all be, if two groups have `count` and n members? And the scatter is the scatter "
+        "inside "
         "each group plus that of the two means about the common one.",
         "shift = batch_mean - mean. New mean: mean + shift * n / (count + n). New scatter: old + the batch's about its "
         "own mean + outer(shift, shift) * count * n / (count + n).",
@@ -282,7 +286,8 @@ _FRECHET = Exercise(
         "summed": "The differences of the means are added up before squaring; square each, then add.",
         "no_means": "The distance of the means is missing.",
         "only_means": "The covariances are missing.",
-        "elementwise": "You take the root of each entry; the root of a matrix is another one, whose product with itself "
+        "elementwise": "You take the root of each entry; the root of a matrix is another one, whose product with "
+        "itself "
         "gives it back. Take eigenvalues: the trace of the root is the sum of their roots.",
         "no_root": "The root of the product of the covariances is missing.",
         "roots_multiplied": "You multiply the roots of both covariances; the root of the product is something else, "
@@ -413,11 +418,13 @@ _CONFUSION = Exercise(
         "fixed_255": "You always take 255 for void; take the argument `ignored` (it is -1 or 0 elsewhere).",
         "only_inside": "You leave out targets that aren't class ids; but `ignored` may be a class id too (0, in one of "
         "the cases): leave out target == ignored.",
-        "once": "Every pair is counted once, however often it occurs: counts[target, prediction] += 1 with tensors adds "
+        "once": "Every pair is counted once, however often it occurs: counts[target, prediction] += 1 with tensors "
+        "adds "
         "1 for each distinct pair. torch.bincount counts them all.",
         "unchecked": "A prediction outside of the classes isn't noticed: class 3 of 3 lands in the next row. Raise a "
         "ValueError if it is on a pixel that counts.",
-        "high_unchecked": "A prediction beyond the last class isn't noticed, only a negative one: class 3 of 3 lands in "
+        "high_unchecked": "A prediction beyond the last class isn't noticed, only a negative one: class 3 of 3 lands "
+        "in "
         "the next row. Raise a ValueError.",
         "clamped": "A prediction outside of the classes is taken for the nearest class; raise a ValueError.",
         "dropped": "A prediction outside of the classes is left out without a word; raise a ValueError.",
@@ -497,9 +504,11 @@ _IOU = Exercise(
     cases=_iou_cases,
     mistaken=_iou_mistaken,
     mistakes={
-        "absent_0": "A class that is neither in the target nor predicted counts as 0; it has no IoU (0 / 0) and is left "
+        "absent_0": "A class that is neither in the target nor predicted counts as 0; it has no IoU (0 / 0) and is "
+        "left "
         "out of the mean.",
-        "absent_1": "A class that is neither in the target nor predicted counts as 1; it has no IoU (0 / 0) and is left "
+        "absent_1": "A class that is neither in the target nor predicted counts as 1; it has no IoU (0 / 0) and is "
+        "left "
         "out of the mean.",
         "not_left_out": "A class that is neither in the target nor predicted makes the mean nan; leave it out.",
         "target_only": "A class that is predicted but not in the target is left out; its IoU is 0 and counts.",
@@ -586,7 +595,8 @@ _ACCURACY = Exercise(
     cases=_accuracy_cases,
     mistaken=_accuracy_mistaken,
     mistakes={
-        "void_wrong": "Void pixels count as wrong; they don't count at all: divide by the number of pixels whose target "
+        "void_wrong": "Void pixels count as wrong; they don't count at all: divide by the number of pixels whose "
+        "target "
         "isn't void.",
         "void_right": "Void pixels count as right; they don't count at all.",
         "all": "Void pixels take part: where the prediction is void too they are right, else wrong. Leave them out.",

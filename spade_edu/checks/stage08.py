@@ -238,7 +238,8 @@ _ERROR = Exercise(
         "pooled": "The deviation is taken over all systems at once; each has its own.",
         "axis": "The mean is taken over the systems; a row holds one system's seeds, so average over axis 1.",
         "median": "The first result is the median; take the mean.",
-        "spread": "The second result is the range from the lowest to the highest score; the error is the deviation over "
+        "spread": "The second result is the range from the lowest to the highest score; the error is the deviation "
+        "over "
         "the root of the number of seeds.",
         "absolute": "The deviation is the root of the mean squared distance, not the mean absolute one.",
         "interval": "That is half of a 95 % interval (1.96 errors); return the error itself.",
@@ -262,8 +263,8 @@ def glorot_std(shape: tuple[int, ...], gain: float) -> float:
 
 
 def _glorot_cases() -> list[Case]:
-    shapes = [((256, 256, 3, 3), 0.02), ((128, 36, 3, 3), 1.0), ((1024, 256), 0.02), ((10, 40), 1.0), ((3, 64, 1, 1), 2.0),
-              ((64, 3, 4, 4), 0.5), ((1, 512, 4, 4), 1.0), ((8, 4, 1, 5), 1.0)]  # fmt: skip
+    shapes = [((256, 256, 3, 3), 0.02), ((128, 36, 3, 3), 1.0), ((1024, 256), 0.02), ((10, 40), 1.0),
+              ((3, 64, 1, 1), 2.0), ((64, 3, 4, 4), 0.5), ((1, 512, 4, 4), 1.0), ((8, 4, 1, 5), 1.0)]  # fmt: skip
     return [case(f"a weight of shape {'x'.join(map(str, s))}, gain {g}", s, g) for s, g in shapes]
 
 
@@ -332,8 +333,8 @@ def lr_factor(epoch: int, epochs: int, epochs_decay: int) -> float:
 def _decay_cases() -> list[Case]:
     return [
         case(f"epoch {e} of {a} + {b}", e, a, b)
-        for a, b, chosen in ((100, 100, (1, 50, 100, 101, 102, 150, 200)), (50, 0, (1, 49, 50)), (3, 4, (2, 4, 5, 6, 7)),
-                             (0, 10, (1, 2, 10)))
+        for a, b, chosen in ((100, 100, (1, 50, 100, 101, 102, 150, 200)), (50, 0, (1, 49, 50)),
+                             (3, 4, (2, 4, 5, 6, 7)), (0, 10, (1, 2, 10)))
         for e in chosen
     ]  # fmt: skip
 
@@ -369,13 +370,15 @@ _DECAY = Exercise(
     cases=_decay_cases,
     mistaken=_decay_mistaken,
     mistakes={
-        "early": "The fall begins one epoch too early: with 100 + 100 epochs, epoch 101 still runs at the full rate, and "
+        "early": "The fall begins one epoch too early: with 100 + 100 epochs, epoch 101 still runs at the full rate, "
+        "and "
         "epoch 200 at 1 %.",
         "late": "The fall begins one epoch too late: with 100 + 100 epochs, epoch 102 runs at 99 %.",
         "from_start": "The rate falls from the first epoch on; the first `epochs` ones run at the full rate.",
         "negative": "Before the fall the factor is more than 1: max(0, ...) keeps it at 1.",
         "whole": "The fall takes epochs_decay epochs; you spread it over all epochs.",
-        "one_more": "The fall is spread over epochs_decay + 1 epochs; it is epochs_decay. (The start is what is one epoch "
+        "one_more": "The fall is spread over epochs_decay + 1 epochs; it is epochs_decay. (The start is what is one "
+        "epoch "
         "late.)",
         "constant": "The rate never falls.",
         "exponential": "The fall is linear, by 1 / epochs_decay of the full rate each epoch; yours is exponential.",

@@ -83,7 +83,8 @@ _DRAW = Exercise(
         "std_detached": "The deviation is cut off from the gradient; then the encoder can't learn it.",
     },
     hints=(
-        "The noise comes from N(0, 1) already. Stretch it, then move it. What does a logarithm of the variance give for "
+        "The noise comes from N(0, 1) already. Stretch it, then move it. What does a logarithm of the variance give "
+        "for "
         "the deviation?",
         "deviation = exp(logvar / 2), because its square is exp(logvar). Multiply the noise by it and add mu.",
         "return mu + torch.exp(0.5 * logvar) * ...",
