@@ -9,7 +9,7 @@ import sys
 import typer
 
 from ..errors import UserError
-from . import data, demo, doctor, evaluate, paint, paper, plan, reproduce, train, weights
+from . import data, demo, doctor, evaluate, grade, paint, paper, plan, reproduce, train, weights
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -17,7 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Learn SPADE by building it: train, sample, evaluate, look at data.",
 )
-for command in (demo, train, evaluate, data, doctor, paint, paper, plan, reproduce, weights):
+for command in (demo, train, evaluate, data, doctor, grade, paint, paper, plan, reproduce, weights):
     command.register(app)
 
 
