@@ -4,10 +4,17 @@ It acts on weights and bounds how much a layer can stretch its input. Batch norm
 nothing but the word.
 """
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+
+def full_precision(device: torch.device) -> AbstractContextManager:
+    """Switch mixed precision off (the meta device, which computes nothing, has none)."""
+    return nullcontext() if device.type == "meta" else torch.autocast(device.type, enabled=False)
 
 
 class SpectralNorm(nn.Module):
@@ -38,7 +45,7 @@ class SpectralNorm(nn.Module):
 
     def normalised_weight(self) -> Tensor:
         """weight / sigma in full precision; the gradient flows through both (u and v count as constants)."""
-        with torch.autocast(self.weight.device.type, enabled=False):
+        with full_precision(self.weight.device):
             if self.training:
                 self.power_iteration()
             # Copies: the next forward pass changes u and v before this one's backward pass has run.

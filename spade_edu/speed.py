@@ -20,7 +20,7 @@ from .blocks import SPADEResnetBlock
 from .discriminators import MultiScaleDiscriminator
 from .normalization import BatchNorm2d
 from .patterns import PatternSPADE, replace_modules, with_patterns
-from .spectral import SpectralConv2d
+from .spectral import SpectralConv2d, full_precision
 
 
 class FastSpectralConv2d(SpectralConv2d):
@@ -36,10 +36,10 @@ class FastSpectralConv2d(SpectralConv2d):
 
     def normalised_weight(self) -> Tensor:
         """weight / sigma, rounded to 16 bits under autocast."""
-        device = self.weight.device.type
-        mixed = torch.is_autocast_enabled(device)
-        dtype = torch.get_autocast_dtype(device) if mixed else self.weight.dtype
-        with torch.autocast(device, enabled=False):
+        device = self.weight.device
+        mixed = device.type != "meta" and torch.is_autocast_enabled(device.type)
+        dtype = torch.get_autocast_dtype(device.type) if mixed else self.weight.dtype
+        with full_precision(device):
             return _DivideBySigma.apply(self.weight, *self.sigma(), dtype)
 
     @torch.no_grad()

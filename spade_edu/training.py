@@ -7,7 +7,7 @@ with checkpoints, samples and resume.
 import copy
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from http.client import HTTPException
 
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from . import distributed, losses, speed
 from .encoder import reparameterise
+from .spectral import full_precision
 
 Batch = Mapping[str, Tensor]
 
@@ -233,9 +234,11 @@ class Trainer:
         for group in self.optimizer_d.param_groups:
             group["lr"] = self.config.lr_discriminator * factor
 
-    def autocast(self) -> torch.autocast:
+    def autocast(self) -> AbstractContextManager:
         """Mixed precision as configured."""
-        return torch.autocast(self.device.type, self.dtype(), enabled=self.config.precision != "fp32")
+        if self.config.precision == "fp32":
+            return full_precision(self.device)
+        return torch.autocast(self.device.type, self.dtype())
 
     def dtype(self) -> torch.dtype:
         """The 16-bit type of mixed precision."""
