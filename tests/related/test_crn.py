@@ -118,15 +118,16 @@ def test_an_error_counts_for_the_class_that_it_lies_in():
 
 
 def test_vgg_has_average_pooling_and_ends_after_the_second_convolution_of_each_block():
-    network, image = AveragePooledVGG(weights=None), torch.rand(1, 3, 32, 32) * 2 - 1
-    features = network(image)
-    assert [f.shape[1] for f in features] == [64, 128, 256, 512, 512]
-    assert [f.shape[2] for f in features] == [32, 16, 8, 4, 2]
-    first, pool = network.slices[0], network.slices[1][0]
-    normalised = ((image + 1) / 2 - network.mean) / network.deviation
-    torch.testing.assert_close(features[0], first(normalised))
-    torch.testing.assert_close(features[1], network.slices[1][1:](F.avg_pool2d(features[0], 2)))
-    assert isinstance(pool, torch.nn.AvgPool2d)
+    with torch.device("meta"):  # shapes only: filling 140 million weights would take seconds
+        network = AveragePooledVGG(weights=None)
+        features = network(torch.rand(1, 3, 32, 32))
+    assert [f.shape[1:3] for f in features] == [(64, 32), (128, 16), (256, 8), (512, 4), (512, 2)]
+    kinds = [[type(layer).__name__ for layer in part] for part in network.slices]
+    convolutions = [kind for part in kinds for kind in part if kind != "ReLU"]
+    blocks = " ".join(convolutions).replace("Conv2d", "c").replace("AvgPool2d", "|").replace(" ", "")
+    assert blocks == "cc|cc|cccc|cccc|cc"
+    assert [part.count("Conv2d") for part in kinds] == [2, 2, 2, 4, 4]
+    assert all(part[-1] == "ReLU" for part in kinds)
 
 
 def test_a_height_that_isnt_four_doubled_is_refused_with_one_line():

@@ -110,7 +110,7 @@ def test_context_lets_the_surroundings_decide_between_equal_masks():
 
 
 def test_far_segments_are_pasted_first():
-    masks = torch.stack([box(6, 12, 3, 9), box(0, 9, 10, 20), box(0, 5, 0, 32), box(8, 16, 0, 32), box(5, 10, 8, 14)])
+    masks = torch.stack([box(3, 12, 3, 9), box(0, 9, 10, 20), box(0, 5, 0, 32), box(8, 16, 0, 32), box(5, 10, 8, 14)])
     ids = [CAR, BUILDING, SKY, ROAD, CAR]
     assert depth_order(masks, ids, CITYSCAPES) == [2, 3, 1, 4, 0]  # the second car's wheels stand higher: farther
 
@@ -133,6 +133,7 @@ def test_elision_paints_half_of_each_border_white_and_leaves_the_inside_alone():
     left, right = box(0, 16, 0, 16), box(0, 16, 16, 32)
     canvas, owner = paste([piece(left, SKY, 0.1), piece(right, BUILDING, 0.2)], street())
     elided = elide(canvas, owner, CITYSCAPES)
+    assert (WHITE, BLACK) == (1, -1)  # of images in [-1, 1]
     white = (elided.image == WHITE).all(0)
     border = box(0, 16, 15, 17)  # a square of three pixels around each pixel reaches one to each side
     assert not (white & ~border).any() and elided.filled.all()
