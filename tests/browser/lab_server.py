@@ -17,6 +17,14 @@ FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
+RUN_ALL = """async () => {
+  const { shell, commands } = window.jupyterapp;
+  const { context, sessionContext } = shell.currentWidget;
+  await context.ready;
+  await sessionContext.ready;
+  await sessionContext.session.kernel.info; // before that, the notebook asks for a kernel once more
+  await commands.execute("notebook:run-all-cells");
+}"""
 PATIENCE = 120  # seconds for a server or a kernel to start on a busy machine
 
 
@@ -81,9 +89,8 @@ class Lab:
         """Show a notebook of these cells, run them all, and wait until they have run."""
         self.write(name, cells)
         page.goto(f"{self.address}/lab/tree/{name}?reset")
-        idle = ".jp-Notebook-ExecutionIndicator[data-status=idle]"
-        page.wait_for_selector(idle, timeout=1000 * PATIENCE)
-        page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")  # comes back when all have run
+        page.wait_for_selector(".jp-Notebook", timeout=1000 * PATIENCE)
+        page.evaluate(RUN_ALL)
         return Kernel(self, name)
 
     def close(self) -> None:

@@ -10,6 +10,7 @@ from spade_edu import CITYSCAPES, Pix2PixHDGenerator, SPADEGenerator, StyleEncod
 from spade_edu.data import Streets
 from spade_edu.evaluation.user_study import load_choices
 from spade_edu.normalization import SPADE
+from spade_edu.speed import speed_up
 from spade_edu.widgets import Explorer, Painter, Pair, Sampler, Study, StyleBoard
 from spade_edu.widgets.looks import code, read_recipe
 from spade_edu.widgets.maps import to_bytes
@@ -270,6 +271,12 @@ def test_gamma_and_beta_are_those_of_the_forward_pass(generator):
         assert torch.allclose(core.gamma, gamma[0, 1], atol=1e-6)
         assert torch.allclose(core.beta, beta[0, 1], atol=1e-6)
         assert tuple(core.gamma.shape) == core.sizes[number]
+
+
+def test_layers_of_fast_blocks_have_the_same_sizes(generator):
+    plain = Explorer(generator, SCENE.label, CITYSCAPES).core.sizes
+    assert Explorer(speed_up(generator), SCENE.label, CITYSCAPES).core.sizes == plain
+    assert plain[0] == (1, 2) and plain[-1] == (32, 64)
 
 
 def forward_outputs(generator, segmap, layer) -> list[torch.Tensor]:
