@@ -7,11 +7,13 @@ the best of the nine is held against the photograph, for each class by itself.
 
 Departures of the small version: fewer and narrower modules, all label channels of the data set (the paper's 19 classes
 and "other", no instance edges); constants of the loss measured on the first batch, where the authors set them by hand
-to the same end; torchvision's weights of VGG-19, or on Streets the second opinion; thousands of images, not 600,000.
+to the same end; torchvision's weights of VGG-19, or on Streets the second opinion. Training sees a thousand images, not
+600,000: enough for one picture a label map, not for nine that all look finished.
 """
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from http.client import HTTPException
 
 import torch
 from jaxtyping import Float
@@ -177,7 +179,7 @@ def regression_features(config: TrainingConfig) -> Features:
     chosen = perceptual_features(config, torch.device("cpu"))
     try:
         return chosen["features"] if chosen else AveragePooledVGG()
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, HTTPException) as error:
         raise UserError(f"CRN's loss needs the weights of VGG-19 ({error}): set features='second_opinion'.") from error
 
 

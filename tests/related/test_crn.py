@@ -135,6 +135,18 @@ def test_a_height_that_isnt_four_doubled_is_refused_with_one_line():
         crn.small_widths(preset("test", height=24, width=48))
 
 
+def test_where_features_cant_be_had_one_line_says_what_to_do(monkeypatch):
+    def no_network():
+        raise OSError("no route to host")
+
+    monkeypatch.setattr(crn, "AveragePooledVGG", no_network)
+    with pytest.raises(UserError, match="set features='second_opinion'"):
+        crn.regression_features(preset("paper"))
+    image = torch.rand(1, 3, 64, 128)
+    assert len(crn.regression_features(preset("cpu"))(image)) == 5
+    assert crn.regression_features(preset("test"))(image) == []
+
+
 def test_training_lowers_the_error():
     scenes, config = Streets(4, height=32, width=64), preset("test")
     batch = spread(scenes, 4)
