@@ -6,8 +6,8 @@ function render({ model, el: host }) {
   const state = () => model.get("state");
   const name = el("input", { type: "text", maxlength: 40, "aria-label": "Your code name", required: true });
   const begin = el(
-    "form", { class: "se-tools", onsubmit: start },
-    el("label", { class: "se-field" }, "Your code name", name), el("button", { type: "submit" }, "Begin"),
+    "div", { class: "se-tools" },
+    el("label", { class: "se-field" }, "Your code name", name), el("button", { type: "button", onclick: start }, "Begin"),
   );
   const label = picture("Label map", "The label map");
   const sides = ["left", "right"].map((side, i) => {
@@ -31,8 +31,7 @@ function render({ model, el: host }) {
   let shownPair = -1;
   let sending = false;
 
-  async function start(event) {
-    event.preventDefault();
+  async function start() {
     if (await python.ask({ do: "begin", participant: name.value })) root.focus();
   }
 
@@ -45,7 +44,11 @@ function render({ model, el: host }) {
   }
 
   root.addEventListener("keydown", (event) => {
-    if (event.target === name || event.repeat) return;
+    if (event.repeat) return;
+    if (event.target === name) {
+      if (event.key === "Enter") start(); // JupyterLab keeps Enter from sending a form
+      return;
+    }
     const chosen = sides.find(({ side, key }) => event.key === key || event.key.toLowerCase() === `arrow${side}`);
     if (!chosen) return;
     event.preventDefault();

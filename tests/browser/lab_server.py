@@ -112,7 +112,7 @@ class Kernel:
         number = next(s["kernel"]["id"] for s in sessions if s["path"] == notebook)
         self.client = BlockingKernelClient(connection_file=str(lab.runtime / f"kernel-{number}.json"))
         self.client.load_connection_file()
-        self.client.start_channels()
+        self.client.start_channels(iopub=False, stdin=False, hb=False)
 
     def value(self, expression: str):
         """The value of an expression that JSON can carry."""

@@ -147,7 +147,7 @@ def test_a_refused_map_is_told_and_taken_back(page, kernel, views):
     kernel.value("setattr(painter.core.map, 'from', painter.core.map.labels)")
     kernel.value("setattr(painter.core.map, 'labels', __import__('spade_edu').CAMVID)")
     stroke(views[0], (0.3, 0.8), (0.5, 0.8))
-    status = views[0].get_by_role("status")
+    status = views[0].locator(".se-status")
     page.wait_for_function("(line) => line.textContent.includes('ids 0 to 11')", arg=status.element_handle())
     kernel.value("setattr(painter.core.map, 'labels', getattr(painter.core.map, 'from'))")
     in_step(page, kernel)
@@ -189,7 +189,7 @@ def test_strength_and_uploads(page, kernel, tmp_path):
     upload.set_input_files(tmp_path / "orange.png")
     view.locator("figcaption", has_text="orange.png").wait_for()
     upload.set_input_files(tmp_path / "broken.png")
-    view.get_by_role("status").filter(has_text="not a picture").wait_for()
+    view.locator(".se-status").filter(has_text="not a picture").wait_for()
     assert kernel.value("len(board.core.cards)") == 3
 
 
@@ -229,7 +229,7 @@ generator = SPADEGenerator(CITYSCAPES.num_channels, latent=(1, 2), ngf=2, hidden
     view = section(page, "Painter").last
     view.wait_for()
     page.evaluate("void window.jupyterapp.commands.execute('notebook:restart-kernel')")
-    page.get_by_role("dialog").get_by_role("button", name="Restart").click()
-    view.get_by_role("status").filter(has_text="kernel is gone").wait_for()
+    page.get_by_role("dialog").get_by_role("button", name="Confirm Kernel Restart").click()
+    view.locator(".se-status").filter(has_text="kernel is gone").wait_for()
     stroke(view, (0.3, 0.8), (0.5, 0.8))  # still draws, and still says so
-    view.get_by_role("status").filter(has_text="kernel is gone").wait_for()
+    view.locator(".se-status").filter(has_text="kernel is gone").wait_for()

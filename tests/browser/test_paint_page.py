@@ -59,4 +59,4 @@ def test_a_stopped_program_is_announced(painter, program):
     program.send_signal(signal.SIGINT)
     assert program.wait(30) == 130
     stroke(painter, (0.3, 0.8), (0.5, 0.8))
-    painter.get_by_role("status").filter(has_text="The program is gone").wait_for()
+    painter.locator(".se-status").filter(has_text="The program is gone").wait_for()
