@@ -5,6 +5,8 @@ Repository URL, `build` runs the source and stores notebooks/NN_name.ipynb with 
 that keep a notebook readable, `test` runs the stored notebooks by nbval from an installed wheel in an empty folder.
 """
 
+import base64
+import io
 import re
 import subprocess
 import sys
@@ -18,6 +20,7 @@ from statistics import median
 
 import jupytext
 import nbformat
+from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 SOURCES = ROOT / "notebooks"
@@ -81,8 +84,18 @@ def build(sources: list[Path]) -> int:
             print(f"{path.stem}: {time.monotonic() - started:.0f} s")
         for cell in notebook.cells:
             cell.metadata.pop("execution", None)
+            for output in cell.get("outputs", []):
+                shrink(output.get("data", {}))
         nbformat.write(notebook, path.with_suffix(".ipynb"))
     return 0
+
+
+def shrink(data: dict) -> None:
+    """Store a figure with 256 colours of its own: a third of the size, so that the repository stays small."""
+    if "image/png" in data:
+        picture, file = Image.open(io.BytesIO(base64.b64decode(data["image/png"]))).convert("RGB"), io.BytesIO()
+        picture.quantize(256, dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
+        data["image/png"] = base64.b64encode(file.getvalue()).decode()
 
 
 def convert(path: Path) -> nbformat.NotebookNode:
