@@ -1,0 +1,227 @@
+# %% [markdown]
+# # Exercises 05: the SPADE generator
+#
+# From the small first map to the picture: how wide each block is, where the map grows, what a block does inside, and
+# where the parameters are. Fill in each function, run its check, and look at the picture that your answer draws.
+# Everything runs on the CPU in seconds.
+
+# %%
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from spade_edu import SPADE
+from spade_edu import plotting as show
+from spade_edu.checks.stage05 import PaintBlock
+
+# A label map to look at: sky above, a house, a road below (3 classes, 64x128).
+label = torch.zeros(64, 128, dtype=torch.long)
+label[16:44, 40:80], label[44:] = 1, 2
+segmap = F.one_hot(label, 3).permute(2, 0, 1)[None].float()
+
+# %% [markdown]
+# ## 5.1 The channel plan
+#
+# The generator starts from a map of 16 `ngf` channels. Three residual blocks keep that width; then each block halves
+# it, down to `ngf`. So the seven blocks give 16, 16, 16, 8, 4, 2 and 1 times `ngf` channels. Plan `"more"` has the
+# same blocks; `"most"` has one more at the end, which halves `ngf` once again (`ngf // 2`). Return the pairs
+# (channels in, channels out) of the blocks, in order, as a list. The last convolution, to 3 colours, isn't one of them.
+
+
+# %% tags=["solution"]
+def channel_plan(ngf: int, plan: str) -> list[tuple[int, int]]:
+    """(channels in, channels out) of each block: 16, 16, 16, 8, 4, 2, 1 times ngf out; "most" ends with ngf // 2."""
+    widths = [ngf * factor for factor in (16, 16, 16, 16, 8, 4, 2, 1)]
+    if plan == "most":
+        widths.append(ngf // 2)
+    return list(zip(widths, widths[1:]))
+
+
+# %%
+# How wide the published generator (ngf 64) is after each block.
+with picture("channel_plan"):
+    names = ["head_0", "G_middle_0", "G_middle_1", "up_0", "up_1", "up_2", "up_3", "up_4"]
+    show.bars({name: out for name, (_, out) in zip(names, channel_plan(64, "most"))}, ylabel="channels out")
+
+# %% [markdown]
+# **To think about.** While the width halves, the number of pixels grows fourfold with each doubling. Which block has
+# the most weights, and which one takes the most time?
+
+# %% [markdown]
+# ## 5.2 The size of the first map
+#
+# The generator doubles height and width 5 times in the plan `"normal"`, 6 times in `"more"` and 7 times in `"most"`. So
+# the first map is that many halvings smaller than the picture. Where a side doesn't divide without a remainder, raise a
+# `ValueError` (the official code rounds, and for some sizes builds a map of height 0).
+
+
+# %% tags=["solution"]
+def latent_size(height: int, width: int, plan: str) -> tuple[int, int]:
+    """(height, width) halved 5, 6 or 7 times; a ValueError where that leaves a remainder."""
+    factor = 2 ** {"normal": 5, "more": 6, "most": 7}[plan]
+    if height % factor or width % factor:
+        raise ValueError(f"{height}x{width} is no multiple of {factor}.")
+    return height // factor, width // factor
+
+
+# %%
+# What is left of the label map at the size of the first map, plan by plan (drawn here for 256x512).
+with picture("latent_size"):
+    sizes = {plan: latent_size(256, 512, plan) for plan in ("normal", "more", "most")}
+    small = [F.interpolate(segmap, size=size)[0].argmax(0) for size in sizes.values()]
+    titles = [f"{plan}: {h}x{w}" for plan, (h, w) in sizes.items()]
+    show.maps([label, *small], ["label map", *titles], columns=4, diverging=False)
+
+# %% [markdown]
+# **To think about.** What can a block at 2x4 still decide about the picture, and what not? Why does a plan with more
+# doublings suit larger pictures?
+
+# %% [markdown]
+# ## 5.3 The first map, from labels or from noise
+#
+# The released models start from the label map itself: shrunk to `size` = (height, width) by nearest neighbour
+# (`F.interpolate(..., mode="nearest")`), then through `fc`, a convolution. With a style code `z` they start from `z`
+# instead: `fc` is then a linear layer from `z_dim` to c * h * w numbers, which are read as (n, c, h, w). No activation
+# follows in either case.
+
+
+# %% tags=["solution"]
+def first_map(
+    segmap: Float[Tensor, "n l H W"],
+    z: Float[Tensor, "n z_dim"] | None,
+    fc: nn.Module,
+    size: tuple[int, int],
+) -> Float[Tensor, "n c h w"]:
+    """Without z: fc, a convolution, of the label map shrunk to `size`. With z: fc, a linear layer, of z, reshaped."""
+    if z is None:
+        return fc(F.interpolate(segmap, size=size, mode="nearest"))
+    return fc(z).view(len(z), -1, *size)
+
+
+# %%
+# One channel of the first map: from the label map, and from two different z.
+with picture("first_map"):
+    torch.manual_seed(0)
+    convolution, linear = nn.Conv2d(3, 4, 3, padding=1), nn.Linear(16, 4 * 8 * 16)
+    starts = [first_map(segmap, z, fc, (8, 16))[0, 0] for z, fc in (
+        (None, convolution), (torch.randn(1, 16), linear), (torch.randn(1, 16), linear))]  # fmt: skip
+    show.maps(starts, ["from the label map", "from one z", "from another z"], columns=3)
+
+# %% [markdown]
+# **To think about.** With `z` the first map knows nothing of the labels. Why can the generator afford that?
+
+# %% [markdown]
+# ## 5.4 The SPADE residual block
+#
+# $$y = \mathrm{conv}_1(a(\mathrm{norm}_1(\mathrm{conv}_0(a(\mathrm{norm}_0(x)))))) + \mathrm{skip}(x)$$
+#
+# with $a$ = LeakyReLU of slope 0.2. The skip path is `x` itself where the number of channels stays; where it changes,
+# it is $\mathrm{conv}_s(\mathrm{norm}_s(x))$, without activation. Nothing follows the sum. `layers` holds the block's
+# parts by name: `layers["norm_0"](x, segmap)` is a SPADE layer, `layers["conv_0"](x)` a convolution, and so on;
+# `"conv_s" in layers` says whether there is a learned skip path.
+
+
+# %% tags=["solution"]
+def block_forward(
+    x: Float[Tensor, "n c h w"], segmap: Float[Tensor, "n l H W"], layers: nn.ModuleDict
+) -> Float[Tensor, "n c2 h w"]:
+    """conv_1(a(norm_1(conv_0(a(norm_0(x)))))) + skip, a = LeakyReLU 0.2; the skip is conv_s(norm_s(x)) or x."""
+    skip = layers["conv_s"](layers["norm_s"](x, segmap)) if "conv_s" in layers else x
+    dx = layers["conv_0"](F.leaky_relu(layers["norm_0"](x, segmap), 0.2))
+    dx = layers["conv_1"](F.leaky_relu(layers["norm_1"](dx, segmap), 0.2))
+    return skip + dx
+
+
+# %%
+# Noise goes in; the block (with random weights) lets the label map show through.
+with picture("block_forward"):
+    torch.manual_seed(0)
+    layers = nn.ModuleDict({
+        "norm_0": SPADE(4, 3, hidden_channels=8), "conv_0": nn.Conv2d(4, 4, 3, padding=1),
+        "norm_1": SPADE(4, 3, hidden_channels=8), "conv_1": nn.Conv2d(4, 4, 3, padding=1),
+    })  # fmt: skip
+    x = 0.3 * torch.randn(1, 4, 64, 128)
+    show.maps([x[0, 0], block_forward(x, segmap, layers)[0, 0]], ["x", "the block's output"], columns=2)
+
+# %% [markdown]
+# **To think about.** The convolutions outside of SPADE never see the label map. How do they still get to know it, and
+# what would be lost if the activation stood between the sum and the next block's norm?
+
+# %% [markdown]
+# ## 5.5 The order of blocks and doublings
+#
+# Run all blocks on the first map `x`. Before every block but the first, `x` is doubled by nearest neighbour
+# (`F.interpolate(x, scale_factor=2, mode="nearest")`), with one exception: in the plan `"normal"` it isn't doubled
+# before the third block. Each block is called with the full-size label map: `block(x, segmap)`; it resizes it by
+# itself.
+
+
+# %% tags=["solution"]
+def run_blocks(
+    x: Float[Tensor, "n c h w"], segmap: Float[Tensor, "n l H W"], blocks: nn.ModuleList, plan: str
+) -> Float[Tensor, "n c H W"]:
+    """x is doubled (nearest) before every block but the first, and before the third only if plan isn't "normal"."""
+    for i, block in enumerate(blocks):
+        if i > 0 and (i != 2 or plan != "normal"):
+            x = F.interpolate(x, scale_factor=2, mode="nearest")
+        x = block(x, segmap)
+    return x
+
+
+# %%
+# A first map of noise, painted by seven random blocks.
+with picture("run_blocks"):
+    torch.manual_seed(3)
+    blocks = nn.ModuleList(PaintBlock(6, 3) for _ in range(7))
+    x = torch.randn(1, 6, 2, 4)
+    with torch.no_grad():
+        painted = run_blocks(x, segmap, blocks, "normal")
+    show.maps([x[0, 0], label - 1.0, painted[0, 0]], ["first map, 2x4", "label map", f"{painted.shape[2]}x"
+              f"{painted.shape[3]}, after seven blocks"], columns=3)  # fmt: skip
+
+# %% [markdown]
+# **To think about.** Early blocks see a tiny label map in which a traffic light may have vanished. What does that mean
+# for small objects, and why does it help that every block gets the label map anew?
+
+# %% [markdown]
+# ## 5.6 Counting a block's parameters
+#
+# Count weights and biases of a SPADE residual block from `fin` to `fout` channels:
+#
+# - a SPADE layer on c channels: a convolution from `label_channels` to `hidden`, then two from `hidden` to c (gamma and
+#   beta), all `kernel` x `kernel` with bias. Its norm has no parameters;
+# - main path: SPADE on `fin`, 3x3 convolution to the inner width min(`fin`, `fout`), SPADE on that, 3x3 convolution to
+#   `fout`; both convolutions with bias;
+# - skip path, only where `fin` and `fout` differ: SPADE on `fin` and a 1x1 convolution to `fout` without bias.
+
+
+# %% tags=["solution"]
+def count_block(fin: int, fout: int, label_channels: int, hidden: int, kernel: int) -> int:
+    """Weights and biases of a SPADE residual block; `kernel` and `hidden` are SPADE's, the block's own are 3x3."""
+
+    def spade(channels: int) -> int:
+        shared = (label_channels * kernel**2 + 1) * hidden
+        return shared + 2 * (hidden * kernel**2 + 1) * channels
+
+    middle = min(fin, fout)
+    count = spade(fin) + (9 * fin + 1) * middle + spade(middle) + (9 * middle + 1) * fout
+    if fin != fout:
+        count += spade(fin) + fin * fout
+    return count
+
+
+# %%
+# The published generator for Cityscapes (36 label channels), block by block, in millions.
+with picture("count_block"):
+    widths = [1024, 1024, 1024, 1024, 512, 256, 128, 64]
+    names = ["head_0", "G_middle_0", "G_middle_1", "up_0", "up_1", "up_2", "up_3"]
+    counts = {name: count_block(a, b, 36, 128, 3) / 1e6 for name, a, b in zip(names, widths, widths[1:])}
+    show.bars(counts, ylabel="parameters, millions")
+
+# %% [markdown]
+# **To think about.** Where would you save parameters first? What changes if SPADE's kernel is 1x1, and what does the
+# layer lose then?
+
+# %%
+progress()

@@ -1,0 +1,193 @@
+# %% [markdown]
+# # Exercises 09: multimodal and guided synthesis
+#
+# One label map, many pictures: a style code z, where it comes from, and what one can do with it. The pictures are drawn
+# with the small SPADE model that comes with the course (trained on rendered street scenes).
+
+# %%
+from itertools import combinations
+
+import torch
+from jaxtyping import Float, Integer
+from torch import Tensor, nn
+
+from spade_edu import course
+from spade_edu import plotting as show
+from spade_edu.runs import load_stored
+
+lab = course.start("09", "cpu")
+batch, sample = lab.batch(4)
+stored = load_stored()
+generator, encoder = stored.generator, stored.encoder
+with torch.no_grad():
+    mu, logvar = encoder(batch["image"])
+
+# %% [markdown]
+# ## 9.1 Reparameterisation
+#
+# The encoder describes a picture's style by a Gaussian: a mean `mu` and `logvar`, the logarithm of the variance. A draw
+# from it is
+#
+# $$z = \mu + \sigma \cdot \text{noise}, \qquad \sigma = \exp(\text{logvar} / 2)$$
+#
+# with noise from N(0, 1), which is given here.
+
+
+# %% tags=["solution"]
+def reparameterise(
+    mu: Float[Tensor, "n d"], logvar: Float[Tensor, "n d"], noise: Float[Tensor, "n d"]
+) -> Float[Tensor, "n d"]:
+    """z = mu + exp(logvar / 2) * noise."""
+    return mu + torch.exp(0.5 * logvar) * noise
+
+
+# %%
+# A picture, and three draws from its style, painted on its own label map.
+with picture("reparameterise"), torch.no_grad():
+    torch.manual_seed(0)
+    z = reparameterise(mu[:1].expand(3, -1), logvar[:1].expand(3, -1), torch.randn(3, mu.shape[1]))
+    drawn = generator(batch["segmap"][:1].expand(3, -1, -1, -1), z)
+    show.pictures([batch["image"][0], *drawn], ["the picture", "draw 1", "draw 2", "draw 3"])
+
+# %% [markdown]
+# **To think about.** Why is the noise drawn outside and scaled, instead of drawing from N(mu, sigma) directly?
+
+# %% [markdown]
+# ## 9.2 The KL divergence
+#
+# How far is the encoder's Gaussian from N(0, 1)?
+#
+# $$-\tfrac{1}{2} \sum \left(1 + \text{logvar} - \mu^2 - e^{\text{logvar}}\right)$$
+#
+# As in the official code it is a sum over the batch and over all dimensions, not a mean.
+
+
+# %% tags=["solution"]
+def kl_divergence(mu: Float[Tensor, "n d"], logvar: Float[Tensor, "n d"]) -> Float[Tensor, ""]:
+    """-1/2 sum(1 + logvar - mu^2 - exp(logvar)), over batch and dimensions."""
+    return -0.5 * (1 + logvar - mu.square() - logvar.exp()).sum()
+
+
+# %%
+# What a mean away from 0, and a variance away from 1, cost.
+with picture("kl_divergence"):
+    values = torch.linspace(-3, 3, 61)
+    zero = torch.zeros(1, 1)
+    by_mu = [kl_divergence(v.view(1, 1), zero) for v in values]
+    by_logvar = [kl_divergence(zero, v.view(1, 1)) for v in values]
+    show.curves({"mu (logvar 0)": by_mu, "logvar (mu 0)": by_logvar}, values, xlabel="value", ylabel="KL, nats")
+
+# %% [markdown]
+# **To think about.** Because it is a sum, the term grows with the batch. What happens to the styles if you double the
+# batch and leave its weight as it is?
+
+# %% [markdown]
+# ## 9.3 From one style to another
+#
+# Return `steps` codes on the straight line from `start` to `end`, evenly spaced, both ends included, one row a step.
+
+
+# %% tags=["solution"]
+def interpolate(start: Float[Tensor, " d"], end: Float[Tensor, " d"], steps: int) -> Float[Tensor, "steps d"]:
+    """`steps` codes on the straight line from start to end, evenly spaced, both ends included."""
+    t = torch.linspace(0, 1, steps, dtype=start.dtype)[:, None]
+    return (1 - t) * start + t * end
+
+
+# %%
+# From the style of one picture to that of another, on one label map.
+with picture("interpolate"), torch.no_grad():
+    others = (mu - mu[0]).norm(dim=1)
+    z = interpolate(mu[0], mu[others.argmax()], 6)
+    walk = generator(batch["segmap"][:1].expand(6, -1, -1, -1), z)
+    show.pictures(list(walk), [f"{i / 5:.0%}" for i in range(6)], columns=3)
+
+# %% [markdown]
+# **To think about.** Halfway between two draws from N(0, 1) the code is shorter than either of them. Is that a style
+# the generator has seen?
+
+# %% [markdown]
+# ## 9.4 One style for every object
+#
+# pix2pixHD gives every object a style of its own: a feature map is averaged over each instance. Replace every channel
+# of `x` by its mean over the pixels with the same id in `instance`. Ids may be any whole numbers, and the same id in
+# two pictures of the batch means two different objects. Return a new tensor; loops over pictures and ids are fine.
+
+
+# %% tags=["solution"]
+def instance_mean(x: Float[Tensor, "n c h w"], instance: Integer[Tensor, "n h w"]) -> Float[Tensor, "n c h w"]:
+    """Each channel replaced by its mean over the pixels of the same instance of the same picture."""
+    result = torch.zeros_like(x)
+    for picture, ids in enumerate(instance):
+        for number in ids.unique():
+            mask = ids == number
+            result[picture, :, mask] = x[picture, :, mask].mean(dim=1, keepdim=True)
+    return result
+
+
+# %%
+# A picture, and its mean colour for every object.
+with picture("instance_mean"):
+    instance = sample.instance.long() if sample.instance is not None else sample.label
+    show.pictures([batch["image"][0], instance_mean(batch["image"][:1], instance[:1])[0]],
+                  ["picture", "one colour an object"], columns=2, width=4)  # fmt: skip
+
+# %% [markdown]
+# **To think about.** SPADE's z is one code for the whole picture. What can pix2pixHD's instance features do that z
+# can't, and what does it need at test time?
+
+# %% [markdown]
+# ## 9.5 How different are the samples?
+#
+# Several pictures of one label map: take the mean absolute difference of two pictures (over channels and pixels), and
+# average it over all pairs of different samples.
+
+
+# %% tags=["solution"]
+def diversity(samples: Float[Tensor, "k 3 h w"]) -> Float[Tensor, ""]:
+    """Mean absolute difference of two different pictures, over all pairs of the k >= 2 samples."""
+    distances = [(a - b).abs().mean() for a, b in combinations(samples, 2)]
+    return torch.stack(distances).mean()
+
+
+# %%
+# The further z may stray from 0, the more the pictures differ.
+with picture("diversity"), torch.no_grad():
+    torch.manual_seed(0)
+    noise = torch.randn(6, mu.shape[1])
+    segmap = batch["segmap"][:1].expand(6, -1, -1, -1)
+    spread = {f"z * {scale}": diversity(generator(segmap, scale * noise)).item() for scale in (0.0, 0.5, 1.0, 2.0)}
+    show.bars(spread, ylabel="mean absolute difference")
+
+# %% [markdown]
+# **To think about.** A model that paints noise over its pictures scores well here. Which other score would you look at
+# beside it?
+
+# %% [markdown]
+# ## 9.6 Painting in the style of a picture
+#
+# `encoder(image)` returns `(mu, logvar)`, each of shape (1, d), for one picture; `generator(segmap, z)` paints n label
+# maps with one code each, z of shape (n, d). Paint all label maps in the picture's style: z is the mean, without noise.
+
+
+# %% tags=["solution"]
+def transfer_style(
+    generator: nn.Module, encoder: nn.Module, segmap: Float[Tensor, "n l h w"], image: Float[Tensor, "1 3 h2 w2"]
+) -> Float[Tensor, "n 3 h w"]:
+    """Paint all n label maps in the style of one picture: z is the mean that the encoder gives, without noise."""
+    mu, _ = encoder(image)
+    return generator(segmap, mu.expand(len(segmap), -1))
+
+
+# %%
+# Above: four pictures. Below: their label maps, all in the style of the first, then of the last.
+with picture("transfer_style"), torch.no_grad():
+    rows = [transfer_style(generator, encoder, batch["segmap"], batch["image"][i : i + 1]) for i in (0, 3)]
+    show.pictures([*batch["image"], *rows[0], *rows[1]], ["style 1", "", "", "style 2"], columns=4)
+
+# %% [markdown]
+# **To think about.** The picture's layout and the label maps' layouts differ. What of the picture can a code without
+# any axes for height and width carry over, and what not?
+
+# %%
+progress()
