@@ -6,11 +6,10 @@
 # You will be able to read a label map, turn it into the tensor that every network of this course takes, and recognise
 # the mistakes that spoil a label map.
 #
-# **Time:** runs in about 20 seconds on two CPU cores (measured); the core path takes a class 40 minutes. On a T4
-# about as
-# long (estimated, not measured: `SPADE_EDU_PROFILE=gpu python tools/notebooks.py test 00` measures it). **Builds
-# on:**
-# nothing; this is the first stage.
+# **Time:** runs in 20 seconds on two CPU cores (measured); the core path takes a class 40 minutes. On a T4 about as
+# long (estimated, not measured: `SPADE_EDU_PROFILE=gpu python tools/notebooks.py test 00` measures it).
+#
+# **Builds on:** nothing; this is the first stage.
 
 # %% tags=["core"]
 # Safe to run twice; keeps the installed torch and numpy. SPADE_EDU_PROFILE (cpu or gpu) sets the size.
@@ -186,8 +185,7 @@ print(small.argmax(dim=1)[0])
 # %% [markdown] tags=["core"]
 # Nearest neighbour copies the pixel at one position and forgets its neighbours. It may lose things (road and building
 # are gone here), but it never makes a class up. Now the same mistake on a whole street. Before you run it: where will
-# the
-# invented classes appear?
+# the invented classes appear?
 
 # %% tags=["core"]
 whole = sample.label[None, None].float()
@@ -252,9 +250,17 @@ print(instance_edges(cars[None]).int().flatten().tolist())
 
 # %% tags=["core"]
 edge = instance_edges(sample.instance[None])[0, 0]
-figures = [sample.image, CITYSCAPES.colourise(sample.label), (255 * (1 - edge)).byte()[..., None].expand(-1, -1, 3)]
+numbers = sample.instance.unique(return_inverse=True)[1]  # 0, 1, 2, ... for the objects of this picture
+palette = torch.randint(40, 256, (int(numbers.max()) + 1, 3), generator=torch.Generator().manual_seed(3)).byte()
+drawn = (255 * (1 - edge)).byte()[..., None].expand(-1, -1, 3)
+tiles = [sample.image, CITYSCAPES.colourise(sample.label), palette[numbers], drawn]
+titles = ["image", "label map", "instances, random colours", "edges"]
 show.pictures(
-    figures, ["image", "label map", "edges"], width=3.4, caption="Cars that merge in the label map part in the edges."
+    tiles,
+    titles,
+    columns=2,
+    width=4.5,
+    caption="Cars that merge in the label map part in the instances and in the edges.",
 )
 
 # %% [markdown] tags=["core"]
@@ -409,9 +415,8 @@ train_ids = CITYSCAPES.to_score_ids(torch.from_numpy(ids)).byte().numpy()
 read_with(Image.fromarray(train_ids))  # mistake 1: a map of trainIds
 
 # %% [markdown] tags=["core"]
-# TrainIds are what a *segmentation* network is trained on, and many label maps that you find hold them. The
-# value 255 gave them away. Next mistakes: the coloured picture instead of the ids, a JPEG, and a value beyond the
-# last id.
+# TrainIds are what a *segmentation* network is trained on, and many label maps that you find hold them. The value 255
+# gave them away. Next mistakes: the coloured picture instead of the ids, a JPEG, and a value beyond the last id.
 
 # %% tags=["core", "nbval-check-output"]
 read_with(Image.fromarray(CITYSCAPES.colourise(torch.from_numpy(ids)).numpy()))  # mistake 2: colours
@@ -427,11 +432,13 @@ read_with(Image.fromarray(strange))  # mistake 4: ids that the data set hasn't g
 # %% tags=["core", "nbval-check-output"]
 read_with(Image.fromarray(ids[:, :100]))  # mistake 5: another size than the photograph
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
+# ### Deep dive: what JPEG does to ids
+#
 # A JPEG deserves a word: it stores blurred blocks, not pixels, so ids come back a little wrong everywhere. How wrong?
 # Before you run it: guess the share of pixels that change at quality 75.
 
-# %% tags=["core"]
+# %%
 import io
 
 memory = io.BytesIO()
@@ -502,14 +509,14 @@ restored = instance_file.write_bytes(content)
 report = check_split(open_for_check("cityscapes", "pairs", "train"), "train")
 print("good:", report.good, " published:", report.published, " problems:", report.problems)
 
-# %% [markdown] tags=["core"]
-# ## Streets beside Cityscapes
+# %% [markdown]
+# ### Deep dive: Streets beside Cityscapes
 #
 # Streets copies Cityscapes in ids, colours, instances and files, not in looks. If you have Cityscapes (`spade-edu
 # data get cityscapes` says how), the lower row shows it; else it shows the scene that you just wrote to disk, read by
 # the very same class.
 
-# %% tags=["core"]
+# %%
 from spade_edu.data.catalogue import find
 
 folder = find("cityscapes")

@@ -6,8 +6,9 @@
 # You will be able to compute batch norm by hand, say what changes between training and evaluation, and say what a
 # norm throws away, which is the fact that SPADE rests on.
 #
-# **Time:** runs in 20 seconds on two CPU cores (measured); the core path takes a class 45 minutes. On a T4 less
-# (estimated, not measured: `SPADE_EDU_PROFILE=gpu python tools/notebooks.py test 01` measures it).
+# **Time:** runs in 20 seconds on two CPU cores (measured); the core path takes a class 45 minutes. On a T4 about as
+# long (estimated, not measured: `SPADE_EDU_PROFILE=gpu python tools/notebooks.py test 01` measures it).
+#
 # **Builds on:** stage 00 for the images, nothing else.
 
 # %% tags=["core"]
@@ -240,11 +241,13 @@ show.curves(
 )
 assert (biased - theory).abs().max() < 0.05 and (unbiased - 1).abs().max() < 0.05
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
+# ### Deep dive: how long does it remember?
+#
 # How long does a running average remember? Each step keeps 90 % of it. Feed random batches of four pictures and watch
 # the running mean of one channel. Before you run it: after how many steps has the start, 0, lost 95 % of its say?
 
-# %% tags=["core"]
+# %%
 layer, means, running = BatchNorm2d(3).to(lab.device), [], []
 generator = torch.Generator().manual_seed(0)
 for _ in range(80):
@@ -260,15 +263,21 @@ show.curves(
     caption="The batches scatter; the running average settles near the mean of all.",
 )
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 steps = next(n for n in range(100) if 0.9**n < 0.05)
 print("0.9 to the power of", steps, "is the first below 0.05")
 
 # %% [markdown] tags=["core"]
-# Now the same picture in evaluation, alone and in company. It must come out the same, and it does. Forgetting
-# `eval()` is one of the most common mistakes with batch norm: no error, just worse and unsteady pictures.
+# ### Evaluation
+#
+# Now train the averages on all pictures, switch to evaluation, and normalise one picture alone and in company. It
+# must come out the same, and it does. Forgetting `eval()` is one of the most common mistakes with batch norm: no
+# error, just worse and unsteady pictures.
 
 # %% tags=["core", "nbval-check-output"]
+layer = BatchNorm2d(3).to(lab.device)
+for four_pictures in images.split(4):
+    layer(four_pictures)
 layer.eval()
 alone, in_company = layer(me)[0], layer(torch.cat([me, bright]))[0]
 print("evaluation, same result in any company:", torch.allclose(alone, in_company, atol=1e-6))
@@ -501,27 +510,27 @@ assert torch.allclose(restyled, expected, atol=1e-4)
 # | AdaIN | pixels | a style image | no |
 # | SPADE | batch and pixels | the label map, by convolutions | **yes** |
 
-# %% [markdown] tags=["core"]
-# ## Two halves of a batch
+# %% [markdown]
+# ## Deep dive: two halves of a batch
 #
 # The paper trains on eight GPUs, four images on each. Plain batch norm then takes its statistics from four images;
 # **synchronised** batch norm from all 32. How do machines agree on a mean and a variance without sending pixels? Take
 # two halves: 1, 3 and 9, 11. Before you run it: is the variance of all four the mean of the two variances?
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 halves = [torch.tensor([1.0, 3.0]), torch.tensor([9.0, 11.0])]
 together = torch.cat(halves)
 means, variances = [h.mean().item() for h in halves], [h.var(correction=0).item() for h in halves]
 print("each half: means", means, "variances", variances)
 print("together:  mean", together.mean().item(), "variance", together.var(correction=0).item())
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # The means average to 6, as they should; the variances don't: 1 and 1, but 17 together. What is missing is how far
 # the halves lie apart, (2 - 6)² = (10 - 6)² = 16. So the machines exchange **sums**: first of the values and their
 # number, which gives the common mean; then of the squared distances from *that*.
 
 
-# %% tags=["core"]
+# %%
 def synced_statistics(parts):
     count = sum(part.numel() for part in parts)  # first exchange: numbers and sums
     mean = sum(part.sum() for part in parts) / count
@@ -532,7 +541,7 @@ def synced_statistics(parts):
 mean, variance = synced_statistics(halves)
 assert (mean, variance) == (6, 17)
 
-# %% tags=["core"]
+# %%
 apart = torch.cat([(h - h.mean()) / h.std(correction=0) for h in halves])
 synced = (together - mean) / variance.sqrt()
 rows = [together[None], apart[None], synced[None]]
@@ -545,11 +554,11 @@ show.maps(
     caption="Without synchronisation the second half, far above the first, becomes the same numbers.",
 )
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # Each half by itself has lost what set the halves apart. `SyncBatchNorm` in the package does these two exchanges
 # between processes (a test runs two of them); with a single process it is plain batch norm:
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 from spade_edu import SyncBatchNorm
 
 sync, plain = SyncBatchNorm(3), BatchNorm2d(3)
