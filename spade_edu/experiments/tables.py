@@ -14,6 +14,7 @@ from .drawing import save
 # Table 1's names for rows of Table 3.
 TABLE1 = {"pix2pixHD": "pix2pixHD", "SPADE": "decoder w/ SPADE"}
 FIGURES = ("miou", "accuracy", "fd")
+TITLES = {"miou": "mIoU in %", "accuracy": "pixel accuracy in %", "fd": "FID"}
 HERE = "#0072B2"
 MARKERS = {
     "COCO-Stuff": ("o", "#CC79A7"), "ADE20K": ("^", "#009E73"), "ADE20K-outdoor": ("v", "#E69F00"),
@@ -80,19 +81,24 @@ def paper_row(number: int, name: str) -> Row | None:
     return next((row for row in TABLES[number].rows if row.name == name), None)
 
 
-def paper_miou(number: int, name: str) -> list[float | None]:
-    """The paper's mIoU in percent, an entry a column (data set); None where it has none."""
-    row = paper_row(number, name)
-    firsts = [cell.split(" / ")[0] for cell in row.cells] if row else ["n/a"] * len(TABLES[number].columns)
-    return [None if first == "n/a" else float(first) for first in firsts]
+def paper_figures(number: int, name: str, figure: str = "miou") -> list[float | None]:
+    """The paper's mIoU or accuracy in percent, or FID, an entry a column (data set); None where it has none."""
+    row, k = paper_row(number, name), FIGURES.index(figure)
+    cells = row.cells if row else ["n/a"] * len(TABLES[number].columns)
+    return [None if cell == "n/a" else float(cell.split(" / ")[k]) for cell in cells]
 
 
-def agreement(result: dict) -> dict[str, tuple[int, int]]:
-    """For each of the paper's columns: pairs of rows whose mean mIoU here is in its order, of all that differ."""
+def figures_in(number: int) -> tuple[str, ...]:
+    """Which figures the cells of a table hold: Table 1 all three, the others mIoU."""
+    return FIGURES[: len(TABLES[number].rows[-1].cells[0].split(" / "))]
+
+
+def agreement(result: dict, figure: str = "miou") -> dict[str, tuple[int, int]]:
+    """For each of the paper's columns: pairs of rows whose means here are in its order, of all pairs that differ."""
     done = [row for row in result["rows"] if row["mean"]]
     found = {}
     for k, column in enumerate(TABLES[result["table"]].columns):
-        known = [(row["mean"]["miou"], paper_miou(result["table"], row["name"])[k]) for row in done]
+        known = [(row["mean"][figure], paper_figures(result["table"], row["name"], figure)[k]) for row in done]
         pairs = [(a, b) for a, b in combinations(known, 2) if None not in (a[1], b[1])]
         signs = [(a[0] - b[0]) * (a[1] - b[1]) for a, b in pairs]
         found[column] = sum(s > 0 for s in signs), sum(s != 0 for s in signs)
@@ -108,16 +114,20 @@ def render(result: dict) -> str:
     if real := result["real"]:
         lines.append(["real renders", *_figures(real, {}), ""] + [""] * (len(paper.columns) + 1))
     widths = [max(len(line[i]) for line in lines) for i in range(len(heads))]
-    agreeing = ", ".join(f"{column} {of} of {pairs}" for column, (of, pairs) in agreement(result).items())
     sources = sorted({s for row in paper.rows for s in row.sources})
     return "\n".join([
         f"Table {paper.number}. {paper.title}. Here: {result['data']}, {height}x{width}, preset {result['preset']}, "
         f"{result['steps']} steps, mean ± standard deviation over {result['seeds']} seed(s)",
         *("  ".join(cell.ljust(size) for cell, size in zip(line, widths)).rstrip() for line in lines),
-        f"Pairs of rows in the paper's order (by mean mIoU): {agreeing}.",
+        *(_agreeing(result, figure) for figure in figures_in(paper.number)),
         *(f"Note: {note}" for note in (*paper.notes, *notes(result))),
         *(f"{mark:12} {SOURCES[mark]}" for mark in sources),
     ])  # fmt: skip
+
+
+def _agreeing(result: dict, figure: str) -> str:
+    counts = ", ".join(f"{column} {of} of {pairs}" for column, (of, pairs) in agreement(result, figure).items())
+    return f"Pairs of rows in the paper's order by mean {TITLES[figure].removesuffix(' in %')}: {counts}."
 
 
 def notes(result: dict) -> list[str]:
@@ -155,45 +165,49 @@ def draw(result: dict, path: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    names = [row["name"] for row in result["rows"]]
-    figure = Figure(figsize=(10, 1.7 + 0.32 * len(names)), layout="constrained")
+    names, figures = [row["name"] for row in result["rows"]], figures_in(result["table"])
+    size = 10, 0.9 + len(figures) * (0.7 + 0.32 * len(names))
+    figure = Figure(figsize=size, layout="constrained")
     FigureCanvasAgg(figure)
-    here, paper = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
-    _draw_here(here, result)
-    _draw_paper(paper, result["table"], names)
-    here.set_yticks(range(len(names)), names)
-    here.set_ylim(len(names) - 0.5, -0.5)
-    for axes in (here, paper):
-        axes.set_xlabel("mIoU in %")
-        axes.grid(color="#dddddd")
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right"]].set_visible(False)
+    panels = figure.subplots(len(figures), 2, sharey=True, width_ratios=(3, 2), squeeze=False)
+    for (here, paper), name in zip(panels, figures):
+        _draw_here(here, result, name)
+        _draw_paper(paper, result["table"], names, name)
+        here.set_yticks(range(len(names)), names)
+        here.set_ylim(len(names) - 0.5, -0.5)
+        here.set_xlabel(result["distance"] if name == "fd" else TITLES[name])
+        paper.set_xlabel(TITLES[name])
+        for axes in (here, paper):
+            axes.grid(color="#dddddd")
+            axes.set_axisbelow(True)
+            axes.spines[["top", "right"]].set_visible(False)
+    bound = "; dotted: real renders" if result["real"] else ""
+    panels[0, 0].set_title(f"here: {result['data']}, {result['steps']} steps, {result['seeds']} seed(s){bound}")
+    verified = all(row.verified for row in TABLES[result["table"]].rows)
+    panels[0, 1].set_title("the paper" + ("" if verified else " (from memory, not verified)"))
+    figure.legend(*panels[0, 1].get_legend_handles_labels(), frameon=False, ncols=4, loc="outside lower right")
     save(figure, path)
 
 
-def _draw_here(axes, result: dict) -> None:
+def _draw_here(axes, result: dict, figure: str) -> None:
+    factor = 1 if figure == "fd" else 100
     for y, row in enumerate(result["rows"]):
-        values = [100 * entry["miou"] for entry in row["seeds"]]
+        values = [factor * entry[figure] for entry in row["seeds"]]
         if values:
-            spread = 100 * (row["std"]["miou"] or 0)
-            axes.errorbar(100 * row["mean"]["miou"], y, xerr=spread, fmt="o", color=HERE, capsize=3)
+            spread = factor * (row["std"][figure] or 0)
+            axes.errorbar(factor * row["mean"][figure], y, xerr=spread, fmt="o", color=HERE, capsize=3)
             axes.plot(values, [y] * len(values), ".", color=HERE, alpha=0.4)
-    bound = ""
     if result["real"]:
-        axes.axvline(100 * result["real"]["miou"], color="#666666", linestyle=":")
-        bound = "; dotted: real renders"
-    axes.set_title(f"here: {result['data']}, {result['steps']} steps, {result['seeds']} seed(s){bound}", fontsize=10)
+        axes.axvline(factor * result["real"][figure], color="#666666", linestyle=":")
 
 
-def _draw_paper(axes, number: int, names: list[str]) -> None:
+def _draw_paper(axes, number: int, names: list[str], figure: str) -> None:
     verified = all(row.verified for row in TABLES[number].rows)
     for k, column in enumerate(TABLES[number].columns):
-        points = [(paper_miou(number, name)[k], y) for y, name in enumerate(names)]
+        points = [(paper_figures(number, name, figure)[k], y) for y, name in enumerate(names)]
         xs, ys = zip(*((x, y) for x, y in points if x is not None))
         marker, colour = MARKERS[column]
         axes.plot(xs, ys, marker, color=colour, markerfacecolor=colour if verified else "white", label=column)
-    axes.set_title("the paper" + ("" if verified else " (from memory, not verified)"), fontsize=10)
-    axes.legend(fontsize=8, frameon=False, ncols=4, loc="upper center", bbox_to_anchor=(0.5, -0.18))
 
 
 def cost(bench: Bench, missing: list[Cell]) -> str:

@@ -136,6 +136,7 @@ def test_text_has_all_of_the_papers_figures_with_their_marks(number):
 def test_agreement_counts_pairs():
     result = fake_table(1, {"CRN": 0.2, "SIMS": 0.3, "pix2pixHD": 0.4, "SPADE": 0.5, "CLADE": 0.9})
     assert tables.agreement(result)["Cityscapes"] == (5, 6)  # only CRN and SIMS are the other way round
+    assert tables.agreement(result, "fd")["Cityscapes"] == (0, 0)  # all alike here
     assert tables.agreement(result)["COCO-Stuff"] == (2, 3)  # no SIMS there; CRN is above pix2pixHD
 
 
