@@ -112,7 +112,7 @@ def render(result: dict) -> str:
     heads = ["", "mIoU %", "accuracy %", result["distance"], "G", *(f"paper: {c}" for c in paper.columns), "source"]
     lines = [heads] + [_cells(result["table"], row, len(paper.columns)) for row in result["rows"]]
     if real := result["real"]:
-        lines.append(["real renders", *_figures(real, {}), ""] + [""] * (len(paper.columns) + 1))
+        lines.append(["real renders", *figure_cells(real, {}), ""] + [""] * (len(paper.columns) + 1))
     widths = [max(len(line[i]) for line in lines) for i in range(len(heads))]
     sources = sorted({s for row in paper.rows for s in row.sources})
     return "\n".join([
@@ -146,13 +146,14 @@ def _cells(number: int, row: dict, columns: int) -> list[str]:
     size = "" if row["parameters"] is None else f"{row['parameters'] / 1e6:.2f}M"
     known = paper_row(number, row["name"])
     if known is None:
-        return [row["name"], *_figures(row["mean"], row["std"]), size, *["-"] * columns, "not in the paper"]
+        return [row["name"], *figure_cells(row["mean"], row["std"]), size, *["-"] * columns, "not in the paper"]
     mark = "" if known.verified else " [memory]"
     cells = [cell + mark for cell in known.cells]
-    return [row["name"], *_figures(row["mean"], row["std"]), size, *cells, " ".join(known.sources)]
+    return [row["name"], *figure_cells(row["mean"], row["std"]), size, *cells, " ".join(known.sources)]
 
 
-def _figures(mean: dict, std: dict) -> list[str]:
+def figure_cells(mean: dict, std: dict) -> list[str]:
+    """mIoU and accuracy in percent and the distance, as text: mean ± standard deviation where there is one."""
     cells = []
     for key, factor, digits in (("miou", 100, 1), ("accuracy", 100, 1), ("fd", 1, 2)):
         spread = f" ± {factor * std[key]:.{digits}f}" if std.get(key) is not None else ""
@@ -224,5 +225,5 @@ def cost(bench: Bench, missing: list[Cell]) -> str:
 
 
 def _line(result: dict) -> str:
-    miou, accuracy, distance = _figures(result, {})
+    miou, accuracy, distance = figure_cells(result, {})
     return f"mIoU {miou} %, accuracy {accuracy} %, {result['distance_name']} {distance} ({result['seconds']:.0f} s)"
