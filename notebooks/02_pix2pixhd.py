@@ -8,6 +8,7 @@
 #
 # **Time:** runs in 45 seconds on two CPU cores (measured); the core path takes a class 45 minutes. On a T4 about as
 # long (estimated, not measured: `SPADE_EDU_PROFILE=gpu python tools/notebooks.py test 02` measures it).
+#
 # **Builds on:** label maps and edges (stage 00), instance norm (stage 01).
 
 # %% tags=["core"]
@@ -383,26 +384,26 @@ assert min(pixels, key=pixels.get) == "blurred" and min(seen, key=seen.get) == "
 # the mildest, as it is to you. In the paper's Table 5 SPADE without its perceptual loss falls from 35.2 to 24.7 mIoU
 # on COCO-Stuff.
 
-# %% [markdown] tags=["core"]
-# ## Instance features
+# %% [markdown]
+# ## Deep dive: instance features
 #
 # One label map fits many pictures: which colour has the car? pix2pixHD lets an encoder describe each object by three
 # numbers, averaged over the object, and gives them to the generator as three more channels. First the averaging, by
 # hand: two objects in 2 x 4 pixels.
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 from spade_edu.generators.instance_features import instance_mean
 
 values = torch.tensor([[[[1.0, 3.0, 10.0, 20.0], [1.0, 3.0, 30.0, 40.0]]]])  # (1, 1, 2, 4)
 objects = torch.tensor([[[26000, 26000, 26001, 26001], [26000, 26000, 26001, 26001]]])  # (1, 2, 4)
 print(instance_mean(values, objects)[0, 0].tolist())
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # A trained encoder tends to put something like colour into its three numbers. So let the *colour itself* play the
 # encoder: the mean colour of every object. To draw a new picture, the codes of all training objects are clustered
 # class by class, and each object draws one centre of its class.
 
-# %% tags=["core"]
+# %%
 from spade_edu.generators.instance_features import cluster_features, sample_features
 
 train = Streets(48, split="train", height=64, width=128)
@@ -417,7 +418,7 @@ show.pictures(
     caption="Four cluster centres of four classes: the palette of the training set.",
 )
 
-# %% tags=["core"]
+# %%
 real_codes = instance_mean(three.image[1:2], three.instance[1:2])
 draws = [sample_features(three.instance[1:2], centres, seed=seed) for seed in (1, 2, 3)]
 show.pictures(
@@ -519,6 +520,10 @@ show.curves(
     caption="The judge's squared errors, mean over the two scales (halving makes it one).",
 )
 
+# %% [markdown] tags=["core"]
+# For some twenty steps the judge can't tell and stays at 0.25. Then it learns, the painter answers, and the two take
+# turns: on average below 0.25, but never near 0 for long. A quiet curve would be a worse sign than this one.
+
 # %% [markdown]
 # ### Deep dive: ask the judge where it looks
 #
@@ -563,17 +568,14 @@ show.pictures(
 # %% [markdown] tags=["core"]
 # No sky, no road, no trees: three times the same grey, up to a grid of patterns. In exact arithmetic the three would
 # be *one flat colour*: after the first instance norm nothing of the class is left. The patterns are rounding errors,
-# which every further instance norm multiplies again; they will look different on your machine. The mean colours tell
-# the truth:
+# which every further instance norm multiplies again; they will look different on your machine. Compare the mean
+# colours. Why this must be so, and what a generator needs instead, is the subject of stages 03 and 04.
 
 # %% tags=["core"]
 means = (pictures.mean(dim=(2, 3)) + 1) * 127.5  # 0..255
 for name, mean in zip(names, means.round().int().tolist()):
     print(f"{name:10} mean colour {mean}")
-assert (means - means[0]).abs().max() < 15
-
-# %% [markdown] tags=["core"]
-# Why this must be so, what a generator needs instead, and the same experiment with SPADE: that is stages 03 and 04.
+assert (means - means[0]).abs().max() < 30
 
 # %% [markdown] tags=["core"]
 # ## Summary
