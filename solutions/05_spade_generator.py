@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Exercises 05: the SPADE generator
 #
-# From the small first map to the picture: how wide each block is, where the map grows, what a block does inside, and
+# From the small first map to the picture: how wide each block is, where the map grows, what turns it into colours, and
 # where the parameters are. Fill in each function, run its check, and look at the picture that your answer draws.
 # Everything runs on the CPU in seconds.
 
@@ -11,7 +11,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from spade_edu import SPADE
 from spade_edu import plotting as show
 from spade_edu.checks.stage05 import PaintBlock
 
@@ -42,7 +41,7 @@ def channel_plan(ngf: int, plan: str) -> list[tuple[int, int]]:
 # How wide the published generator (ngf 64) is after each block.
 with picture("channel_plan"):
     names = ["head_0", "G_middle_0", "G_middle_1", "up_0", "up_1", "up_2", "up_3", "up_4"]
-    show.bars({name: out for name, (_, out) in zip(names, channel_plan(64, "most"))}, ylabel="channels out")
+    show.bars({name: out / 64 for name, (_, out) in zip(names, channel_plan(64, "most"))}, ylabel="channels out / ngf")
 
 # %% [markdown]
 # **To think about.** While the width halves, the number of pixels grows fourfold with each doubling. Which block has
@@ -112,44 +111,7 @@ with picture("first_map"):
 # **To think about.** With `z` the first map knows nothing of the labels. Why can the generator afford that?
 
 # %% [markdown]
-# ## 5.4 The SPADE residual block
-#
-# $$y = \mathrm{conv}_1(a(\mathrm{norm}_1(\mathrm{conv}_0(a(\mathrm{norm}_0(x)))))) + \mathrm{skip}(x)$$
-#
-# with $a$ = LeakyReLU of slope 0.2. The skip path is `x` itself where the number of channels stays; where it changes,
-# it is $\mathrm{conv}_s(\mathrm{norm}_s(x))$, without activation. Nothing follows the sum. `layers` holds the block's
-# parts by name: `layers["norm_0"](x, segmap)` is a SPADE layer, `layers["conv_0"](x)` a convolution, and so on;
-# `"conv_s" in layers` says whether there is a learned skip path.
-
-
-# %% tags=["solution"]
-def block_forward(
-    x: Float[Tensor, "n c h w"], segmap: Float[Tensor, "n l H W"], layers: nn.ModuleDict
-) -> Float[Tensor, "n c2 h w"]:
-    """conv_1(a(norm_1(conv_0(a(norm_0(x)))))) + skip, a = LeakyReLU 0.2; the skip is conv_s(norm_s(x)) or x."""
-    skip = layers["conv_s"](layers["norm_s"](x, segmap)) if "conv_s" in layers else x
-    dx = layers["conv_0"](F.leaky_relu(layers["norm_0"](x, segmap), 0.2))
-    dx = layers["conv_1"](F.leaky_relu(layers["norm_1"](dx, segmap), 0.2))
-    return skip + dx
-
-
-# %%
-# Noise goes in; the block (with random weights) lets the label map show through.
-with picture("block_forward"):
-    torch.manual_seed(0)
-    layers = nn.ModuleDict({
-        "norm_0": SPADE(4, 3, hidden_channels=8), "conv_0": nn.Conv2d(4, 4, 3, padding=1),
-        "norm_1": SPADE(4, 3, hidden_channels=8), "conv_1": nn.Conv2d(4, 4, 3, padding=1),
-    })  # fmt: skip
-    x = 0.3 * torch.randn(1, 4, 64, 128)
-    show.maps([x[0, 0], block_forward(x, segmap, layers)[0, 0]], ["x", "the block's output"], columns=2)
-
-# %% [markdown]
-# **To think about.** The convolutions outside of SPADE never see the label map. How do they still get to know it, and
-# what would be lost if the activation stood between the sum and the next block's norm?
-
-# %% [markdown]
-# ## 5.5 The order of blocks and doublings
+# ## 5.4 The order of blocks and doublings
 #
 # Run all blocks on the first map `x`. Before every block but the first, `x` is doubled by nearest neighbour
 # (`F.interpolate(x, scale_factor=2, mode="nearest")`), with one exception: in the plan `"normal"` it isn't doubled
@@ -177,12 +139,40 @@ with picture("run_blocks"):
     x = torch.randn(1, 6, 2, 4)
     with torch.no_grad():
         painted = run_blocks(x, segmap, blocks, "normal")
-    show.maps([x[0, 0], label - 1.0, painted[0, 0]], ["first map, 2x4", "label map", f"{painted.shape[2]}x"
-              f"{painted.shape[3]}, after seven blocks"], columns=3)  # fmt: skip
+    seen = (painted[0, 0] - painted[0, 0].mean()) / painted[0, 0].std()
+    titles = ["first map, 2x4", "label map", f"{seen.shape[0]}x{seen.shape[1]}, after seven blocks"]
+    show.maps([x[0, 0], label - 1.0, seen], titles, columns=3, limit=2)
 
 # %% [markdown]
 # **To think about.** Early blocks see a tiny label map in which a traffic light may have vanished. What does that mean
 # for small objects, and why does it help that every block gets the label map anew?
+
+# %% [markdown]
+# ## 5.5 The last layer
+#
+# After the last block come a LeakyReLU with slope 0.2 (a SPADE block ends with its sum, without an activation), a
+# convolution `conv` to 3 channels, and tanh, which keeps the colours in [-1, 1].
+
+
+# %% tags=["solution"]
+def to_picture(x: Float[Tensor, "n c h w"], conv: nn.Module) -> Float[Tensor, "n 3 h w"]:
+    """tanh(conv(LeakyReLU 0.2 of x)): a picture in [-1, 1]."""
+    return torch.tanh(conv(F.leaky_relu(x, 0.2)))
+
+
+# %%
+# From a first map of noise to a "photograph", all with random weights.
+with picture("to_picture"):
+    torch.manual_seed(8)
+    blocks, conv = nn.ModuleList(PaintBlock(6, 3) for _ in range(2)), nn.Conv2d(6, 3, 3, padding=1)
+    with torch.no_grad():
+        x = torch.randn(1, 6, 64, 128)
+        for block in blocks:
+            x = block(x, segmap)
+        show.pictures([to_picture(3 * x, conv)[0]], ["random weights"], width=4)
+
+# %% [markdown]
+# **To think about.** Why no norm before the last convolution, although one stands before all others?
 
 # %% [markdown]
 # ## 5.6 Counting a block's parameters

@@ -200,7 +200,9 @@ with picture("pixel_accuracy"):
     target = torch.cat([torch.zeros(900), torch.ones(60)]).long().view(1, 1, -1)
     predictions = [torch.where(torch.arange(960) < 900 + missed, 0, 1).view(1, 1, -1) for missed in range(61)]
     scores = [pixel_accuracy(prediction, target, 255) for prediction in predictions]
-    show.curves({"pixel accuracy": scores}, xlabel="pixels of the car that are missed, of 60", ylabel="accuracy")
+    found = [1 - missed / 60 for missed in range(61)]
+    show.curves({"pixel accuracy": scores, "share of the car that is found": found},
+                xlabel="pixels of the car that are missed, of 60", ylabel="score")  # fmt: skip
 
 # %% [markdown]
 # **To think about.** A generator that paints only road and sky gets a good accuracy on street scenes. Which score

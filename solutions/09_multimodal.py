@@ -180,10 +180,10 @@ def transfer_style(
 
 
 # %%
-# Above: four pictures. Below: their label maps, all in the style of the first, then of the last.
+# Above: four pictures. Below: their label maps, all in the style of the first, then of the second.
 with picture("transfer_style"), torch.no_grad():
-    rows = [transfer_style(generator, encoder, batch["segmap"], batch["image"][i : i + 1]) for i in (0, 3)]
-    show.pictures([*batch["image"], *rows[0], *rows[1]], ["style 1", "", "", "style 2"], columns=4)
+    rows = [transfer_style(generator, encoder, batch["segmap"], batch["image"][i : i + 1]) for i in (0, 1)]
+    show.pictures([*batch["image"], *rows[0], *rows[1]], ["style 1", "style 2"], columns=4)
 
 # %% [markdown]
 # **To think about.** The picture's layout and the label maps' layouts differ. What of the picture can a code without

@@ -5,7 +5,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..normalization import SPADE
 from .exercise import Case, Exercise, case
 
 
@@ -270,113 +269,7 @@ _FIRST = Exercise(
 )
 
 
-# --- 5.4 the residual block ---
-
-
-def block_forward(
-    x: Float[Tensor, "n c h w"], segmap: Float[Tensor, "n l H W"], layers: nn.ModuleDict
-) -> Float[Tensor, "n c2 h w"]:
-    """conv_1(a(norm_1(conv_0(a(norm_0(x)))))) + skip, a = LeakyReLU 0.2; the skip is conv_s(norm_s(x)) or x."""
-    skip = layers["conv_s"](layers["norm_s"](x, segmap)) if "conv_s" in layers else x
-    dx = layers["conv_0"](F.leaky_relu(layers["norm_0"](x, segmap), 0.2))
-    dx = layers["conv_1"](F.leaky_relu(layers["norm_1"](dx, segmap), 0.2))
-    return skip + dx
-
-
-def _block_layers(fin: int, fout: int) -> nn.ModuleDict:
-    """The layers of a block, with weights large enough for every part to show."""
-    middle = min(fin, fout)
-    spade = lambda c: SPADE(c, 3, hidden_channels=3, norm="instance")  # noqa: E731
-    layers = {"norm_0": spade(fin), "conv_0": nn.Conv2d(fin, middle, 3, padding=1)}
-    layers |= {"norm_1": spade(middle), "conv_1": nn.Conv2d(middle, fout, 3, padding=1)}
-    if fin != fout:
-        layers |= {"norm_s": spade(fin), "conv_s": nn.Conv2d(fin, fout, 1, bias=False)}
-    return nn.ModuleDict(layers)
-
-
-def _block_cases() -> list[Case]:
-    def one(text, n, fin, fout, h, w, factor):
-        return case(text, torch.randn(n, fin, h, w), label_maps(n, 3, h * factor, w * factor), _block_layers(fin, fout))
-
-    return [
-        one("4 to 2 channels", 2, 4, 2, 3, 4, 2),
-        one("3 to 3 channels: the skip path is x", 2, 3, 3, 4, 3, 2),
-        one("2 to 3 channels", 1, 2, 3, 3, 3, 1),
-        one("a batch of 1, 2 to 2 channels", 1, 2, 2, 2, 5, 4),
-    ]
-
-
-def _block_mistaken(wrong, x, segmap, layers):
-    slope = 0.0 if "relu" in wrong else 0.01 if "slope" in wrong else 0.2
-
-    def act(y):
-        return y if "no_activation" in wrong else F.leaky_relu(y, slope)
-
-    def part(y, i):
-        if "conv_first" in wrong:
-            y = layers[f"conv_{i}"](y)
-            return act(layers[f"norm_{1 if i == 0 else i}"](y, segmap)) if i == 0 else act(y)
-        if "activation_first" in wrong:
-            return layers[f"conv_{i}"](layers[f"norm_{i}"](act(y), segmap))
-        y = y if i == 1 and "no_norm_1" in wrong else layers[f"norm_{i}"](y, segmap)
-        y = y if i == 1 and "one_activation" in wrong else act(y)
-        return layers[f"conv_{i}"](y)
-
-    skip = x
-    if "conv_s" in layers:
-        skip = x if "no_norm_s" in wrong else layers["norm_s"](x, segmap)
-        skip = F.leaky_relu(skip, 0.2) if "skip_activated" in wrong else skip
-        skip = layers["conv_s"](skip)
-    elif "skip_normalised" in wrong:
-        skip = layers["norm_0"](x, segmap)
-    elif "skip_in_place" in wrong:
-        skip = F.leaky_relu(layers["norm_0"](x, segmap), 0.2)
-    dx = part(part(x, 0), 1)
-    if "no_skip" in wrong or ("no_identity" in wrong and "conv_s" not in layers):
-        return dx
-    return act(skip + dx) if "after" in wrong else skip + dx
-
-
-_BLOCK = Exercise(
-    stage="05",
-    title="The SPADE residual block",
-    goal="put norm, activation and convolution into the right order, beside the right skip path",
-    minutes=20,
-    difficulty=2,
-    reference=block_forward,
-    cases=_block_cases,
-    mistaken=_block_mistaken,
-    mistakes={
-        "no_skip": "The skip path isn't added.",
-        "no_identity": "Where the block has no conv_s, the skip path is x itself; it still has to be added.",
-        "skip_activated": "The learned skip path has an activation; it is conv_s(norm_s(x)), without one.",
-        "no_norm_s": "norm_s is missing on the learned skip path: conv_s(norm_s(x)).",
-        "skip_normalised": "Where the block has no conv_s, the skip path is x as it came in; yours is normalised.",
-        "skip_in_place": "Where the block has no conv_s, the skip path is x as it came in; yours went through norm "
-        "and activation.",
-        "after": "There is an activation after the sum; the block ends with the sum.",
-        "relu": "The activation is a ReLU; it is LeakyReLU with slope 0.2 (the paper's figure draws ReLU, the code "
-        "has the leaky one).",
-        "slope": "The LeakyReLU's slope is 0.01 (torch's default); here it is 0.2.",
-        "no_activation": "The activations are missing: each convolution of the main path sees a LeakyReLU 0.2 of the "
-        "norm.",
-        "one_activation": "The second activation is missing, between norm_1 and conv_1.",
-        "activation_first": "The order is norm, activation, convolution; in yours the activation comes before the "
-        "norm.",
-        "conv_first": "The order is norm, activation, convolution; in yours the convolution comes first.",
-        "no_norm_1": "norm_1 is missing: both convolutions of the main path have a norm before them.",
-    },
-    hints=(
-        'Two paths and a sum. The layers are called by name: layers["norm_0"](x, segmap), layers["conv_0"](...). '
-        "What must the skip path do where the number of channels changes?",
-        "Main path, twice: norm, F.leaky_relu(..., 0.2), convolution. Skip path: conv_s(norm_s(x)), without "
-        'activation, if "conv_s" in layers; else x.',
-        'skip = layers["conv_s"](layers["norm_s"](x, segmap)) if "conv_s" in layers else x',
-    ),
-)
-
-
-# --- 5.5 the order of the upsamplings ---
+# --- 5.4 the order of the upsamplings ---
 
 
 class PaintBlock(nn.Module):
@@ -477,6 +370,78 @@ _RUN = Exercise(
 )
 
 
+# --- 5.5 the last layer ---
+
+
+def to_picture(x: Float[Tensor, "n c h w"], conv: nn.Module) -> Float[Tensor, "n 3 h w"]:
+    """tanh(conv(LeakyReLU 0.2 of x)): a picture in [-1, 1]."""
+    return torch.tanh(conv(F.leaky_relu(x, 0.2)))
+
+
+def _picture_cases() -> list[Case]:
+    def one(text, x):
+        return case(text, x, nn.Conv2d(x.shape[1], 3, 3, padding=1))
+
+    return [
+        one("2 maps of 4 channels", torch.randn(2, 4, 3, 5)),
+        one("a batch of 1", torch.randn(1, 2, 4, 3)),
+        one("large values, near black and white", 6 * torch.randn(2, 3, 3, 3)),
+        one("negative values only", -torch.rand(1, 3, 4, 4) - 0.1),
+        one("small values", 0.2 * torch.randn(2, 2, 3, 4)),
+    ]
+
+
+def _picture_mistaken(wrong, x, conv):
+    slope = 0.0 if "relu" in wrong else 0.01 if "slope" in wrong else 0.2
+    if "conv_first" in wrong:
+        return torch.tanh(F.leaky_relu(conv(x), slope))
+    x = F.instance_norm(x) if "normalised" in wrong else x
+    x = torch.tanh(x) if "tanh_inside" in wrong else x if "no_activation" in wrong else F.leaky_relu(x, slope)
+    y = conv(x)
+    if "open" in wrong:
+        return y
+    ends = {"sigmoid": torch.sigmoid, "clamped": lambda t: t.clamp(-1, 1), "softsign": F.softsign}
+    y = next((end for name, end in ends.items() if name in wrong), torch.tanh)(y)
+    y = torch.tanh(y) if "twice" in wrong else y
+    y = (y + 1) / 2 if "zero_to_one" in wrong else (y + 1) * 127.5 if "bytes" in wrong else y
+    return y.detach() if "detached" in wrong else y
+
+
+_PICTURE = Exercise(
+    stage="05",
+    title="The last layer",
+    goal="turn the last block's features into colours",
+    minutes=5,
+    difficulty=1,
+    reference=to_picture,
+    cases=_picture_cases,
+    mistaken=_picture_mistaken,
+    mistakes={
+        "no_activation": "The LeakyReLU before the convolution is missing; no block ends with an activation, so it is "
+        "due "
+        "here.",
+        "relu": "The activation is a ReLU; it is LeakyReLU with slope 0.2.",
+        "slope": "The LeakyReLU's slope is 0.01 (torch's default); here it is 0.2.",
+        "conv_first": "The activation comes before the convolution, not after it.",
+        "tanh_inside": "tanh comes after the convolution; before it stands a LeakyReLU with slope 0.2.",
+        "open": "tanh is missing at the end: colours lie in [-1, 1].",
+        "sigmoid": "sigmoid gives values in [0, 1]; pictures lie in [-1, 1] here: tanh.",
+        "clamped": "You cut the values off at -1 and 1, where no gradient passes; take tanh.",
+        "softsign": "That is softsign; take tanh.",
+        "twice": "tanh is applied twice.",
+        "zero_to_one": "The picture is moved to [0, 1]; the course's pictures lie in [-1, 1].",
+        "bytes": "The picture is moved to 0 ... 255; leave it in [-1, 1].",
+        "normalised": "There is a norm before the last convolution; there is none, it would take the brightness away.",
+        "detached": "The picture is cut off from the gradient; the generator couldn't learn.",
+    },
+    hints=(
+        "Three steps: activation, convolution, and a function that brings any number into [-1, 1].",
+        "F.leaky_relu(x, 0.2), then conv, then torch.tanh.",
+        "return torch.tanh(conv(F.leaky_relu(...)))",
+    ),
+)
+
+
 # --- 5.6 parameters of a block ---
 
 
@@ -560,4 +525,4 @@ _COUNT = Exercise(
     tolerance=1e-12,
 )
 
-EXERCISES = (_PLAN, _LATENT, _FIRST, _BLOCK, _RUN, _COUNT)
+EXERCISES = (_PLAN, _LATENT, _FIRST, _RUN, _PICTURE, _COUNT)
