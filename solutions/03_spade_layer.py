@@ -1,20 +1,62 @@
 # %% [markdown]
 # # Exercises 03: the SPADE layer
 #
-# A normalisation layer that keeps the label map: its scale and shift are computed from the labels, pixel by pixel.
-# Fill in each function, run its check, and look at the picture that your answer draws. Everything runs on the CPU in
-# seconds.
+# A normalisation that keeps the label map: its scale and shift are computed from the labels, pixel by pixel. Five
+# functions: resizing labels, the layer, its cheap sister CLADE, what it costs, and the block around it. No exercise
+# needs the answer to another one.
 
 # %%
 import torch
-from jaxtyping import Float
-from torch import Tensor
+from jaxtyping import Float, Integer
+from torch import Tensor, nn
 from torch.nn import functional as F
 
+from spade_edu import SPADE
 from spade_edu import plotting as show
 
+torch.manual_seed(1)
+# 0 sky, 1 road, 2 a car; x is what comes out of the layer before: here noise.
+label = torch.zeros(1, 32, 64, dtype=torch.long)
+label[:, 18:], label[:, 12:24, 20:40] = 1, 2
+segmap = F.one_hot(label, 3).permute(0, 3, 1, 2).float()
+x = torch.randn(1, 1, 32, 64)
+show.maps([label[0], x[0, 0]], ["label map", "x"], columns=2)
+
 # %% [markdown]
-# ## 3.1 The SPADE layer
+# ## 3.1 Resizing a label map
+#
+# SPADE works at every size of the generator, so the label map has to be resized. Ids are names: between class 7 and
+# class 11 there is no 9. So the result *copies* ids: row i shows row `floor(i * H / height)` of the old map, columns
+# likewise (this is `mode="nearest"` in torch).
+#
+# Toy: a row of 4 ids `[0, 7, 11, 3]` at width 2 is `[0, 11]`, at width 8 `[0, 0, 7, 7, 11, 11, 3, 3]`.
+
+
+# %% tags=["solution"]
+def nearest_resize(label: Integer[Tensor, "n H W"], height: int, width: int) -> Integer[Tensor, "n h w"]:
+    """The label map at (height, width), of the same dtype, by nearest neighbour: floor(i * H / height)."""
+    rows = torch.arange(height) * label.shape[1] // height
+    columns = torch.arange(width) * label.shape[2] // width
+    return label[:, rows][:, :, columns]
+
+
+# %%
+with picture("nearest_resize"):
+    small = nearest_resize(label, 9, 17)
+    mixed = F.interpolate(label[:, None].float(), size=(9, 17), mode="bilinear")[0, 0]
+    show.maps(
+        [small[0], mixed],
+        ["nearest", "bilinear"],
+        columns=2,
+        diverging=False,
+        caption="0 sky, 1 road, 2 car. Bilinear: between sky and car there is a line of road.",
+    )
+
+# %% [markdown]
+# **To think about.** Thin things (poles) may vanish from the smallest map. Where in the generator do they come back?
+
+# %% [markdown]
+# ## 3.2 The SPADE layer
 #
 # The layer normalises `x` with the statistics of the batch, as batch norm does, and then scales and shifts every pixel
 # by maps that a small network reads off the label map:
@@ -48,18 +90,117 @@ def spade_forward(
 
 
 # %%
-# The same noise, normalised, once without a label map's say (weights of zero) and once with it.
 with picture("spade_forward"):
-    label = torch.zeros(32, 64, dtype=torch.long)
-    label[16:], label[8:24, 20:40] = 1, 2
-    segmap = F.one_hot(label, 3).permute(2, 0, 1)[None].float()
-    torch.manual_seed(1)
-    x, shared = torch.randn(1, 1, 32, 64), 0.3 * torch.randn(8, 3, 3, 3)
-    weights = 0.3 * torch.randn(2, 1, 8, 3, 3)
+    shared, weights = 0.3 * torch.randn(8, 3, 3, 3), 0.3 * torch.randn(2, 1, 8, 3, 3)
     plain = spade_forward(x, segmap, shared, 0 * weights[0], 0 * weights[1], 1e-5)
     told = spade_forward(x, segmap, shared, weights[0], weights[1], 1e-5)
-    show.maps([label - 1.0, plain[0, 0], told[0, 0]], ["label map", "weights of zero", "random weights"], columns=3)
+    show.maps(
+        [plain[0, 0], told[0, 0]],
+        ["weights of zero", "random weights"],
+        columns=2,
+        caption="The same noise, without and with a say of the label map.",
+    )
 
 # %% [markdown]
 # **To think about.** With random weights you can see the label map in the noise. Which of the two maps, gamma or beta,
-# would still show it if `x` were constant? And which of them if the picture were uniform in its label?
+# would still show it if `x` were constant?
+
+# %% [markdown]
+# ## 3.3 CLADE: a table instead of convolutions
+#
+# Away from borders, gamma and beta depend on the class of the pixel only. CLADE (Tan et al., 2021) takes that at its
+# word: two tables with a row for each class, looked up pixel by pixel; no convolution.
+#
+# $$y = \gamma_{k}\, \text{norm}(x) + \beta_{k}, \qquad k = \text{class of the pixel}$$
+#
+# norm is batch norm's, with the statistics of the batch. The scale is gamma itself, without 1 +. The label map already
+# has the size of `x`.
+
+
+# %% tags=["solution"]
+def clade_forward(
+    x: Float[Tensor, "n c h w"],
+    label: Integer[Tensor, "n h w"],
+    gamma: Float[Tensor, "k c"],
+    beta: Float[Tensor, "k c"],
+    eps: float,
+) -> Float[Tensor, "n c h w"]:
+    """Normalise x over (n, h, w), then scale and shift each pixel by its class's row of gamma and beta."""
+    mean = x.mean(dim=(0, 2, 3), keepdim=True)
+    variance = (x - mean).square().mean(dim=(0, 2, 3), keepdim=True)
+    normalised = (x - mean) / torch.sqrt(variance + eps)
+    return gamma[label].permute(0, 3, 1, 2) * normalised + beta[label].permute(0, 3, 1, 2)
+
+
+# %%
+with picture("clade_forward"):
+    tables = torch.tensor([[0.1], [1.0], [0.3]]), torch.tensor([[2.0], [0.0], [-2.0]])
+    show.maps(
+        clade_forward(x, label, *tables, 1e-5)[0], ["CLADE"], caption="A calm bright sky, a rough road, a dark car."
+    )
+
+# %% [markdown]
+# **To think about.** A 3x3 convolution of the label map sees that a border is near. What can SPADE draw along borders
+# that CLADE can't?
+
+# %% [markdown]
+# ## 3.4 What the layer costs
+#
+# SPADE's three convolutions have a kernel of `kernel` x `kernel` and a bias each: label channels to `hidden` channels,
+# and from there to gamma and to beta, each with as many channels as x. Count the parameters, and the multiplications
+# that one image of height x width needs (every weight once at every pixel; additions and biases don't count).
+
+
+# %% tags=["solution"]
+def spade_cost(channels: int, classes: int, hidden: int, kernel: int, height: int, width: int) -> tuple[int, int]:
+    """(parameters with biases, multiplications for one image) of a SPADE layer on `channels` channels."""
+    weights = classes * hidden * kernel**2 + 2 * hidden * channels * kernel**2
+    biases = hidden + 2 * channels
+    return weights + biases, weights * height * width
+
+
+# %%
+with picture("spade_cost"):
+    layers = {"8x16": (1024, 8, 16), "32x64": (1024, 32, 64), "128x256": (256, 128, 256), "256x512": (128, 256, 512)}
+    cost = {size: spade_cost(c, 36, 128, 3, h, w)[1] / 1e9 for size, (c, h, w) in layers.items()}
+    show.bars(
+        cost, ylabel="multiplications (billions)", caption="SPADE layers at four sizes of the generator. CLADE: none."
+    )
+
+# %% [markdown]
+# **To think about.** The layers with most parameters are not those that take most time. Why?
+
+# %% [markdown]
+# ## 3.5 The SPADE block
+#
+# The generator is made of residual blocks. The main path is twice *norm, LeakyReLU 0.2, convolution*; every norm is a
+# SPADE layer, called as `norm(x, segmap)`. `parts` holds the layers by name: `norm_0`, `conv_0`, `norm_1`, `conv_1`,
+# and where the number of channels changes `norm_s` and `conv_s` for the skip path. Skip path: `norm_s`, then `conv_s`,
+# *no activation*; or x itself where `parts` has no `conv_s`. Nothing follows the sum.
+
+
+# %% tags=["solution"]
+def spade_block(
+    x: Float[Tensor, "n fin h w"], segmap: Float[Tensor, "n l H W"], parts: nn.ModuleDict
+) -> Float[Tensor, "n fout h w"]:
+    """Main path norm_0, LeakyReLU 0.2, conv_0, norm_1, LeakyReLU 0.2, conv_1, plus skip path norm_s, conv_s (or x)."""
+    skip = parts["conv_s"](parts["norm_s"](x, segmap)) if "conv_s" in parts else x
+    y = parts["conv_0"](F.leaky_relu(parts["norm_0"](x, segmap), 0.2))
+    return skip + parts["conv_1"](F.leaky_relu(parts["norm_1"](y, segmap), 0.2))
+
+
+# %%
+with picture("spade_block"):
+    torch.manual_seed(2)
+    norms = {f"norm_{i}": SPADE(1, 3, hidden_channels=8) for i in (0, 1)}
+    parts = nn.ModuleDict(norms | {f"conv_{i}": nn.Conv2d(1, 1, 3, padding=1) for i in (0, 1)})
+    with torch.no_grad():
+        y = spade_block(0 * x, segmap, parts)
+    show.maps([label[0] - 1.0, y[0, 0]], ["label map", "block, from x = 0"], columns=2)
+
+# %% [markdown]
+# **To think about.** The input was zero everywhere, and still the output shows the label map. Where did it come in?
+# What would pix2pixHD's block have given?
+
+# %%
+progress()

@@ -25,7 +25,10 @@ from importlib.util import find_spec
 
 if find_spec("spade_edu") is None:
     get_ipython().run_line_magic("pip", "install --quiet git+{repository}")
-from spade_edu.checks import check, hint, picture, progress"""
+from spade_edu import plotting
+from spade_edu.checks import check, hint, picture, progress
+
+plotting.use_style()"""
 STUB_BODY = "    ...  # your code here"
 
 
