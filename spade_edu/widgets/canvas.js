@@ -74,10 +74,15 @@ function labelCanvas(map, { changed, load }) {
     return el("button", { type: "button", title: key, onclick }, text);
   }
 
+  const inks = map.colours.map(([r, g, b]) => ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0); // bytes r, g, b, opaque
+  let known = {}; // lines that were found on the present map, by class; all of them under "all"
+
   function drawPaper() {
     const pixels = new ImageData(width, height);
-    sheet.ids.forEach((id, k) => pixels.data.set([...map.colours[id], 255], 4 * k));
+    const words = new Uint32Array(pixels.data.buffer);
+    sheet.ids.forEach((id, k) => (words[k] = inks[id]));
     paper.getContext("2d").putImageData(pixels, 0, 0);
+    known = {};
   }
 
   /** Lines between classes, so that colours needn't be told apart; the class under the pointer stands out. */
@@ -85,14 +90,14 @@ function labelCanvas(map, { changed, load }) {
     const pen = overlay.getContext("2d");
     pen.clearRect(0, 0, overlay.width, overlay.height);
     if (outlines.checked) {
-      const all = edges((a, b) => a !== b);
+      const all = (known.all ??= edges((a, b) => a !== b));
       strokePath(pen, all, "rgba(0, 0, 0, 0.45)", zoom / 3);
       strokePath(pen, all, "rgba(255, 255, 255, 0.85)", zoom / 8);
     }
     if (!cursor) return;
     const under = sheet.ids[cursor[1] * width + cursor[0]];
     if (!stroke) {
-      const around = edges((a, b) => (a === under) !== (b === under));
+      const around = (known[under] ??= edges((a, b) => (a === under) !== (b === under)));
       strokePath(pen, around, "black", zoom / 1.6);
       strokePath(pen, around, "white", zoom / 3.2);
     }
@@ -197,10 +202,7 @@ function labelCanvas(map, { changed, load }) {
   }
 
   function move(point) {
-    if (tool === "brush" || tool === "eraser") {
-      drag(stroke.at, point);
-      drawPaper();
-    }
+    if (tool === "brush" || tool === "eraser") drag(stroke.at, point);
     stroke.at = point;
   }
 
@@ -322,6 +324,7 @@ function labelCanvas(map, { changed, load }) {
       cursor = pixelOf(e);
       if (stroke) move(cursor);
     }
+    if (stroke) drawPaper();
     drawOverlay();
     nameUnderCursor();
   });
@@ -344,7 +347,10 @@ function labelCanvas(map, { changed, load }) {
       const goal = cursor.map((c, i) => Math.min(limits[i], Math.max(0, c + far * STEPS[event.key][i])));
       if (event.shiftKey && !stroke && tool !== "fill") begin(cursor);
       cursor = goal;
-      if (stroke) move(cursor);
+      if (stroke) {
+        move(cursor);
+        drawPaper();
+      }
     } else if (event.key === " " || event.key === "Enter") {
       if (stroke) end();
       else begin(cursor);

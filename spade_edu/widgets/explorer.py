@@ -23,12 +23,13 @@ class Modulation(Core):
     actions = ("paint", "load", "choose")
 
     def __init__(self, generator: nn.Module, edited: EditedMap):
-        self.generator, self.map, self.layer, self.channel = generator, edited, 0, 0
+        self.generator, self.map, self.channel = generator, edited, 0
         self.layers = {name: module for name, module in generator.named_modules() if isinstance(module, SPADE)}
         if not self.layers:
             raise UserError(f"{type(generator).__name__} has no SPADE layer to look into.")
         self.names = list(self.layers)
         self.sizes = self._sizes()
+        self.layer = self.sizes.index(max(self.sizes))  # the first of the finest: it shows the map's shapes best
         self.compute()
 
     @torch.no_grad()

@@ -7,6 +7,7 @@ GET /state gives the core's state; POST /ask takes {"request": ..., "buffers": [
 import base64
 import binascii
 import json
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -54,6 +55,11 @@ class PageServer(ThreadingHTTPServer):
         port = self.server_address[1]
         self.hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
         self.address = f"http://127.0.0.1:{port}"
+
+    def handle_error(self, request, client_address) -> None:
+        """A browser that went away before its answer came is no error."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
     def ask(self, body: bytes) -> dict:
         """Carry out the request in a POST's body. Errors: a ValueError where it isn't one."""

@@ -19,7 +19,7 @@ function render({ model, el: host }) {
   const progress = el("p", { class: "se-hint", "aria-live": "polite" });
   const question = el(
     "div", { class: "se-question" },
-    el("p", {}, "Which picture looks more like a real photograph of this scene?"),
+    el("p", {}, "Which picture looks more like a photograph of the scene in the label map?"),
     el("div", { class: "se-small" }, label.element),
     el("div", { class: "se-sides" }, ...sides.map((s) => s.answer)),
   );
