@@ -41,5 +41,5 @@ def save(figure, path: Path) -> None:
     """Write a matplotlib figure whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".part")
-    figure.savefig(temporary, format="png", dpi=100, pil_kwargs={"optimize": True})
+    figure.savefig(temporary, format="png", dpi=90, pil_kwargs={"optimize": True})
     os.replace(temporary, path)
