@@ -87,6 +87,11 @@ tiles = [*lab.labels.colourise(grid.label), *grid.image]
 show.pictures(tiles, grid.name, caption=f"Four pairs of {lab.config.data}: label maps above, images below.")
 
 # %% [markdown] tags=["core"]
+# Notice that the label map doesn't settle everything: it says where the cars are, not their colours, and not whether
+# it is noon or night. Streets draws the light independently of the layout. One label map has many right pictures;
+# stage 09 is about that.
+
+# %% [markdown] tags=["core"]
 # ## A label map by hand
 #
 # Before the real ones, a label map of 4 x 4 pixels: some sky, a building, two cars beside each other, road. The
@@ -264,6 +269,10 @@ show.pictures(
 )
 
 # %% [markdown] tags=["core"]
+# In the label map the dark car and the yellow one beside it run together. In the edges there is a line between them,
+# and that line is all that the generator will know about objects.
+
+# %% [markdown] tags=["core"]
 # ## What a network gets
 #
 # `labels.encode` does it all: one-hot classes, then the edges as one more channel. The result is called `segmap`
@@ -280,6 +289,11 @@ assert torch.equal(segmap[0, 35], edge)
 chosen = [7, 11, 23, 21, 26, 35]
 titles = [f"{c}: {CITYSCAPES.names[c]}" for c in chosen[:-1]] + ["35: edges"]
 show.maps(segmap[0, chosen], titles, columns=3, diverging=False, caption="Six of the 36 channels of segmap.")
+
+# %% [markdown] tags=["core"]
+# Each of these maps is nearly empty, and most of the 36 are entirely so. That is as it should be: exactly one of the
+# first 35 is 1 at each pixel. Every generator of this course is called as `G(segmap)` and every discriminator as
+# `D(segmap, image)`.
 
 # %% [markdown] tags=["core"]
 # ## "Don't care"
@@ -487,6 +501,10 @@ for label, instance in [(toy[None] + 20, objects[None]), (toy[None], None)]:
     except UserError as error:
         print(type(error).__name__ + ":", error, "\n")
 
+# %% [markdown] tags=["core"]
+# The first line came from ids beyond the table, the second from forgetting the instances. On a GPU the check of the
+# ids is left out, since it would make the GPU wait; there the readers have checked every file before.
+
 # %% [markdown]
 # ### Deep dive: a file without its partner
 #
@@ -589,8 +607,8 @@ show.pictures(
 # %% [markdown] tags=["core"]
 # ## Next
 #
-# **Exercise:** [00_data](../exercises/00_data.ipynb): write one-hot, edges and a reader of your own, and find the
-# mistakes in five spoilt label maps.
+# **Exercise:** [02_pix2pixhd](../exercises/02_pix2pixhd.ipynb), tasks 2.1 and 2.2: write one-hot encoding and
+# instance edges yourself. They need nothing beyond this stage.
 #
 # **Stage 01** takes the first step towards the network: batch norm, the layer that SPADE changes, from four numbers
 # by hand.

@@ -638,8 +638,8 @@ show.pictures([*images[:4], *tiles], caption="Inputs; batch norm; instance norm,
 # %% [markdown] tags=["core"]
 # ## Next
 #
-# **Exercise:** [01_batchnorm](../exercises/01_batchnorm.ipynb): write batch norm with running averages, instance
-# norm, and the synchronised statistics.
+# **Exercise:** [01_batchnorm](../exercises/01_batchnorm.ipynb): write the statistics, the running averages, batch
+# norm and instance norm, then the conditional and the adaptive one.
 #
 # **Stage 02** builds pix2pixHD, the strongest network before SPADE, with an instance norm after nearly every
 # convolution. You already know what that does to a uniform label map.
