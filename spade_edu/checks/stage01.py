@@ -187,7 +187,8 @@ def running_average(
 
 def _running_cases() -> list[Case]:
     def one(text, n, c, h, w, momentum, **options):
-        return case(text, torch.randn(c), 0.5 + torch.rand(c), features(n, c, h, w, **options), momentum)
+        x = features(n, c, h, w, **options)
+        return case(text, torch.randn(c), 0.5 + torch.rand(c), x, momentum, gradient=("x",))
 
     return [
         one("2 images, momentum 0.1", 2, 3, 2, 3, 0.1),
@@ -488,7 +489,8 @@ def _adain_mistaken(wrong, x, style, eps):
     axes = next((axes for name, (axes, _) in AXES.items() if name in wrong), INSTANCE)
     mean = style.mean(dim=axes, keepdim=True)
     variance = style.var(dim=axes, keepdim=True, unbiased="unbiased" in wrong)
-    root = variance if "style_variance" in wrong else torch.sqrt(variance + (0.0 if "style_no_eps" in wrong else eps))
+    variance = variance if "style_no_eps" in wrong else variance + eps
+    root = variance if "style_variance" in wrong else torch.sqrt(variance)
     if "style_detached" in wrong:
         mean, root = mean.detach(), root.detach()
     y = mistaken_norm(wrong - {"unbiased"} if "style_unbiased" in wrong else wrong, x, eps, INSTANCE)

@@ -1,5 +1,7 @@
 """Stage 03: the SPADE layer, its parts, its block and its price."""
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float, Integer
 from torch import Tensor, nn
@@ -69,6 +71,15 @@ def _resize_mistaken(wrong, label, height, width):
     return result.float() if "floats" in wrong else result
 
 
+def _invented_ids(answer: Callable, reference: Callable) -> str | None:
+    """Whether ids come out that never went in."""
+    label = torch.tensor([7, 11])[torch.randint(2, (1, 9, 9), generator=torch.Generator().manual_seed(0))]
+    seen = {round(float(v), 2) for size in ((4, 5), (14, 12)) for v in torch.as_tensor(answer(label, *size)).unique()}
+    invented = sorted(seen - {7.0, 11.0})
+    if invented:
+        return f"From a map of labels 7 and 11 it makes a {invented[0]:g}: ids are mixed. Copy ids, don't mix them."
+
+
 _RESIZE = Exercise(
     stage="03",
     title="Resizing a label map",
@@ -100,6 +111,7 @@ _RESIZE = Exercise(
         "likewise.",
         "return label[:, rows][:, :, columns]",
     ),
+    probes=(_invented_ids,),
 )
 
 

@@ -1,0 +1,144 @@
+"""Answers to the exercises of stage 02 as students write them: right ones in other styles, and typical wrong ones."""
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from spade_edu.checks import check
+from spade_edu.labels import instance_edges
+
+
+def scattered(label, k):
+    ids = label.long().clone()
+    ids[ids == 255] = k
+    return torch.zeros(len(ids), k + 1, *ids.shape[1:]).scatter_(1, ids[:, None], 1.0)
+
+
+def edges_loop(instance):
+    n, h, w = instance.shape
+    out = torch.zeros(n, 1, h, w)
+    for i in range(n):
+        for y in range(h):
+            for x in range(w):
+                near = [(y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1)]
+                inside = [(a, b) for a, b in near if 0 <= a < h and 0 <= b < w]
+                out[i, 0, y, x] = any(instance[i, a, b] != instance[i, y, x] for a, b in inside)
+    return out
+
+
+def block_of_layers(x, w0, w1, eps):
+    conv = torch.nn.Conv2d(x.shape[1], x.shape[1], 3, padding=1, padding_mode="reflect", bias=False).to(x.dtype)
+    half = lambda v, w: F.group_norm(torch.func.functional_call(conv, {"weight": w}, (v,)), v.shape[1], eps=eps)  # noqa: E731
+    return half(half(x, w0).clamp(min=0), w1) + x
+
+
+def shapes_recursive(ngf, down, blocks, h, w):
+    if down == 0:
+        inner = [(ngf, h, w)] * (blocks + 1)
+    else:
+        inner = [(ngf, h, w), *shapes_recursive(2 * ngf, down - 1, blocks, h // 2, w // 2)[:-1], (ngf, h, w)]
+    return (*inner, (3, h, w))
+
+
+def field_from_output(layers):
+    field = 1
+    for kernel, stride in reversed(layers):
+        field = (field - 1) * stride + kernel
+    return torch.tensor(field)
+
+
+def lsgan_by_mse(pred, is_real):
+    fill = torch.ones_like if is_real else torch.zeros_like
+    return torch.stack([F.mse_loss(s[-1], fill(s[-1])) for s in pred]).sum()
+
+
+RIGHT = [
+    ("one_hot", scattered), ("instance_edges", edges_loop), ("instance_edges", instance_edges),
+    ("residual_block", block_of_layers), ("generator_shapes", shapes_recursive),
+    ("receptive_field", field_from_output), ("lsgan", lsgan_by_mse),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "answer"), RIGHT)
+def test_another_way_of_writing_it_passes(name, answer):
+    result = check(name, answer)
+    assert result.passed, result.message
+
+
+def hot(ids, k):
+    return F.one_hot(ids, k).permute(0, 3, 1, 2).float()
+
+
+def edges_forward(instance):
+    out = torch.zeros_like(instance).bool()
+    out[:, :, :-1] |= instance[:, :, 1:] != instance[:, :, :-1]
+    out[:, :-1] |= instance[:, 1:] != instance[:, :-1]
+    return out[:, None].float()
+
+
+def edges_rolled(instance):
+    out = torch.zeros_like(instance).bool()
+    for axis in (1, 2):
+        for step in (1, -1):
+            out |= instance != instance.roll(step, axis)
+    return out[:, None].float()
+
+
+def edges_dilated(instance):
+    x = instance[:, None].double()
+    return (F.max_pool2d(x, 3, 1, 1) != -F.max_pool2d(-x, 3, 1, 1)).float()
+
+
+def block(x, w0, w1, eps, mode="reflect", after=lambda y: y, norm=F.instance_norm, last=lambda y: y):
+    y = F.relu(norm(F.conv2d(F.pad(x, (1, 1, 1, 1), mode=mode), w0), eps=eps))
+    return after(x + last(norm(F.conv2d(F.pad(y, (1, 1, 1, 1), mode=mode), w1), eps=eps)))
+
+
+def batch(y, eps):
+    return F.batch_norm(y, None, None, training=True, eps=eps)
+
+
+def total(pred, target, mean=True):
+    losses = [(s[-1] - target).square() for s in pred]
+    return sum(v.mean() if mean else v.sum() for v in losses)
+
+
+WRONG = [
+    ("one_hot", lambda y, k: hot(y.long().clamp(max=k - 1), k), "last class"),
+    ("one_hot", lambda y, k: hot(y.long().clamp(max=k), k + 1)[:, :-1], "channel is missing"),
+    ("one_hot", lambda y, k: hot(y.long().clamp(max=k), k + 1) * (y != 255)[:, None], "no channel at all"),
+    ("one_hot", lambda y, k: F.one_hot(y.long().clamp(max=k), k + 1).float(), "channels are the last axis"),
+    ("one_hot", lambda y, k: hot(y.long().clamp(max=k), k + 1).long(), "but integers"),
+    ("instance_edges", edges_forward, "Only one side of a border is marked"),
+    ("instance_edges", edges_rolled, "wraps around"),
+    ("instance_edges", edges_dilated, "Diagonal"),
+    ("instance_edges", lambda i: edges_loop(i).bool(), "but booleans"),
+    ("instance_edges", lambda i: edges_loop(i)[:, 0], "channel axis is missing"),
+    ("residual_block", lambda x, a, b, e: block(x, a, b, e) - x, "x isn't added"),
+    ("residual_block", lambda *a: block(*a, mode="constant"), "padded with zeros"),
+    ("residual_block", lambda *a: block(*a, after=F.relu), "no ReLU after the sum"),
+    ("residual_block", lambda *a: block(*a, norm=batch), "that is batch norm"),
+    ("residual_block", lambda *a: block(*a, last=F.relu), "behind the second norm"),
+    ("generator_shapes", lambda g, d, b, h, w: shapes_recursive(g, d, b, h, w)[:-1], "last entry is the image"),
+    ("generator_shapes", lambda g, d, b, h, w: shapes_recursive(g, d, 0, h, w), "residual blocks are missing"),
+    ("generator_shapes", lambda g, d, b, h, w: [(min(c, 512), y, x) for c, y, x in shapes_recursive(g, d, b, h, w)],
+        "stops at 512"),
+    ("generator_shapes", lambda g, d, b, h, w: [(c, x, y) for c, y, x in shapes_recursive(g, d, b, h, w)], "swapped"),
+    ("receptive_field", lambda layers: 1 + sum(k - 1 for k, _ in layers), "strides have no effect"),
+    ("receptive_field", lambda layers: field_from_output(layers[::-1]), "wrong direction"),
+    ("receptive_field", lambda layers: field_from_output(layers) - 1, "It starts at 0"),
+    ("receptive_field", lambda layers: field_from_output(layers[:-1]), "last layer isn't counted"),
+    ("lsgan", lambda p, r: total(p, float(not r)), "targets are exchanged"),
+    ("lsgan", lambda p, r: total(p, 1.0 if r else -1.0), "pulled to -1"),
+    ("lsgan", lambda p, r: total(p, float(r)) / len(p), "scales are averaged"),
+    ("lsgan", lambda p, r: total(p, float(r), mean=False), "patches are added up"),
+    ("lsgan", lambda p, r: total(p[:1], float(r)), "Only the first scale"),
+    ("lsgan", lambda p, r: total(p, float(r)).item(), "expected a tensor"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "answer", "words"), WRONG)
+def test_a_typical_wrong_answer_is_told_what_is_wrong(name, answer, words):
+    result = check(name, answer)
+    assert not result.passed
+    assert words in result.message
