@@ -12,6 +12,7 @@ test: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" tests
+	$(BIN)/python tools/notebooks.py test
 
 test-all: test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests

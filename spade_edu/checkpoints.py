@@ -27,9 +27,19 @@ def save_weights(network: nn.Module, path: Path, *, half: bool = False) -> None:
         state = {name: v.half() if v.is_floating_point() else v for name, v in state.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".part")
-    save_file(state, temporary)
+    try:
+        save_file(state, temporary)
+    except SafetensorError as error:
+        raise _not_written(path, error) from None
     temporary.chmod(0o644)  # safetensors lets only the owner read
     os.replace(temporary, path)
+
+
+def _not_written(path: Path, error: Exception) -> CheckpointError:
+    reason = str(error).splitlines()[0]
+    return CheckpointError(
+        f"{path} could not be written ({reason}). Is the disk full? Older checkpoints are untouched."
+    )
 
 
 def load_weights(network: nn.Module, path: Path) -> None:
@@ -62,7 +72,10 @@ def save_checkpoint(folder: Path, step: int, networks: dict[str, nn.Module], sta
     temporary.mkdir(parents=True)
     for name, network in networks.items():
         save_weights(network, temporary / f"{name}.safetensors")
-    torch.save(state, temporary / "state.pt")
+    try:
+        torch.save(state, temporary / "state.pt")
+    except RuntimeError as error:  # torch's writer has no exception of its own
+        raise _not_written(temporary / "state.pt", error) from None
     shutil.rmtree(target, ignore_errors=True)
     os.replace(temporary, target)
     for old in checkpoints(folder)[:-keep]:

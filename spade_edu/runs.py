@@ -11,6 +11,7 @@ import dataclasses
 import json
 import os
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -22,6 +23,7 @@ from . import distributed
 from .checkpoints import CheckpointError, checkpoints, load_checkpoint, load_weights, save_checkpoint
 from .data.base import Dataset, Sample, stack
 from .errors import UserError
+from .guards import check_losses, check_weights, memory_advice, only_one
 from .labels import CITYSCAPES, LabelSpace
 from .models import Networks, build
 from .pictures import grid, save_png, to_uint8
@@ -48,6 +50,7 @@ class Run:
         self.folder, self.config = Path(folder), config
         self.dataset, self.preview, self.device = dataset, preview, torch.device(device)
         self.save_every, self.step, self.seconds = save_every, 0, 0.0
+        self.saved: int | None = None  # step of the last checkpoint
         self.steps_per_epoch = len(dataset) // config.batch_size
         if not self.steps_per_epoch:
             raise UserError(
@@ -62,7 +65,14 @@ class Run:
             self._open_folder()
 
     def train(self, until: int | None = None, *, progress: bool = True) -> Trainer:
-        """Train to step `until` (default: the end), from the last checkpoint if there is one."""
+        """Train to step `until` (default: the end), from the last checkpoint if there is one.
+
+        Errors: a TrainingError where another run holds the folder, a loss is no number, or memory runs out.
+        """
+        with only_one(self.folder) if self.writes else nullcontext(), memory_advice(self.config):
+            return self._train(until, progress)
+
+    def _train(self, until: int | None, progress: bool) -> Trainer:
         self.resume()
         last = min(until or self.steps, self.steps)
         bar = tqdm(
@@ -112,6 +122,7 @@ class Run:
         if self.step % 10 == 0 or self.step == last:
             distributed.average(values.values())
             losses = {name: float(value) for name, value in values.items()}
+            check_losses(losses, self.step, self.folder, self.saved)
             bar.set_postfix({name: f"{value:.2f}" for name, value in losses.items()})
             if self.writes:
                 self._log(losses)
@@ -128,23 +139,28 @@ class Run:
             "trainer": self.trainer.state_dict(),
             "rng": distributed.gather_random_states(self.device),
         }
+        check_weights(self.trainer.networks(), self.step, self.folder, self.saved)
         if self.writes:
             save_checkpoint(self.folder / "checkpoints", self.step, self.trainer.networks(), state)
+        self.saved = self.step
 
     def resume(self) -> None:
         """Go on from the newest whole checkpoint; a broken one is passed over with a word."""
         distributed.wait()  # until process 0 has written what it was writing
-        for path in reversed(checkpoints(self.folder / "checkpoints")):
+        found = checkpoints(self.folder / "checkpoints")
+        for path in reversed(found):
             try:
                 state = load_checkpoint(path, self.trainer.networks())
             except CheckpointError as error:
                 print(f"Passing over a broken checkpoint. {error}")
                 continue
-            self.step, self.seconds = state["step"], state["seconds"]
+            self.step, self.seconds, self.saved = state["step"], state["seconds"], state["step"]
             self.trainer.load_state_dict(state["trainer"])
             distributed.set_random_states(state["rng"], self.device)
             break
         else:
+            if found:  # parts of them may be loaded: beginning again needs new networks
+                raise CheckpointError(f"No checkpoint in {self.folder} can be read: remove the folder and start again.")
             torch.manual_seed(self.config.seed + distributed.rank())
         if self.writes:
             self._cut_metrics()

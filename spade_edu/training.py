@@ -128,7 +128,7 @@ class Trainer:
                 network.to(memory_format=torch.channels_last)
         betas = (config.beta1, config.beta2)
         generator_side = list(generator.parameters()) + (list(encoder.parameters()) if encoder else [])
-        fused = True if config.fast else None
+        fused = True if config.fast and self.device.type != "meta" else None
         self.optimizer_g = torch.optim.Adam(generator_side, config.lr_generator, betas, fused=fused)
         self.optimizer_d = torch.optim.Adam(discriminator.parameters(), config.lr_discriminator, betas, fused=fused)
         self.averaged = copy.deepcopy(generator).requires_grad_(False) if config.ema else None

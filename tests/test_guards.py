@@ -1,0 +1,148 @@
+"""A long run that can't go on says so in one line and loses nothing."""
+
+import errno
+import multiprocessing
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+import torch
+
+from spade_edu.checkpoints import CheckpointError, checkpoints
+from spade_edu.data.streets import Streets
+from spade_edu.guards import TrainingError, memory_advice, only_one
+from spade_edu.presets import preset
+from spade_edu.runs import Run, load_networks
+from spade_edu.training import TrainingConfig
+
+CONFIG = preset("test", epochs=3)  # four steps an epoch
+
+
+def run(folder, config=CONFIG, **options):
+    data = Streets(config.images, height=config.height, width=config.width)
+    return Run(folder, config, data, data, **options)
+
+
+def test_a_second_run_in_the_same_folder_is_refused(tmp_path):
+    with only_one(tmp_path), pytest.raises(TrainingError, match="another run is training here.*--out"):
+        run(tmp_path).train(1, progress=False)
+    run(tmp_path).train(1, progress=False)  # the folder is free again
+
+
+def _hold(folder, ready):
+    with only_one(folder):
+        ready.set()
+        os.kill(os.getpid(), 9)
+
+
+def test_a_killed_run_frees_its_folder(tmp_path):
+    ready = multiprocessing.get_context("spawn").Event()
+    process = multiprocessing.get_context("spawn").Process(target=_hold, args=(tmp_path, ready))
+    process.start()
+    process.join()
+    assert ready.is_set() and process.exitcode == -9
+    with only_one(tmp_path):
+        pass
+
+
+def test_a_file_system_without_locks_is_no_obstacle(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "no locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with only_one(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_good_weights(tmp_path, value):
+    first = run(tmp_path, save_every=5)
+    first.train(5, progress=False)
+    step = first.trainer.step_tensors
+
+    def broken(batch):
+        return {name: loss * value for name, loss in step(batch).items()}
+
+    first.trainer.step_tensors = broken
+    with pytest.raises(TrainingError, match=r"Step 10: the loss GAN is (nan|-?inf)\. The weights of step 5 .* lr="):
+        first.train(progress=False)
+    assert [path.name for path in checkpoints(tmp_path / "checkpoints")] == ["0000005"]
+
+
+def test_weights_that_are_no_numbers_are_never_saved(tmp_path):
+    first = run(tmp_path, save_every=1)
+    first.train(1, progress=False)
+    with torch.no_grad():
+        next(first.trainer.discriminator.parameters()).fill_(float("nan"))
+    with pytest.raises(TrainingError, match="Step 1: weights of D are no longer numbers"):
+        first.save()
+    assert torch.isfinite(next(load_networks(tmp_path, Streets.labels).discriminator.parameters())).all()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [torch.OutOfMemoryError("CUDA out of memory"), MemoryError(), RuntimeError("can't allocate memory: 9 bytes")],
+)
+def test_no_memory_left_names_settings_that_need_less(error):
+    with pytest.raises(TrainingError) as found, memory_advice(TrainingConfig(batch_size=8)):
+        raise error
+    for words in ("256x256, batch 8, fp32", "batch_size=4", "checkpointing=true", "fast=true", "spade-edu plan"):
+        assert words in str(found.value)
+
+
+def test_advice_names_nothing_that_is_already_set():
+    with pytest.raises(TrainingError) as found, memory_advice(replace(TrainingConfig(), checkpointing=True, fast=True)):
+        raise MemoryError
+    for words in ("batch_size", "checkpointing", "fast="):
+        assert words not in str(found.value)
+
+
+def test_other_errors_pass_unchanged():
+    with pytest.raises(RuntimeError, match="shapes differ"), memory_advice(TrainingConfig()):
+        raise RuntimeError("shapes differ")
+
+
+def test_a_folder_without_any_whole_checkpoint_is_not_begun_again_silently(tmp_path):
+    run(tmp_path, save_every=2).train(2, progress=False)
+    for path in (tmp_path / "checkpoints").glob("*/D.safetensors"):
+        path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(CheckpointError, match="No checkpoint in .* can be read"):
+        run(tmp_path).train(4, progress=False)
+
+
+FULL_DISK = """
+import resource, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # writing fails with an error instead of a signal
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+from spade_edu.cli import main
+main(sys.argv[1:])
+"""
+
+
+def test_a_full_disk_gives_one_line_and_the_next_start_works(tmp_path):
+    """A process that may not write files of more than 20 kB stands for a full disk."""
+    command = ["train", "--preset", "test", "--data", "streets", "--out", str(tmp_path / "run")]
+    done = subprocess.run([sys.executable, "-c", FULL_DISK, *command], capture_output=True, text=True)
+    assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
+    assert checkpoints(tmp_path / "run" / "checkpoints") == []
+    main = [sys.executable, "-m", "spade_edu"]
+    subprocess.run([*main, *command], check=True, capture_output=True)
+    assert len(checkpoints(tmp_path / "run" / "checkpoints")) == 1
+
+
+def test_a_full_disk_costs_no_older_checkpoint(tmp_path, monkeypatch):
+    first = run(tmp_path, save_every=2)
+    first.train(2, progress=False)
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("torch.save", full)
+    with pytest.raises(OSError, match="No space left"):
+        first.train(4, progress=False)
+    monkeypatch.undo()
+    again = run(tmp_path, save_every=2)
+    again.train(4, progress=False)
+    assert [path.name for path in checkpoints(tmp_path / "checkpoints")] == ["0000002", "0000004"]
