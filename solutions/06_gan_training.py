@@ -191,7 +191,7 @@ with picture("spectral_norm_step"):
 # ## 6.6 Two time scales
 #
 # Return two Adam optimizers, the generator's first: the generator learns at `lr / 2`, the discriminator at `2 * lr`,
-# both with betas (0, 0.9). (The paper says 0.999 for the second; its authors used 0.9.)
+# both with `betas=(0.0, 0.9)`. (The paper says 0.999 for the second; its authors used 0.9.)
 
 
 # %% tags=["solution"]

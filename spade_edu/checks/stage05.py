@@ -9,12 +9,15 @@ from .exercise import Case, Exercise, case
 
 
 def as_table(output: object, *arguments: object) -> object:
-    """Numbers in (nested) lists as one tensor, so that lists of another length can be told from wrong values."""
-    if output is ... or isinstance(output, Tensor):
+    """Whole numbers in (nested) lists as one tensor, so that a list of another length can be told from wrong values."""
+    if output is ...:
         return output
-    if not isinstance(output, list | tuple):
+    if not isinstance(output, list | tuple | Tensor):
         raise TypeError(f"return a list or tuple of numbers, not {type(output).__name__}")
-    return torch.as_tensor(output)
+    table = torch.as_tensor(output)
+    if table.is_floating_point():
+        raise TypeError("the numbers are floats; layers need whole numbers: divide with //, not with /")
+    return table
 
 
 def label_maps(n: int, classes: int, h: int, w: int) -> Tensor:
@@ -48,9 +51,7 @@ def _plan_mistaken(wrong, ngf, plan):
         factors = [16, 8, 4, 2, 1, 1, 1, 1]
     widths = [ngf * factor for factor in factors]
     if plan == "most" and "never_more" not in wrong or plan == "more" and "more_blocks" in wrong:
-        widths.append(ngf / 2 if "floats" in wrong else ngf if "most_wide" in wrong else ngf // 2)
-    if "floats" in wrong:
-        widths = [float(w) for w in widths]
+        widths.append(ngf if "most_wide" in wrong else ngf // 2)
     if "reversed" in wrong:
         widths = widths[::-1]
     pairs = list(zip(widths, widths[1:]))
@@ -86,7 +87,6 @@ _PLAN = Exercise(
         "same": "A block takes as many channels as the one before it gives: its first number is the previous "
         "pair's second.",
         "always_64": "Your widths don't depend on ngf; the numbers 1024 to 64 are 16 ngf to ngf for ngf = 64.",
-        "floats": "The widths are floats; a layer needs whole numbers: halve with `//`, not with `/`.",
         "image": "The last convolution, to 3 channels, isn't a residual block: leave its pair out.",
     },
     hints=(
@@ -121,15 +121,13 @@ def _latent_cases() -> list[Case]:
 def _latent_mistaken(wrong, height, width, plan):
     times = {"normal": 5, "more": 6, "most": 7}[plan]
     factor = 2 ** (5 if "always_5" in wrong else times - 1 if "one_less" in wrong else times)
-    unchecked = {"floor", "rounded", "up", "floats"} & wrong
+    unchecked = {"floor", "rounded", "up"} & wrong
     bad_height = height % factor and "height_unchecked" not in wrong
     bad_width = width % factor and "width_unchecked" not in wrong
     if "only_zero" in wrong:
         bad_height, bad_width = height < factor, width < factor
     if (bad_height or bad_width) and not unchecked:
         raise ValueError
-    if "floats" in wrong:
-        return height / factor, width / factor
     if "up" in wrong:
         return -(-height // factor), -(-width // factor)
     if "rounded" in wrong:
@@ -156,8 +154,6 @@ _LATENT = Exercise(
         "only_zero": "You raise a ValueError only where nothing would be left; any remainder is too much.",
         "width_unchecked": "The remainder of the width isn't looked at: raise a ValueError there too.",
         "height_unchecked": "The remainder of the height isn't looked at: raise a ValueError there too.",
-        "floats": "The sizes are floats, and a size that doesn't divide gives a fraction of a pixel: use `//` and "
-        "`%`, and raise a ValueError where there is a remainder.",
         "swapped": "Height and width are swapped: the result is (height, width).",
         "always_5": 'You halve 5 times in every plan: "more" has 6 doublings, "most" 7.',
         "one_less": "You halve once too few.",

@@ -346,6 +346,13 @@ def _step_cases() -> list[Case]:
     return [one("2 pictures", 2, 3, 7, 9), one("1 picture", 1, 2, 8, 6), one("3 pictures", 3, 4, 6, 6)]
 
 
+def _without_backward(loss: object, generator: nn.Module, discriminator: nn.Module, *inputs: Tensor) -> object:
+    """The loss as it is, if no gradient has been computed yet."""
+    if any(p.grad is not None for network in (generator, discriminator) for p in network.parameters()):
+        raise RuntimeError("it calls backward() itself: return the loss, the trainer does the rest")
+    return loss
+
+
 def _step_mistaken(wrong, generator, discriminator, segmap, real):
     fake = generator(segmap)
     fake = fake if "attached" in wrong else fake.detach()
@@ -398,6 +405,7 @@ _STEP = Exercise(
         "segmap; then mean relu(1 - real) + mean relu(1 + fake), averaged over scales.",
         "fake = generator(segmap).detach()",
     ),
+    observe=_without_backward,
 )  # fmt: skip
 
 
@@ -520,6 +528,7 @@ def two_time_scales(
 
 def _scales_cases() -> list[Case]:
     pair = lambda: (TinyGenerator(2), TinyDiscriminator(2))  # noqa: E731
+    two_time_scales(*pair(), 1.0)  # a process's first optimizer makes torch load for seconds: not on an answer's time
     return [case(f"lr {lr}", *pair(), lr, gradient=False) for lr in (2e-4, 1.0, 0.03)]
 
 
@@ -602,7 +611,7 @@ _SCALES = Exercise(
     hints=(
         "torch.optim.Adam takes the parameters, a rate and a pair of betas. Which of the two networks is the faster "
         "one?",
-        "G: lr / 2, D: 2 lr, both with betas=(0.0, 0.9).",
+        "G: lr / 2, D: 2 lr, both with betas=(0.0, 0.9), written as floats.",
         "torch.optim.Adam(generator.parameters(), lr=lr / 2, betas=(0.0, 0.9))",
     ),
     observe=_facts,

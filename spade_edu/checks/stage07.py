@@ -45,7 +45,7 @@ def _statistics_cases() -> list[Case]:
         case("7 vectors of 3 features", _features(7, 3), gradient=False),
         case("fewer vectors than features", _features(3, 5), gradient=False),
         case("as many vectors as features", _features(4, 4), gradient=False),
-        case("one feature", _features(5, 1), gradient=False),
+        case("two features", _features(5, 2), gradient=False),
         case("a large mean, where float32 loses digits", _features(6, 2, 5e4), gradient=False),
         case("float64", _features(6, 3).double(), gradient=False),
     ]
@@ -54,6 +54,8 @@ def _statistics_cases() -> list[Case]:
 def _statistics_mistaken(wrong, features):
     x = features if "single" in wrong else features.double()
     mean = x.mean(1) if "transposed" in wrong else x.mean(0)
+    if "rows" in wrong:
+        return mean, (x - x.mean(1, keepdim=True)) @ (x - x.mean(1, keepdim=True)).T / (x.shape[1] - 1)
     if "transposed" in wrong:
         x = x.T
     centred = x if "not_centred" in wrong else x - mean
@@ -85,8 +87,10 @@ _STATISTICS = Exercise(
         "biased": "The covariance divides by n; FID's divides by n - 1, as an estimate from a sample does.",
         "sum": "The products are added up but not divided by n - 1.",
         "not_centred": "The mean isn't subtracted before multiplying.",
+        "rows": "The covariance is that of the pictures, (n, n); it has to be that of the features, (d, d). torch.cov "
+        "wants the features in the rows: torch.cov(features.T).",
         "transposed": "Pictures and features are exchanged: the mean has one number a feature, over the pictures "
-        "(axis 0), and the covariance is (d, d). torch.cov wants the features in the rows: torch.cov(features.T).",
+        "(axis 0), and the covariance is (d, d).",
         "single": "The statistics are computed in float32; a difference of large traces needs float64: .double() "
         "first.",
         "diagonal": "Only the variances are there; the covariance has the products of different features too.",

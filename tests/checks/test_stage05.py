@@ -1,0 +1,184 @@
+"""Typical answers to the exercises of stage 05: wrong ones with what they are told, right ones in another style."""
+
+import math
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from spade_edu import UserError
+from spade_edu.blocks import SPADEResnetBlock
+from spade_edu.checks import check
+from spade_edu.checks.stage05 import count_block
+from spade_edu.generators.spade import latent_size
+
+DOUBLINGS = {"normal": 5, "more": 6, "most": 7}
+
+
+def plan(*factors):
+    def answer(ngf, plan):
+        widths = [ngf * f for f in factors]
+        widths += [ngf // 2] if plan == "most" else []
+        return list(zip(widths, widths[1:]))
+
+    return answer
+
+
+def widths_only(ngf, plan):
+    return [16 * ngf, 16 * ngf, 16 * ngf, 8 * ngf, 4 * ngf, 2 * ngf, ngf] + ([ngf // 2] if plan == "most" else [])
+
+
+def float_plan(ngf, plan):
+    widths = [16 * ngf] * 4 + [16 * ngf / 2**i for i in range(1, 5)] + ([ngf // 2] if plan == "most" else [])
+    return list(zip(widths, widths[1:]))
+
+
+def latent_by(divide):
+    def answer(height, width, plan):
+        factor = 2 ** DOUBLINGS[plan]
+        return divide(height, factor), divide(width, factor)
+
+    return answer
+
+
+def width_forgotten(height, width, plan):
+    factor = 2 ** DOUBLINGS[plan]
+    if height % factor != 0:
+        raise ValueError("height")
+    return height // factor, width // factor
+
+
+def first_map_by(resize, reshape):
+    return lambda segmap, z, fc, size: fc(resize(segmap, size)) if z is None else reshape(fc(z), size)
+
+
+def nearest(segmap, size):
+    return F.interpolate(segmap, size=size)
+
+
+def strided(segmap, size):
+    return segmap[:, :, :: segmap.shape[2] // size[0], :: segmap.shape[3] // size[1]]
+
+
+def read(y, size):
+    return y.reshape(y.shape[0], y.shape[1] // (size[0] * size[1]), size[0], size[1])
+
+
+def run_with(doubles, mode="nearest", after=False):
+    """Blocks with a doubling before (or after) block i where doubles(i, plan)."""
+
+    def answer(x, segmap, blocks, plan):
+        for i, block in enumerate(blocks):
+            if doubles(i, plan) and not after:
+                x = F.interpolate(x, scale_factor=2, mode=mode)
+            x = block(x, segmap)
+            if doubles(i, plan) and after:
+                x = F.interpolate(x, scale_factor=2, mode=mode)
+        return x
+
+    return answer
+
+
+def run_by_repeating(x, segmap, blocks, plan):
+    x = blocks[0](x, segmap)
+    for i in range(1, len(blocks)):
+        if i == 2 and plan == "normal":
+            x = blocks[i](x, segmap)
+        else:
+            x = blocks[i](x.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3), segmap)
+    return x
+
+
+def count_by(skip, biases=True, heads=2):
+    def answer(fin, fout, label_channels, hidden, kernel):
+        b = int(biases)
+        spade = lambda c: (label_channels * kernel**2 + b) * hidden + heads * (hidden * kernel**2 + b) * c  # noqa: E731
+        m = min(fin, fout)
+        total = spade(fin) + spade(m) + 9 * fin * m + 9 * m * fout + b * (m + fout)
+        return total + (skip(fin, fout) + spade(fin) if fin != fout else 0)
+
+    return answer
+
+
+def count_by_building(fin, fout, label_channels, hidden, kernel):
+    with torch.device("meta"):
+        block = SPADEResnetBlock(fin, fout, label_channels, kernel_size=kernel, hidden_channels=hidden, spectral=False)
+    return sum(p.numel() for p in block.parameters())
+
+
+WRONG = [
+    ("channel_plan", plan(16, 16, 16, 8, 4, 2, 1), "A wide block is missing"),
+    (
+        "channel_plan",
+        lambda ngf, plan: list(zip(w := [ngf * f for f in (16, 16, 16, 16, 8, 4, 2, 1)], w[1:])),
+        "eighth",
+    ),
+    ("channel_plan", widths_only, "Each entry is a pair"),
+    ("channel_plan", float_plan, "floats"),
+    ("channel_plan", lambda ngf, p: plan(16, 16, 16, 16, 8, 4, 2, 1)(64, p), "don't depend on ngf"),
+    ("channel_plan", plan(1, 2, 4, 8, 16, 16, 16, 16), "expected"),
+    ("channel_plan", lambda ngf, p: zip([1], [2]), "return a list"),
+    ("latent_size", latent_by(lambda a, b: a // b), "rounded down"),
+    ("latent_size", latent_by(lambda a, b: round(a / b)), "rounded; the official code"),
+    ("latent_size", latent_by(lambda a, b: math.ceil(a / b)), "rounded up"),
+    ("latent_size", width_forgotten, "remainder of the width"),
+    ("latent_size", latent_by(lambda a, b: a / b), "floats"),
+    ("latent_size", lambda h, w, plan: latent_size((h, w), plan)[::-1], "swapped"),
+    ("latent_size", lambda h, w, plan: latent_size((h, w)), "5 times in every plan"),
+    ("first_map", first_map_by(lambda s, size: F.interpolate(s, size=size, mode="bilinear"), read), "bilinear"),
+    ("first_map", first_map_by(lambda s, size: F.adaptive_avg_pool2d(s, size), read), "averaged"),
+    ("first_map", first_map_by(nearest, lambda y, s: y.view(len(y), *s, -1).permute(0, 3, 1, 2)), "channels last"),
+    ("first_map", first_map_by(nearest, lambda y, size: y), "still flat"),
+    ("first_map", first_map_by(nearest, lambda y, s: read(y, s[::-1])), "`size` is (height"),
+    ("first_map", lambda segmap, z, fc, size: fc(nearest(segmap, size)) if z is None else fc(z), "still flat"),
+    ("first_map", lambda s, z, fc, size: F.relu(first_map_by(nearest, read)(s, z, fc, size)), "no activation after fc"),
+    ("run_blocks", run_with(lambda i, plan: i > 0), "five times, not six"),
+    ("run_blocks", run_with(lambda i, plan: i > 0 and (i != 2 or plan == "most")), 'The plan "more"'),
+    ("run_blocks", run_with(lambda i, plan: i > 0 and (i != 2 or plan != "normal"), "bilinear"), "bilinear"),
+    (
+        "run_blocks",
+        run_with(lambda i, p: i < 6 + (p == "most") and (i != 2 or p != "normal"), after=True),
+        "third block",
+    ),
+    ("run_blocks", run_with(lambda i, plan: i > 0 and (i != 1 or plan != "normal")), "other way round"),
+    ("run_blocks", lambda *a: F.interpolate(run_by_repeating(*a), scale_factor=2), "once more after the last"),
+    ("to_picture", lambda x, conv: torch.tanh(conv(x)), "LeakyReLU before the convolution is missing"),
+    ("to_picture", lambda x, conv: torch.tanh(conv(torch.relu(x))), "is a ReLU"),
+    ("to_picture", lambda x, conv: torch.sigmoid(conv(F.leaky_relu(x, 0.2))), "sigmoid"),
+    ("to_picture", lambda x, conv: conv(F.leaky_relu(x, 0.2)), "tanh is missing"),
+    ("to_picture", lambda x, conv: torch.tanh(conv(F.leaky_relu(x))), "slope is 0.01"),
+    ("to_picture", lambda x, conv: torch.tanh(conv(F.leaky_relu_(x, 0.2))), "changed in place"),
+    ("count_block", count_by(lambda a, b: a * b, biases=False), "biases are missing"),
+    ("count_block", count_by(lambda a, b: a * b + b), "conv_s has no bias"),
+    ("count_block", count_by(lambda a, b: 9 * a * b), "1x1 convolution"),
+    ("count_block", count_by(lambda a, b: a * b, heads=1), "two output convolutions"),
+    ("count_block", lambda *a: count_block(*a) + 1, "expected"),
+]
+RIGHT = [
+    ("channel_plan", lambda ngf, p: [list(pair) for pair in plan(16, 16, 16, 16, 8, 4, 2, 1)(ngf, p)]),
+    ("channel_plan", lambda ngf, p: torch.tensor(plan(16, 16, 16, 16, 8, 4, 2, 1)(ngf, p))),
+    ("latent_size", lambda h, w, plan: latent_size((h, w), plan)),  # raises the package's own UserError
+    ("first_map", first_map_by(strided, read)),
+    ("first_map", lambda s, z, fc, size: fc(nearest(s, size)) if z is None else fc(z).unflatten(1, (-1, *size))),
+    ("run_blocks", run_by_repeating),
+    ("run_blocks", lambda x, s, blocks, plan: run_with(lambda i, p: i > 0 and not (i == 2 and p == "normal"))(
+        x, s, blocks, plan)),
+    ("to_picture", lambda x, conv: 2 * torch.sigmoid(2 * conv(torch.where(x > 0, x, 0.2 * x))) - 1),
+    ("count_block", count_by_building),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "answer", "words"), WRONG)
+def test_a_typical_wrong_answer_is_told_what_is_wrong(name, answer, words):
+    result = check(name, answer)
+    assert not result.passed and words in result.message, result.message
+
+
+@pytest.mark.parametrize(("name", "answer"), RIGHT)
+def test_a_right_answer_in_another_style_passes(name, answer):
+    assert check(name, answer).passed, check(name, answer).message
+
+
+def test_the_package_agrees():
+    assert issubclass(UserError, ValueError)
+    assert count_block(1024, 1024, 151, 128, 3) == 23_947_264  # measured on the published network

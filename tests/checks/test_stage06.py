@@ -1,0 +1,216 @@
+"""Typical answers to the exercises of stage 06: wrong ones with what they are told, right ones in another style."""
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from spade_edu import losses
+from spade_edu.checks import check
+from spade_edu.checks.stage06 import discriminator_loss, spectral_norm_step, two_time_scales, update_average
+from spade_edu.training import update_average as package_average
+
+
+def mean_over(scales, value):
+    return sum(value(scale[-1]) for scale in scales) / len(scales)
+
+
+def matching(pair, last=-1, inner=sum):
+    """Feature matching with a distance of a pair, and a way to join the layers."""
+    return lambda fake, real: (
+        sum(inner([pair(a, b) for a, b in zip(f[:last], r[:last])]) for f, r in zip(fake, real)) / len(fake)
+    )
+
+
+def step(fake_of, loss=losses.hinge_discriminator):
+    return lambda G, D, segmap, real: loss(D(segmap, real), D(segmap, fake_of(G, segmap)))
+
+
+def in_one_batch(G, D, segmap, real):
+    fake = G(segmap).detach()
+    both = D(torch.cat([segmap, segmap]), torch.cat([real, fake]))
+    n = len(real)
+    on_real, on_fake = ([[m[part] for m in scale] for scale in both] for part in (slice(n), slice(n, None)))
+    return losses.hinge_discriminator(on_real, on_fake)
+
+
+def all_without_gradient(G, D, segmap, real):
+    with torch.no_grad():
+        fake = G(segmap)
+        on_fake = D(segmap, fake)
+        on_real = D(segmap, real)
+    return losses.hinge_discriminator(on_real, on_fake)
+
+
+def fake_prediction_detached(G, D, segmap, real):
+    on_fake = [[m.detach() for m in scale] for scale in D(segmap, G(segmap))]
+    return losses.hinge_discriminator(D(segmap, real), on_fake)
+
+
+def backward_inside(G, D, segmap, real):
+    loss = discriminator_loss(G, D, segmap, real)
+    loss.backward(retain_graph=True)
+    return loss
+
+
+def moves_discriminator(G, D, segmap, real):
+    optimizer = torch.optim.SGD(D.parameters(), lr=0.1)
+    loss = discriminator_loss(G, D, segmap, real)
+    loss.backward()
+    optimizer.step()
+    return 3 * loss.detach() + 1
+
+
+def spectral(weight, u, eps, normalise=F.normalize, track=False):
+    W = weight.reshape(len(weight), -1)
+    with torch.set_grad_enabled(track):
+        v = normalise(W.t() @ u, dim=0, eps=eps)
+        u = normalise(W @ v, dim=0, eps=eps)
+    return weight / torch.dot(u, W @ v), u
+
+
+def plus_eps(x, dim, eps):
+    return x / (x.norm() + eps)
+
+
+def exact(weight, u, eps):
+    W = weight.flatten(1)
+    return weight / torch.linalg.svdvals(W)[0], spectral_norm_step(weight, u, eps)[1]
+
+
+def u_first(weight, u, eps):
+    W = weight.flatten(1)
+    with torch.no_grad():
+        v = F.normalize(W.T @ u, dim=0, eps=eps)
+    return weight / (u @ W @ v), u
+
+
+def adams(rate_g, rate_d, betas=(0.0, 0.9), make=torch.optim.Adam):
+    return lambda G, D, lr: (make(G.parameters(), rate_g(lr), betas), make(D.parameters(), rate_d(lr), betas))
+
+
+def grouped(parameters, rate, betas):
+    return torch.optim.Adam([{"params": list(parameters), "lr": rate}], betas=betas)
+
+
+def both_networks(G, D, lr):
+    betas = (0.0, 0.9)
+    return (torch.optim.Adam([*G.parameters(), *D.parameters()], lr / 2, betas),
+            torch.optim.Adam(D.parameters(), 2 * lr, betas))  # fmt: skip
+
+
+@torch.no_grad()
+def parameters_only(averaged, network, decay):
+    for a, b in zip(averaged.parameters(), network.parameters()):
+        a.mul_(decay).add_(b, alpha=1 - decay)
+    return averaged
+
+
+@torch.no_grad()
+def reversed_decay(averaged, network, decay):
+    return update_average(averaged, network, 1 - decay)
+
+
+def loaded(averaged, network, decay):
+    new = network.state_dict()
+    mixed = {k: v * decay + new[k] * (1 - decay) for k, v in averaged.state_dict().items()}
+    averaged.load_state_dict(mixed)
+    return averaged
+
+
+def loaded_right(averaged, network, decay):
+    new, old = network.state_dict(), averaged.state_dict()
+    averaged.load_state_dict({k: torch.lerp(new[k], v, decay) if v.is_floating_point() else new[k]
+                              for k, v in old.items()})  # fmt: skip
+    return averaged
+
+
+def trained_changed(averaged, network, decay):
+    update_average(network, averaged, decay)
+    return averaged
+
+
+def packaged(averaged, network, decay):
+    package_average(averaged, network, decay)
+    return averaged
+
+
+def half(lr):
+    return lr / 2
+
+
+def double(lr):
+    return 2 * lr
+
+
+WRONG = [
+    ("hinge_generator", lambda fake: mean_over(fake, torch.mean), "wrong sign"),
+    ("hinge_generator", lambda fake: mean_over(fake, lambda d: F.relu(1 - d).mean()), "discriminator's half"),
+    ("hinge_generator", lambda fake: -sum(s[-1].mean() for s in fake), "scales are added up"),
+    ("hinge_generator", lambda fake: -fake[0][-1].mean(), "Only the first scale"),
+    ("hinge_generator", lambda fake: -torch.cat([s[-1].flatten() for s in fake]).mean(), "finest scale"),
+    ("hinge_generator", lambda fake: mean_over(fake, lambda d: F.softplus(-d).mean()), "original GAN"),
+    ("hinge_generator", lambda fake: -mean_over(fake, torch.mean).item(), "expected a tensor"),
+    ("hinge_discriminator", lambda real, fake: losses.hinge_discriminator(fake, real), "swapped"),
+    ("hinge_discriminator", lambda real, fake: losses.hinge_real(real) + losses.hinge_real(fake), "wrong sign"),
+    ("hinge_discriminator", lambda real, fake: losses.hinge_discriminator(real, fake) / 2, "halved"),
+    ("hinge_discriminator", lambda real, fake: losses.hinge_real(real), "half for the fake"),
+    ("hinge_discriminator", lambda r, f: 2 - mean_over(r, torch.mean) + mean_over(f, torch.mean), "hinge is missing"),
+    ("hinge_discriminator", lambda r, f: losses.lsgan(r, True) + losses.lsgan(f, False), "least-squares"),
+    ("feature_matching", matching(F.l1_loss), "aren't detached"),
+    ("feature_matching", matching(lambda a, b: F.l1_loss(a, b.detach()), None), "prediction takes part"),
+    ("feature_matching", matching(lambda a, b: F.mse_loss(a, b.detach())), "squared"),
+    ("feature_matching", matching(lambda a, b: F.l1_loss(a, b.detach()), inner=lambda v: sum(v) / len(v)), "averaged"),
+    ("feature_matching", lambda f, r: len(f) * losses.feature_matching(f, r), "scales are added up"),
+    ("feature_matching", lambda f, r: losses.feature_matching(r, f), "detached the fake's"),
+    ("discriminator_loss", step(lambda G, s: G(s)), "fake wasn't detached in the D step"),
+    ("discriminator_loss", all_without_gradient, "can't learn"),
+    ("discriminator_loss", fake_prediction_detached, "Detach the picture"),
+    ("discriminator_loss", step(lambda G, s: G(s).detach(), lambda r, f: losses.hinge_discriminator(f, r)), "swapped"),
+    ("discriminator_loss", step(lambda G, s: G(s).data, lambda r, f: losses.hinge_generator(f)), "generator's loss"),
+    ("discriminator_loss", backward_inside, "calls backward() itself"),
+    ("discriminator_loss", moves_discriminator, ""),
+    ("spectral_norm_step", lambda w, u, eps: spectral(w, u, eps, track=True), "carry a gradient"),
+    ("spectral_norm_step", exact, "exact largest singular value"),
+    ("spectral_norm_step", u_first, "u isn't updated"),
+    ("spectral_norm_step", lambda w, u, eps: spectral(w, u, eps, plus_eps), "norm + eps"),
+    ("spectral_norm_step", lambda w, u, eps: (spectral_norm_step(w, u, eps)[0], u), "old one is returned"),
+    ("two_time_scales", adams(double, half), "rates are exchanged"),
+    ("two_time_scales", adams(lambda lr: lr, lambda lr: lr), "Both learn at lr"),
+    ("two_time_scales", adams(half, double, (0.0, 0.999)), "0.999, as the paper says"),
+    ("two_time_scales", adams(half, double, (0.9, 0.999)), "defaults"),
+    ("two_time_scales", both_networks, "also moves the discriminator"),
+    ("two_time_scales", adams(half, double, make=torch.optim.AdamW), "AdamW"),
+    ("two_time_scales", lambda G, D, lr: two_time_scales(G, D, lr)[0], "return two optimizers"),
+    ("update_average", reversed_decay, "wrong way round"),
+    ("update_average", parameters_only, "buffers aren't averaged"),
+    ("update_average", loaded, "whole number"),
+    ("update_average", trained_changed, ""),
+    ("update_average", lambda a, b, d: b, ""),
+    ("update_average", lambda a, b, d: None, "returns nothing"),
+]  # fmt: skip
+RIGHT = [
+    ("hinge_generator", losses.hinge_generator),
+    ("hinge_generator", lambda fake: -mean_over(fake, torch.mean)),
+    ("hinge_discriminator", losses.hinge_discriminator),
+    ("hinge_discriminator", lambda real, fake: mean_over(real, lambda d: (1 - d).clamp(min=0).mean()) + mean_over(
+        fake, lambda d: torch.maximum(1 + d, torch.zeros_like(d)).mean())),
+    ("feature_matching", losses.feature_matching),
+    ("feature_matching", matching(lambda a, b: torch.mean(torch.abs(a - b.data)))),
+    ("discriminator_loss", in_one_batch),
+    ("discriminator_loss", step(lambda G, s: G(s).detach())),
+    ("spectral_norm_step", spectral),
+    ("two_time_scales", adams(lambda lr: lr * 0.5, lambda lr: lr + lr, make=grouped)),
+    ("update_average", loaded_right),
+    ("update_average", packaged),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "answer", "words"), WRONG)
+def test_a_typical_wrong_answer_is_told_what_is_wrong(name, answer, words):
+    result = check(name, answer)
+    assert not result.passed and words in result.message, result.message
+
+
+@pytest.mark.parametrize(("name", "answer"), RIGHT)
+def test_a_right_answer_in_another_style_passes(name, answer):
+    assert check(name, answer).passed, check(name, answer).message

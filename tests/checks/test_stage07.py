@@ -1,0 +1,253 @@
+"""Typical answers to the exercises of stage 07: wrong ones with what they are told, right ones in another style."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.linalg import sqrtm
+
+from spade_edu.checks import check
+from spade_edu.evaluation import frechet, segmentation
+
+# --- statistics ---
+
+
+def statistics(cov, convert=torch.Tensor.double):
+    return lambda features: (convert(features).mean(0), cov(convert(features)))
+
+
+def merged_with(scatter_of, mean_of=None):
+    """The update of the statistics, with another scatter or mean."""
+
+    def answer(count, mean, scatter, batch):
+        n, m = len(batch), batch.mean(0)
+        new_mean = (count * mean + n * m) / (count + n) if mean_of is None else mean_of(count, mean, n, m)
+        return count + n, new_mean, scatter_of(count, mean, scatter, batch, n, m)
+
+    return answer
+
+
+def about(x, centre):
+    return (x - centre).T @ (x - centre)
+
+
+def between(count, mean, n, m):
+    return torch.outer(m - mean, m - mean) * count * n / (count + n)
+
+
+def right_scatter(count, mean, scatter, batch, n, m):
+    return scatter + about(batch, m) + between(count, mean, n, m)
+
+
+def by_second_moments(count, mean, scatter, batch):
+    """From the sums of x and x x^T."""
+    total = count + len(batch)
+    sums, squares = count * mean + batch.sum(0), scatter + count * torch.outer(mean, mean) + batch.T @ batch
+    return total, sums / total, squares - torch.outer(sums, sums) / total
+
+
+def by_package(count, mean, scatter, batch):
+    statistics = frechet.FeatureStatistics("any")
+    if count:
+        statistics.n, statistics.mean, statistics.scatter = count, mean, scatter.clone()
+    statistics.update(batch)
+    return statistics.n, statistics.mean, statistics.scatter
+
+
+# --- Fréchet distance ---
+
+
+def distance(overlap, means=lambda a, b: (a - b).square().sum()):
+    return lambda mu1, c1, mu2, c2: float(means(mu1, mu2) + torch.trace(c1 + c2) - 2 * overlap(c1, c2))
+
+
+def root(c):
+    values, vectors = torch.linalg.eigh(c)
+    return vectors @ torch.diag(values.clamp(min=0).sqrt()) @ vectors.T
+
+
+def overlap(c1, c2):
+    return torch.linalg.svdvals(root(c1) @ root(c2)).sum()
+
+
+def by_scipy(mu1, cov1, mu2, cov2):
+    product = sqrtm(cov1.numpy() @ cov2.numpy())
+    if not np.isfinite(product).all():
+        offset = 1e-6 * np.eye(len(mu1))
+        product = sqrtm((cov1.numpy() + offset) @ (cov2.numpy() + offset))
+    return ((mu1 - mu2) ** 2).sum().item() + np.trace(cov1.numpy() + cov2.numpy() - 2 * product.real)
+
+
+def by_general_eigenvalues(mu1, cov1, mu2, cov2):
+    values = torch.linalg.eigvals(cov1 @ cov2).real.clamp(min=0)
+    return (mu1 - mu2).pow(2).sum() + cov1.trace() + cov2.trace() - 2 * values.sqrt().sum()
+
+
+# --- confusion matrix ---
+
+
+def counted_by(keep, check_range=True, finish=lambda counts: counts):
+    def answer(prediction, target, num_classes, ignored):
+        prediction, target = prediction.long(), target.long()
+        mask = keep(prediction, target, num_classes, ignored)
+        p, t = prediction[mask], target[mask]
+        if check_range and len(p) and (p.min() < 0 or p.max() >= num_classes):
+            raise ValueError("prediction")
+        counts = torch.zeros(num_classes, num_classes, dtype=torch.int64)
+        for i, j in zip(t.tolist(), p.tolist()):
+            counts[i, j] += 1
+        return finish(counts)
+
+    return answer
+
+
+def by_target(prediction, target, num_classes, ignored):
+    return target != ignored
+
+
+def each_pair_once(prediction, target, num_classes, ignored):
+    mask = target != ignored
+    p, t = prediction[mask].long(), target[mask].long()
+    if ((p < 0) | (p >= num_classes)).any():
+        raise ValueError
+    counts = torch.zeros(num_classes, num_classes, dtype=torch.int64)
+    counts[t, p] += 1
+    return counts
+
+
+def next_row(prediction, target, num_classes, ignored):
+    mask = target != ignored
+    pairs = target[mask].long() * num_classes + prediction[mask].long()
+    return torch.bincount(pairs.clamp(min=0), minlength=num_classes**2)[: num_classes**2].view(num_classes, -1)
+
+
+def void_as_last(prediction, target, num_classes, ignored):
+    target = torch.where(target == ignored, num_classes - 1, target.long())
+    return counted_by(lambda p, t, n, i: (p >= 0) & (p < n), False)(prediction, target, num_classes, ignored)
+
+
+def by_histogram(prediction, target, num_classes, ignored):
+    mask = (target != ignored).numpy()
+    p, t = prediction.numpy()[mask].astype(int), target.numpy()[mask].astype(int)
+    if p.size and (p.min() < 0 or p.max() >= num_classes):
+        raise ValueError
+    bins = np.arange(num_classes + 1)
+    return torch.from_numpy(np.histogram2d(t, p, (bins, bins))[0]).long()
+
+
+def packaged_matrix(prediction, target, num_classes, ignored):
+    matrix = segmentation.ConfusionMatrix(num_classes, [ignored])
+    matrix.update(prediction, target)
+    return matrix.counts
+
+
+# --- scores ---
+
+
+def iou(union, average):
+    def answer(counts):
+        hits = counts.diag().double()
+        return average(hits / union(hits, counts.sum(1), counts.sum(0)))
+
+    return answer
+
+
+def proper_union(hits, target, predicted):
+    return target + predicted - hits
+
+
+def by_loop(counts):
+    found = []
+    for k in range(len(counts)):
+        union = counts[k, :].sum() + counts[:, k].sum() - counts[k, k]
+        if union > 0:
+            found.append(counts[k, k].item() / union.item())
+    return sum(found) / len(found) if found else float("nan")
+
+
+def score_of_matrix(counts):
+    matrix = segmentation.ConfusionMatrix(len(counts))
+    matrix.counts = counts
+    return matrix.miou()
+
+
+def per_picture(prediction, target, ignored):
+    scores = [(p == t)[t != ignored].double().mean() for p, t in zip(prediction, target)]
+    return torch.stack(scores).nanmean().item()
+
+
+def share(prediction, target, ignored):
+    counted = target != ignored
+    right = ((prediction == target) & counted).sum().item()
+    return right / counted.sum().item() if counted.any() else float("nan")
+
+
+WRONG = [
+    ("feature_statistics", statistics(lambda x: x.T.cov(correction=0)), "divides by n;"),
+    ("feature_statistics", statistics(torch.cov), "torch.cov wants the features in the rows"),
+    ("feature_statistics", statistics(lambda x: x.T.cov(), lambda x: x), "float32"),
+    ("feature_statistics", statistics(lambda x: x.T @ x / (len(x) - 1)), "isn't subtracted"),
+    ("feature_statistics", statistics(lambda x: x.T.corrcoef()), ""),
+    ("feature_statistics", statistics(lambda x: x.var(0)), "has shape"),
+    ("update_statistics", merged_with(lambda c, mean, s, x, n, m: s + about(x, m)), "distance of the two means"),
+    ("update_statistics", merged_with(lambda c, mean, s, x, n, m: s + about(x, mean)), "centred on the old mean"),
+    ("update_statistics", merged_with(right_scatter, lambda c, mean, n, m: (mean + m) / 2), "averaged as if both"),
+    ("update_statistics", merged_with(lambda c, mean, s, x, n, m: s + about(x, m) / n + between(c, mean, n, m)),
+     "divided by n;"),
+    ("update_statistics", lambda c, mean, s, x: (c + 1, *by_second_moments(c, mean, s, x)[1:]), "expected"),
+    ("frechet_distance", distance(lambda a, b: (a @ b).clamp(min=0).sqrt().trace()), "root of each entry"),
+    ("frechet_distance", distance(lambda a, b: (root(a) @ root(b)).trace()), "You multiply the roots"),
+    ("frechet_distance", distance(overlap, lambda a, b: (a - b).norm()), "enters squared"),
+    ("frechet_distance", distance(lambda a, b: overlap(a, b) / 2), "factor 2"),
+    ("frechet_distance", distance(lambda a, b: 0.0), "distance of a set to itself must be 0"),
+    ("frechet_distance", lambda *a: max(distance(overlap)(*a), 0) ** 0.5, "squared distance"),
+    ("frechet_distance", distance(lambda a, b: (torch.linalg.cholesky(a) @ torch.linalg.cholesky(b)).trace()), "stops"),
+    ("confusion_matrix", counted_by(by_target, finish=lambda c: c.T), "Rows and columns are exchanged"),
+    ("confusion_matrix", void_as_last, "void (255) were counted"),
+    ("confusion_matrix", each_pair_once, "counted once"),
+    ("confusion_matrix", next_row, "lands in the next row"),
+    ("confusion_matrix", counted_by(lambda p, t, n, i: t < n, False), ""),
+    ("confusion_matrix", counted_by(lambda p, t, n, i: (t >= 0) & (t < n)), "0, in one of the cases"),
+    ("confusion_matrix", counted_by(lambda p, t, n, i: (t != i) & (p >= 0) & (p < n)), "left out without a word"),
+    ("confusion_matrix", counted_by(by_target, finish=torch.Tensor.float), "floats"),
+    ("mean_iou", iou(proper_union, lambda v: v.nan_to_num(0).mean().item()), "counts as 0"),
+    ("mean_iou", iou(proper_union, lambda v: v.mean().item()), "makes the mean nan"),
+    ("mean_iou", iou(lambda h, t, p: t + p, lambda v: v.nanmean().item()), "hits count twice"),
+    ("mean_iou", iou(lambda h, t, p: t, lambda v: v.nanmean().item()), "recall"),
+    ("mean_iou", lambda c: (c.diag().sum() / (c.sum() * 2 - c.diag().sum())).item(), "added up first"),
+    ("mean_iou", iou(proper_union, lambda v: v[v > 0].mean().item()), "without a hit"),
+    ("mean_iou", iou(proper_union, lambda v: v), "one number"),
+    ("pixel_accuracy", lambda p, t, ignored: (p == t).double().mean().item(), "Void pixels"),
+    ("pixel_accuracy", lambda p, t, i: ((p == t) & (t != i)).double().mean().item(), "Void pixels count as wrong"),
+    ("pixel_accuracy", per_picture, "Each picture's accuracy"),
+    ("pixel_accuracy", lambda p, t, ignored: share(p, t, 255), "always take 255"),
+    ("pixel_accuracy", lambda p, t, i: share(p, t, i) if (t != i).any() else 0.0, "is nan, not 0"),
+    ("pixel_accuracy", lambda p, t, i: share(p, torch.where(p == i, i, t), i), "predicted as void"),
+]  # fmt: skip
+RIGHT = [
+    ("feature_statistics", statistics(lambda x: x.T.cov())),
+    ("feature_statistics", lambda x: (x.double().mean(0), torch.from_numpy(np.cov(x.double().numpy(), rowvar=False)))),
+    ("update_statistics", by_second_moments),
+    ("update_statistics", by_package),
+    ("frechet_distance", frechet.frechet_distance),
+    ("frechet_distance", by_scipy),
+    ("frechet_distance", by_general_eigenvalues),
+    ("confusion_matrix", counted_by(by_target)),
+    ("confusion_matrix", by_histogram),
+    ("confusion_matrix", packaged_matrix),
+    ("mean_iou", by_loop),
+    ("mean_iou", score_of_matrix),
+    ("mean_iou", iou(proper_union, torch.nanmean)),
+    ("pixel_accuracy", share),
+    ("pixel_accuracy", lambda p, t, i: np.float64(share(p, t, i))),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "answer", "words"), WRONG)
+def test_a_typical_wrong_answer_is_told_what_is_wrong(name, answer, words):
+    result = check(name, answer)
+    assert not result.passed and words in result.message, result.message
+
+
+@pytest.mark.parametrize(("name", "answer"), RIGHT)
+def test_a_right_answer_in_another_style_passes(name, answer):
+    assert check(name, answer).passed, check(name, answer).message

@@ -1,0 +1,175 @@
+"""Typical answers to the exercises of stage 09: wrong ones with what they are told, right ones in another style."""
+
+from itertools import combinations, product
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from spade_edu import losses
+from spade_edu.checks import check
+from spade_edu.generators import instance_features
+
+
+def drawn(std):
+    return lambda mu, logvar, noise: mu + std(logvar) * noise
+
+
+def new_noise(mu, logvar, noise):
+    return mu + torch.exp(0.5 * logvar) * torch.randn_like(mu)
+
+
+def kl(terms, reduce=torch.sum, factor=-0.5):
+    return lambda mu, logvar: factor * reduce(terms(mu, logvar))
+
+
+def terms(mu, logvar):
+    return 1 + logvar - mu**2 - torch.exp(logvar)
+
+
+def by_distribution(mu, logvar):
+    normal = torch.distributions.Normal
+    return torch.distributions.kl_divergence(normal(mu, (0.5 * logvar).exp()), normal(0.0, 1.0)).sum()
+
+
+def walked(t_of):
+    return lambda a, b, steps: torch.stack([a + t * (b - a) for t in t_of(steps)])
+
+
+def by_numpy(a, b, steps):
+    return torch.tensor(np.linspace(0, 1, steps), dtype=a.dtype)[:, None] * (b - a) + a
+
+
+def pooled(mask_of, value=lambda pixels: pixels.mean(1), detach=False):
+    def answer(x, instance):
+        y = torch.zeros_like(x)
+        for i in range(len(x)):
+            for k in instance[i].unique():
+                mask = mask_of(instance, i, k)
+                pixels = x[i][:, mask]
+                y[i][:, mask] = value(pixels.detach() if detach else pixels)[:, None]
+        return y
+
+    return answer
+
+
+def own_mask(instance, i, k):
+    return instance[i] == k
+
+
+def ids_across_pictures(x, instance):
+    y = torch.zeros_like(x)
+    for k in instance.unique():
+        mask = (instance == k)[:, None]
+        y = y + mask * (x * mask).sum((0, 2, 3), keepdim=True) / mask.sum()
+    return y
+
+
+def up_to_highest_id(x, instance):
+    y = torch.zeros_like(x)
+    for i in range(len(x)):
+        for k in range(int(instance[i].max()) + 1):
+            mask = instance[i] == k
+            if mask.any():
+                y[i][:, mask] = x[i][:, mask].mean(1, keepdim=True)
+    return y
+
+
+def by_one_hot(x, instance):
+    result = []
+    for picture, ids in zip(x, instance):
+        hot = F.one_hot(ids.unique(return_inverse=True)[1]).flatten(0, 1).to(x.dtype)  # (pixels, instances)
+        result.append(((picture.flatten(1) @ hot / hot.sum(0)) @ hot.T).view_as(picture))
+    return torch.stack(result)
+
+
+def apart(pair, join=lambda v: torch.stack(v).mean(), pairs=lambda s: combinations(s, 2)):
+    return lambda samples: join([pair(a, b) for a, b in pairs(samples)])
+
+
+def by_matrix(samples):
+    k, flat = len(samples), samples.flatten(1)
+    differences = (flat[:, None] - flat[None]).abs().mean(2)
+    return differences.sum() / (k * (k - 1))
+
+
+def styled(z_of):
+    def answer(generator, encoder, segmap, image):
+        z = z_of(*encoder(image))
+        return generator(segmap, z.repeat(len(segmap), 1))
+
+    return answer
+
+
+def one_by_one(generator, encoder, segmap, image):
+    with torch.no_grad():
+        z = encoder(image)[0]
+        return torch.cat([generator(s[None], z) for s in segmap])
+
+
+WRONG = [
+    ("reparameterise", drawn(torch.exp), "variance exp(logvar)"),
+    ("reparameterise", drawn(lambda v: v), "logarithm of the variance"),
+    ("reparameterise", drawn(lambda v: 0.5 * v), "exp is missing"),
+    ("reparameterise", drawn(lambda v: torch.exp(0.5 * v).detach()), "deviation is cut off"),
+    ("reparameterise", lambda mu, logvar, noise: torch.exp(0.5 * logvar) * noise, "mu isn't added"),
+    ("reparameterise", new_noise, ""),
+    ("kl_divergence", kl(terms, torch.mean), "You take the mean"),
+    ("kl_divergence", kl(terms, lambda t: t.sum(1).mean()), "average over the batch"),
+    ("kl_divergence", kl(terms, factor=0.5), "sign"),
+    ("kl_divergence", kl(terms, factor=-1.0), "1/2 is missing"),
+    ("kl_divergence", kl(lambda mu, v: v - mu**2 - v.exp()), "1 is missing"),
+    ("kl_divergence", kl(lambda mu, v: 1 + v - mu**2 - torch.exp(0.5 * v)), "deviation"),
+    ("kl_divergence", kl(terms, lambda t: t.sum(1)), "has shape"),
+    ("interpolate", walked(lambda n: torch.arange(n) / n), "last code isn't `end`"),
+    ("interpolate", walked(lambda n: torch.linspace(0, 1, n + 1)), "one code too many"),
+    ("interpolate", walked(lambda n: torch.linspace(1, 0, n)), "end to start"),
+    ("interpolate", walked(lambda n: torch.linspace(0, 1, n + 2)[1:-1]), "Both ends are missing"),
+    ("interpolate", lambda a, b, n: torch.stack([a + t * b for t in torch.linspace(0, 1, n)]), "start stays"),
+    ("instance_mean", ids_across_pictures, "different pictures share one mean"),
+    ("instance_mean", pooled(own_mask, lambda v: v.amax(1)), "maximum"),
+    ("instance_mean", pooled(own_mask, lambda v: v.sum(1)), "divide by their number"),
+    ("instance_mean", pooled(lambda ids, i, k: torch.ones_like(ids[i], dtype=torch.bool)), "whole picture"),
+    ("instance_mean", pooled(own_mask, detach=True), "cut off from the gradient"),
+    ("instance_mean", up_to_highest_id, ""),
+    ("diversity", apart(lambda a, b: (a - b).abs().mean(), pairs=lambda s: product(s, s)), "with itself"),
+    ("diversity", apart(lambda a, b: (a - b).abs().sum()), "pixels are added up"),
+    ("diversity", apart(F.mse_loss), "squared"),
+    ("diversity", apart(lambda a, b: (a - b).mean()), "keep their sign"),
+    ("diversity", lambda s: s.std(0).mean(), "standard deviation"),
+    ("diversity", apart(F.l1_loss, sum), "pairs are added up"),
+    ("transfer_style", styled(lambda mu, v: v), "log-variance"),
+    ("transfer_style", styled(lambda mu, v: mu + torch.randn_like(mu) * (v / 2).exp()), "random draw"),
+    ("transfer_style", styled(lambda mu, v: torch.zeros_like(mu)), "no effect"),
+    ("transfer_style", lambda G, E, s, x: G(s[:1], E(x)[0]), "Only the first label map"),
+    ("transfer_style", lambda G, E, s, x: G(s, E(x)[0]), ""),
+    ("transfer_style", lambda G, E, s, x: G(s, E(x)), "stops with"),
+]
+RIGHT = [
+    ("reparameterise", drawn(lambda v: v.exp().sqrt())),
+    ("reparameterise", lambda mu, logvar, noise: torch.addcmul(mu, noise, (logvar / 2).exp())),
+    ("kl_divergence", losses.kl_divergence),
+    ("kl_divergence", by_distribution),
+    ("interpolate", walked(lambda n: [i / (n - 1) for i in range(n)])),
+    ("interpolate", by_numpy),
+    ("interpolate", lambda a, b, n: torch.lerp(a, b, torch.linspace(0, 1, n, dtype=a.dtype)[:, None])),
+    ("instance_mean", pooled(own_mask)),
+    ("instance_mean", by_one_hot),
+    ("instance_mean", instance_features.instance_mean),
+    ("diversity", apart(F.l1_loss)),
+    ("diversity", by_matrix),
+    ("transfer_style", styled(lambda mu, logvar: mu)),
+    ("transfer_style", one_by_one),
+]
+
+
+@pytest.mark.parametrize(("name", "answer", "words"), WRONG)
+def test_a_typical_wrong_answer_is_told_what_is_wrong(name, answer, words):
+    result = check(name, answer)
+    assert not result.passed and words in result.message, result.message
+
+
+@pytest.mark.parametrize(("name", "answer"), RIGHT)
+def test_a_right_answer_in_another_style_passes(name, answer):
+    assert check(name, answer).passed, check(name, answer).message
