@@ -91,8 +91,8 @@ function labelCanvas(map, { changed, load }) {
     pen.clearRect(0, 0, overlay.width, overlay.height);
     if (outlines.checked) {
       const all = (known.all ??= edges((a, b) => a !== b));
-      strokePath(pen, all, "rgba(0, 0, 0, 0.45)", zoom / 3);
-      strokePath(pen, all, "rgba(255, 255, 255, 0.85)", zoom / 8);
+      strokePath(pen, all, "rgba(0, 0, 0, 0.5)", zoom / 2.4);
+      strokePath(pen, all, "rgba(255, 255, 255, 0.9)", zoom / 5);
     }
     if (!cursor) return;
     const under = sheet.ids[cursor[1] * width + cursor[0]];

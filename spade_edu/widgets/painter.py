@@ -8,6 +8,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ..data.base import Dataset
+from ..errors import UserError
 from ..labels import LabelSpace
 from ..pictures import png_bytes, save_png
 from .host import Core, Tool, script, whole_number
@@ -22,9 +23,11 @@ class Painting(Core):
     actions = ("paint", "load", "look")
 
     def __init__(self, generator: nn.Module, edited: EditedMap, z: Float[Tensor, "..."] | None = None):
-        self.generator, self.map, self.seed = generator, edited, 0
+        self.generator, self.map, self.z = generator, edited, z
         self.z_dim = getattr(generator, "z_dim", None)
-        self.z = code({"seed": 0}, self.z_dim) if z is None and self.z_dim else z
+        self.seed = 0 if z is None and self.z_dim else None  # None: the look is fixed
+        if self.seed is not None:
+            self.z = code({"seed": self.seed}, self.z_dim)
         self.draw()
 
     def draw(self) -> None:
@@ -44,10 +47,11 @@ class Painting(Core):
 
     def look(self, request: dict, buffers: list) -> None:
         """Another style code was asked for, by its seed."""
-        seed = whole_number(request, "seed", 0, MOST_SEED)
-        if self.z_dim:
-            self.seed, self.z = seed, code({"seed": seed}, self.z_dim)
-            self.draw()
+        if self.seed is None:
+            raise UserError("This painter's look is fixed: its code was given, or its generator takes none.")
+        self.seed = whole_number(request, "seed", 0, MOST_SEED)
+        self.z = code({"seed": self.seed}, self.z_dim)
+        self.draw()
 
     def state(self) -> dict:
         """Map, picture, the map as a PNG of ids."""
@@ -55,7 +59,7 @@ class Painting(Core):
             "map": self.map.state(),
             "image": png(self.image),
             "saved": png_bytes(ids_picture(self.map.label, self.map.labels)),
-            "seed": self.seed if self.z_dim else None,
+            "seed": self.seed,
         }
 
     def still(self) -> Image.Image:

@@ -116,7 +116,11 @@ class Kernel:
 
     def value(self, expression: str):
         """The value of an expression that JSON can carry."""
-        number = self.client.execute("import json", user_expressions={"x": f"json.dumps({expression})"})
+        return self.run("", expression)
+
+    def run(self, code: str, expression: str = "None"):
+        """Run code, then give the value of an expression."""
+        number = self.client.execute(f"import json\n{code}", user_expressions={"x": f"json.dumps({expression})"})
         while True:
             reply = self.client.get_shell_msg(timeout=PATIENCE)
             if reply["parent_header"].get("msg_id") == number:

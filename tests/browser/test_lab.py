@@ -7,6 +7,8 @@ import torch
 from canvas_hands import NextPicture, choose_class, pixels, stroke
 from PIL import Image
 
+from spade_edu import CITYSCAPES
+
 CELLS = [
     """from spade_edu import CITYSCAPES
 from spade_edu.data import Streets
@@ -39,8 +41,7 @@ def kernel(lab, page):
 @pytest.fixture
 def views(page, kernel):
     """Both views of the painter, on the map that it began with."""
-    kernel.value("painter.core.load({'scene': 1}, [])")
-    kernel.value("painter.refresh()")
+    kernel.run("painter.core.load({'scene': 1}, [])\npainter.refresh()")
     found = page.get_by_role("region", name="Painter")
     in_step(page, kernel)
     return found.nth(0), found.nth(1)
@@ -51,19 +52,14 @@ def section(page, name: str):
 
 
 def in_step(page, kernel) -> None:
-    """Wait until both views show the map that Python has."""
-    ids = torch.tensor(kernel.value("painter.label.tolist()"))
-    from spade_edu import CITYSCAPES
-
-    colours = CITYSCAPES.colourise(ids).long()
-    for view in range(2):
-        paper = page.locator(".se-paper").nth(view)
-        for _ in range(100):
-            if torch.equal(pixels(paper), colours):
-                break
-            page.wait_for_timeout(50)
-        else:
-            raise AssertionError(f"view {view} does not show Python's map")
+    """Wait until both views of the painter show the map that Python has."""
+    papers = section(page, "Painter").locator(".se-paper")
+    for _ in range(200):
+        colours = CITYSCAPES.colourise(torch.tensor(kernel.value("painter.label.tolist()"))).long()
+        if all(torch.equal(pixels(papers.nth(view)), colours) for view in range(2)):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError("The views don't show Python's map.")
 
 
 def test_a_stroke_changes_the_counts_and_the_picture_where_it_is(page, kernel, views):
@@ -143,13 +139,34 @@ def test_fill_flip_and_scenes(page, kernel, views):
     view.get_by_role("button", name="Brush").click()
 
 
+def test_painting_goes_on_while_python_works_and_only_the_latest_map_is_sent(page, kernel, views, lab):
+    kernel.run("""import time
+from pathlib import Path
+maps, draw = [], painter.core.draw
+def patient_draw():
+    maps.append(painter.label.tolist())
+    while not Path("go on").exists():
+        time.sleep(0.02)
+    draw()
+painter.core.draw = patient_draw""")
+    choose_class(views[0], "motorcycle")
+    seen = pixels(views[0].locator(".se-paper"))
+    for place in (0.1, 0.3, 0.5, 0.7):
+        stroke(views[0], (place, 0.9), (place + 0.1, 0.9))
+        before, seen = seen, pixels(views[0].locator(".se-paper"))
+        assert not torch.equal(seen, before)
+    (lab.folder / "go on").touch()
+    in_step(page, kernel)
+    assert torch.equal(pixels(views[0].locator(".se-paper")), seen)
+    assert kernel.run("del painter.core.draw", "len(maps)") == 2  # the first, and the last of those that came meanwhile
+
+
 def test_a_refused_map_is_told_and_taken_back(page, kernel, views):
-    kernel.value("setattr(painter.core.map, 'from', painter.core.map.labels)")
-    kernel.value("setattr(painter.core.map, 'labels', __import__('spade_edu').CAMVID)")
+    kernel.run("import spade_edu\npainter.core.map.labels = spade_edu.CAMVID")  # it has no id 26
     stroke(views[0], (0.3, 0.8), (0.5, 0.8))
     status = views[0].locator(".se-status")
     page.wait_for_function("(line) => line.textContent.includes('ids 0 to 11')", arg=status.element_handle())
-    kernel.value("setattr(painter.core.map, 'labels', getattr(painter.core.map, 'from'))")
+    kernel.run("painter.core.map.labels = spade_edu.CITYSCAPES")
     in_step(page, kernel)
 
 
