@@ -42,14 +42,14 @@ def nearest_resize(label: Integer[Tensor, "n H W"], height: int, width: int) -> 
 
 # %%
 with picture("nearest_resize"):
-    small = nearest_resize(label, 9, 17)
-    mixed = F.interpolate(label[:, None].float(), size=(9, 17), mode="bilinear")[0, 0]
+    small = nearest_resize(label, 8, 16)
+    mixed = F.interpolate(small[:, None].float(), size=(32, 64), mode="bilinear")[0, 0].round()
     show.maps(
-        [small[0], mixed],
-        ["nearest", "bilinear"],
-        columns=2,
+        [small[0], nearest_resize(small, 32, 64)[0], mixed],
+        ["made small", "enlarged: nearest", "enlarged: bilinear, rounded"],
+        columns=3,
         diverging=False,
-        caption="0 sky, 1 road, 2 car. Bilinear: between sky and car there is a line of road.",
+        caption="0 sky, 1 road, 2 car. Bilinear puts a line of road between sky and car.",
     )
 
 # %% [markdown]

@@ -1,0 +1,126 @@
+"""Exercise and solution notebooks: built from their sources, untouched ones run without a fall, solutions pass."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tools"))
+import build_exercises  # noqa: E402
+
+from spade_edu.checks import exercises  # noqa: E402
+from spade_edu.checks.grading import check_calls, code_cells  # noqa: E402
+
+SOURCES = build_exercises.sources()
+LEARNERS = sorted((ROOT / "exercises").glob("*.ipynb"))
+SOLUTIONS = sorted((ROOT / "solutions").glob("*.ipynb"))
+each_source = pytest.mark.parametrize("source", SOURCES, ids=lambda p: p.stem)
+each_notebook = pytest.mark.parametrize("path", LEARNERS + SOLUTIONS, ids=lambda p: f"{p.parent.name}-{p.stem}")
+
+
+def test_one_source_and_two_notebooks_a_stage():
+    assert [p.name[:2] for p in SOURCES] == [f"{n:02d}" for n in range(1, 10)]
+    assert [p.stem for p in LEARNERS] == [p.stem for p in SOLUTIONS] == [p.stem for p in SOURCES]
+
+
+@each_source
+def test_the_stored_notebooks_are_built_from_the_source(source):
+    for target, text in build_exercises.build(source).items():
+        assert target.read_bytes() == text.encode(), "run python tools/build_exercises.py"
+
+
+@each_source
+def test_every_exercise_of_the_stage_is_there_in_order(source):
+    names = [e.name for e in exercises() if e.stage == source.name[:2]]
+    for target in build_exercises.build(source):
+        checked = [name for cell in code_cells(target) for name, _ in check_calls(cell)]
+        assert checked == names
+
+
+@each_notebook
+def test_no_outputs_ids_by_position(path):
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    assert [c["id"] for c in cells] == [f"{path.name[:2]}-{i:03d}" for i in range(len(cells))]
+    assert all(c["outputs"] == [] and c["execution_count"] is None for c in cells if c["cell_type"] == "code")
+
+
+@pytest.mark.parametrize("path", LEARNERS, ids=lambda p: p.stem)
+def test_the_learners_copy_keeps_the_answer_folded(path):
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    text = "".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
+    stubs = [c for c in cells if c["cell_type"] == "code" and "# your code here" in "".join(c["source"])]
+    assert len(stubs) == text.count("<details><summary>Solution</summary>") == text.count("**Goal:**")
+    assert text.count("To think about") >= len(stubs)
+    for stub in stubs:
+        assert '"""' in "".join(stub["source"]) and "return" not in "".join(stub["source"]).split('"""')[-1]
+
+
+RUN_ALL = """
+import contextlib, io, json, sys
+from pathlib import Path
+import matplotlib.pyplot as plt
+from spade_edu.checks.grading import check_calls, code_cells
+
+for path in map(Path, sys.argv[1:]):
+    namespace, results, printed = {"__name__": "__main__"}, {}, io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        for source in code_cells(path):
+            calls = check_calls(source)
+            for name, answer in calls:
+                result = eval(f"check({name!r}, {answer})", namespace)
+                results[name] = result.passed, result.message
+            if not calls:
+                exec(source, namespace)
+            plt.close("all")
+    print(json.dumps({"notebook": path.stem, "results": results, "printed": printed.getvalue()}))
+"""
+
+
+def run_all(paths, folder):
+    """Run the cells of notebooks as a user's Python does (no type checks), in one process: {notebook: what it gave}."""
+    environment = os.environ | {"MPLBACKEND": "agg", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", RUN_ALL, *map(str, paths)]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert list(folder.iterdir()) == []
+    return {line["notebook"]: line for line in map(json.loads, done.stdout.splitlines())}
+
+
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory):
+    return run_all(LEARNERS, tmp_path_factory.mktemp("untouched"))
+
+
+@pytest.fixture(scope="module")
+def solved(tmp_path_factory):
+    return run_all(SOLUTIONS, tmp_path_factory.mktemp("solved"))
+
+
+@pytest.mark.parametrize("stage", [p.stem for p in LEARNERS])
+def test_an_untouched_notebook_runs_and_passes_nothing(stage, untouched):
+    results = untouched[stage]["results"].values()
+    assert results and all(not passed and text.startswith("Not started yet") for passed, text in results)
+    assert "No picture yet" in untouched[stage]["printed"]
+
+
+@pytest.mark.parametrize("stage", [p.stem for p in SOLUTIONS])
+def test_every_solution_passes_and_draws_its_picture(stage, solved):
+    results = solved[stage]["results"]
+    assert results and all(passed for passed, _ in results.values()), results
+    assert "No picture yet" not in solved[stage]["printed"]
+
+
+@pytest.mark.slow
+@each_notebook
+def test_it_runs_in_a_kernel_under_nbval(path, tmp_path):
+    copy = tmp_path / path.name  # a kernel writes the scorecard beside its notebook
+    copy.write_bytes(path.read_bytes())
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path)]
+    command += ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout", "120", str(copy)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-3000:]
