@@ -159,15 +159,16 @@ y = counting(x[None, None], segmap)[0, 0].detach()
 torch.testing.assert_close(y, x_hat * (1 + trees), atol=1e-4, rtol=0)
 
 # %% [markdown] tags=["core"]
-# Two things to keep. Tree pixels at the border get another gamma than those inside, so a trained layer can paint edges.
-# And the rim of the picture shows: outside there are zeros, which belong to no class, so the corner tree counts only
-# four. Stage 04 comes back to that.
+# Both asserts passed, so layer and hand agree. Two things to keep. Tree pixels at the border get another gamma than
+# those inside, so a trained layer can paint edges. And the rim of the picture shows: outside there are zeros, which
+# belong to no class, so the corner tree counts only four. Stage 04 comes back to that.
 
 # %% [markdown] tags=["core"]
 # ## The class
 #
 # All of it in a dozen lines. Compare with the figure in the paper (Figure 10): mask, convolution, ReLU, then two
-# convolutions side by side. The norm has no parameters of its own.
+# convolutions side by side. The norm has no parameters of its own (`affine=False`), because gamma and beta are the
+# mask's business now. The hidden width is 128 in the official code, whatever the number of channels.
 
 
 # %% tags=["core"]
@@ -193,8 +194,8 @@ class MySPADE(nn.Module):
 
 # %% tags=["core", "nbval-check-output"]
 torch.manual_seed(0)
-theirs = SPADE(64, 36)
-mine = MySPADE(64, 36)
+theirs = SPADE(64, lab.labels.num_channels)
+mine = MySPADE(64, lab.labels.num_channels)
 names = {"shared": "mlp_shared.0", "gamma": "mlp_gamma", "beta": "mlp_beta"}
 for name, other in names.items():
     getattr(mine, name).load_state_dict(theirs.get_submodule(other).state_dict())
@@ -243,14 +244,17 @@ assert abs(strength["with 1 + gamma"] - strength["norm"]) < 0.05 and strength["w
 torch.testing.assert_close(fresh(picture, batch["segmap"]), plain * (1 + gamma) + beta, atol=1e-4, rtol=1e-4)
 
 # %% [markdown] tags=["core"]
-# A generator has fifteen or more such layers in a row. A factor of a hundredth in each would leave nothing, neither of
-# the signal nor of its gradient.
+# A generator has fifteen or more such layers. A factor far below one in each would leave nothing, neither of the signal
+# nor of its gradient. The author says so himself (official repository, issues 4 and 104): a matter of parametrisation,
+# not of what can be learned. Runs of a few minutes, like those behind this course's stored weights, use gain 1: from
+# 0.02, gamma takes hundreds of steps to grow.
 
 # %% [markdown] tags=["core"]
 # ## gamma and beta of a trained layer
 #
-# Back to the street. Six channels of one layer, gamma only. Look for channels that single out a class, channels that
-# draw borders, and channels that know the instance edges between cars.
+# Back to the street, and to the trained generator. Six channels of its last SPADE layer, gamma only. Look for channels
+# that single out a class, and for lines: there the layer has learned to treat a border, or an instance edge between
+# two cars, unlike the inside. Most of gamma is below zero: this layer turns channels down more often than up.
 
 # %% tags=["core"]
 layer = generator.up_3.norm_1
@@ -261,7 +265,7 @@ show.maps(gamma[2, strongest], [f"channel {c}" for c in strongest], columns=3, c
 
 # %% [markdown] tags=["core"]
 # Average gamma over the pixels of each class and you get a table: a row a class, a column a channel. It is the closest
-# thing to what a class "means" to this layer.
+# thing to what a class "means" to this layer. Before you run it: which classes should have similar rows?
 
 
 # %% tags=["core"]
@@ -438,8 +442,9 @@ show.pictures(
 )
 
 # %% [markdown] tags=["core"]
-# Batch norm's best answer is one colour and one contrast for everything. SPADE's answer can be checked: 1 + gamma
-# should be the contrast and beta the colour of each class.
+# Batch norm's best answer is one colour and one contrast for everything, and no amount of training changes that: it has
+# six numbers, and none of them depends on the place. SPADE's answer can be checked: 1 + gamma should be the contrast
+# and beta the colour of each class.
 
 # %% tags=["core"]
 with torch.no_grad():
@@ -689,6 +694,18 @@ show.finish(figure, "On this machine, once. Same numbers out, to rounding; the w
 # Where many windows are distinct the convolutions win, and the package falls back to them by itself. Nothing here
 # changes what SPADE computes, so you may forget it again.
 
+# %% [markdown]
+# ### Deep dive: look around yourself
+#
+# Paint on the label map and watch gamma and beta of any layer and channel follow. Try a car in the sky, or a line one
+# pixel wide. Where widgets can't be shown, you see a still picture.
+
+# %%
+from spade_edu.widgets import Explorer
+
+scene = lab.val[5]
+Explorer(generator, scene.label, lab.labels, instance=scene.instance, scenes=lab.val)
+
 # %% [markdown] tags=["core"]
 # ## Summary
 #
@@ -722,8 +739,8 @@ show.finish(figure, "On this machine, once. Same numbers out, to rounding; the w
 # %% [markdown] tags=["core"]
 # ## Next
 #
-# **Exercise:** [03_spade_layer](../exercises/03_spade_layer.ipynb): write the layer yourself, and see what three
-# likely slips do to it.
+# **Exercise:** [03_spade_layer](../exercises/03_spade_layer.ipynb): write the layer yourself, then CLADE, the block and
+# the count of what they cost.
 #
 # **Stage 04** feeds masks with a single class to trained networks and shows, layer by layer, why pix2pixHD can't tell
 # sky from grass and SPADE can.
