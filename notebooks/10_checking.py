@@ -471,8 +471,9 @@ ax.legend()
 show.finish(figure, "Multiply by 8 for GPU-hours, then by your provider's price. Expect more: data, VGG, evaluation.")
 
 # %% [markdown] tags=["core"]
-# Put your own price in. The default below is a placeholder, not an offer. The command `spade-edu plan --gpu V100
-# --preset paper --gpus 8` prints the same for other data, batches and checkpointing.
+# Read the hours as a lower bound: the authors' Flickr training took 5 to 7 days (official repository, issue 9). Put
+# your own price in; the default below is a placeholder, not an offer. The command `spade-edu plan --gpu V100 --preset
+# paper --gpus 8` prints the same for other data, batches and checkpointing.
 
 # %% tags=["core"]
 PRICE = 2.0  # per GPU-hour, in your currency: a placeholder
