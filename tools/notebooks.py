@@ -200,8 +200,8 @@ def run_one(path: Path, folder: Path, site: Path) -> tuple[float, int]:
     copy.write_bytes(path.with_suffix(".ipynb").read_bytes())
     nowhere = "http://127.0.0.1:9"  # whatever would be fetched fails at once
     settings = dict(
-        PYTHONPATH=str(site), OMP_NUM_THREADS="1", SPADE_EDU_PROFILE=environ.get("SPADE_EDU_PROFILE", "cpu"), http_proxy=nowhere, https_proxy=nowhere,
-        HTTP_PROXY=nowhere, HTTPS_PROXY=nowhere,
+        PYTHONPATH=str(site), OMP_NUM_THREADS="1", SPADE_EDU_PROFILE=environ.get("SPADE_EDU_PROFILE", "cpu"),
+        http_proxy=nowhere, https_proxy=nowhere, HTTP_PROXY=nowhere, HTTPS_PROXY=nowhere,
     )  # fmt: skip
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(empty)]
     command += ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout", str(SECONDS), str(copy)]
