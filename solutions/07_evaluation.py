@@ -123,7 +123,8 @@ with picture("frechet_distance"):
 #
 # `counts[t, p]` is the number of pixels whose target is class t and whose prediction is p: int64,
 # (num_classes, num_classes). Pixels whose target equals `ignored` don't count, whatever was predicted there. On a pixel
-# that counts, a prediction outside of 0 ... num_classes - 1 is somebody's mistake: raise a `ValueError`.
+# that counts, a prediction outside of 0 ... num_classes - 1 is somebody's mistake: raise a `ValueError`. Ids may
+# come as small integers (uint8), which overflow when multiplied: `.long()` helps.
 
 
 # %% tags=["solution"]

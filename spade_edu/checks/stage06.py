@@ -655,6 +655,13 @@ def _average_cases() -> list[Case]:
     ]
 
 
+def _returned(output: object, averaged: nn.Module, network: nn.Module, decay: float) -> object:
+    """The average, if that is what came back."""
+    if output is not averaged and output is not ...:
+        raise TypeError("return `averaged`, the network that was changed in place")
+    return output
+
+
 def _average_mistaken(wrong, averaged, network, decay):
     decay = 1 - decay if "reversed" in wrong else 0.999 if "fixed" in wrong else decay
     buffers = {name for name, _ in averaged.named_buffers()}
@@ -675,7 +682,7 @@ def _average_mistaken(wrong, averaged, network, decay):
             mixed = (old + new) / 2 if "plain_mean" in wrong else new if "copied" in wrong else mixed
             mixed = old + (1 - decay) * new if "no_decay" in wrong else mixed
             (new if "wrong_one" in wrong else old).copy_(mixed)
-    return network if "network_returned" in wrong else averaged
+    return averaged
 
 
 _AVERAGE = Exercise(
@@ -700,7 +707,6 @@ _AVERAGE = Exercise(
         "no_decay": "The old average must shrink: decay * old + (1 - decay) * new, or it grows without end.",
         "fixed": "Your decay is always 0.999; take the argument.",
         "wrong_one": "You change the trained network; it is the average that follows it.",
-        "network_returned": "The average is right, but the network is returned: return `averaged`.",
     },
     hints=(
         "A network's state_dict() holds its weights and buffers, by name, in the same order for both networks. Which "
@@ -709,6 +715,7 @@ _AVERAGE = Exercise(
         "else old.copy_(new). Return averaged.",
         "for old, new in zip(averaged.state_dict().values(), network.state_dict().values()):",
     ),
+    observe=_returned,
 )
 
 EXERCISES = (_HINGE_GENERATOR, _HINGE_DISCRIMINATOR, _MATCHING, _STEP, _SPECTRAL, _SCALES, _AVERAGE)

@@ -358,6 +358,7 @@ def _confusion_cases() -> list[Case]:
         case("predictions of 255 on void pixels", unseen, target, 3, 255),
         case("nothing but void", prediction, torch.full_like(target, 255), 3, 255),
         case("small integers (uint8)", prediction.byte(), target.byte(), 3, 255),
+        case("20 classes as small integers (uint8)", *(m.byte() for m in _pixels(2, 6, 6, 20, 255)), 20, 255),
         case("a prediction beyond the last class, on a pixel that counts", beyond, outside_target, 3, 255),
         case("a prediction of -1, on a pixel that counts", negative, outside_target, 3, 255),
     ]  # fmt: skip
@@ -389,6 +390,7 @@ def _confusion_mistaken(wrong, prediction, target, num_classes, ignored):
         raise ValueError
     # without a check, class 3 of 3 lands in the next row
     index = target * num_classes + prediction
+    index = index.remainder(256) if "overflow" in wrong else index
     counts = torch.zeros(max(num_classes**2, int(index.max()) + 1 if len(index) else 0), dtype=torch.int64)
     index = index.remainder(len(counts))
     counts = (
@@ -430,6 +432,7 @@ _CONFUSION = Exercise(
         "high_unchecked": "A prediction beyond the last class isn't noticed, only a negative one: class 3 of 3 lands "
         "in "
         "the next row. Raise a ValueError.",
+        "overflow": "Ids of 8 bits overflow when they are multiplied (class 19 of 20 would need 399): .long() first.",
         "clamped": "A prediction outside of the classes is taken for the nearest class; raise a ValueError.",
         "dropped": "A prediction outside of the classes is left out without a word; raise a ValueError.",
         "floats": "The counts are floats; they are whole numbers (int64): float32 can't count beyond 16 million.",

@@ -185,7 +185,7 @@ WRONG = [
     ("update_average", parameters_only, "buffers aren't averaged"),
     ("update_average", loaded, "whole number"),
     ("update_average", trained_changed, ""),
-    ("update_average", lambda a, b, d: b, ""),
+    ("update_average", lambda a, b, d: b, "return `averaged`"),
     ("update_average", lambda a, b, d: None, "returns nothing"),
 ]  # fmt: skip
 RIGHT = [

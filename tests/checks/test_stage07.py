@@ -120,6 +120,14 @@ def next_row(prediction, target, num_classes, ignored):
     return torch.bincount(pairs.clamp(min=0), minlength=num_classes**2)[: num_classes**2].view(num_classes, -1)
 
 
+def small_integers(prediction, target, num_classes, ignored):
+    mask = target != ignored
+    t, p = target[mask], prediction[mask]
+    if ((p < 0) | (p >= num_classes)).any():
+        raise ValueError
+    return torch.bincount(t * num_classes + p, minlength=num_classes**2).view(num_classes, num_classes)
+
+
 def void_as_last(prediction, target, num_classes, ignored):
     target = torch.where(target == ignored, num_classes - 1, target.long())
     return counted_by(lambda p, t, n, i: (p >= 0) & (p < n), False)(prediction, target, num_classes, ignored)
@@ -204,6 +212,7 @@ WRONG = [
     ("confusion_matrix", counted_by(by_target, finish=lambda c: c.T), "Rows and columns are exchanged"),
     ("confusion_matrix", void_as_last, "void (255) were counted"),
     ("confusion_matrix", each_pair_once, "counted once"),
+    ("confusion_matrix", small_integers, "overflow"),
     ("confusion_matrix", next_row, "lands in the next row"),
     ("confusion_matrix", counted_by(lambda p, t, n, i: t < n, False), ""),
     ("confusion_matrix", counted_by(lambda p, t, n, i: (t >= 0) & (t < n)), "0, in one of the cases"),
