@@ -245,7 +245,7 @@ with picture("update_average"):
     averaged, path, slow = copy.deepcopy(network), [], []
     for step in range(120):
         nn.init.constant_(network.weight, min(1.0, step / 60) + 0.3 * float(torch.randn(())))
-        update_average(averaged, network, 0.9)
+        averaged = update_average(averaged, network, 0.9)
         path.append(float(network.weight.detach()))
         slow.append(float(averaged.weight.detach()))
     show.curves({"weight": path, "its average": slow}, xlabel="step", ylabel="value")

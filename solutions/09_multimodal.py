@@ -45,7 +45,7 @@ def reparameterise(
 # A picture, and three draws from its style, painted on its own label map.
 with picture("reparameterise"), torch.no_grad():
     torch.manual_seed(0)
-    z = reparameterise(mu[:1].expand(3, -1), logvar[:1].expand(3, -1), torch.randn(3, mu.shape[1]))
+    z = reparameterise(mu[:1].expand(3, -1), logvar[:1].expand(3, -1), torch.randn(3, mu.shape[1])).float()
     drawn = generator(batch["segmap"][:1].expand(3, -1, -1, -1), z)
     show.pictures([batch["image"][0], *drawn], ["the picture", "draw 1", "draw 2", "draw 3"])
 
@@ -98,7 +98,7 @@ def interpolate(start: Float[Tensor, " d"], end: Float[Tensor, " d"], steps: int
 # From the style of one picture to that of another, on one label map.
 with picture("interpolate"), torch.no_grad():
     others = (mu - mu[0]).norm(dim=1)
-    z = interpolate(mu[0], mu[others.argmax()], 6)
+    z = interpolate(mu[0], mu[others.argmax()], 6).float()
     walk = generator(batch["segmap"][:1].expand(6, -1, -1, -1), z)
     show.pictures(list(walk), [f"{i / 5:.0%}" for i in range(6)], columns=3)
 
