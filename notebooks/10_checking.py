@@ -444,8 +444,9 @@ with torch.inference_mode():
 # # A plan to reproduce Table 1
 #
 # What would it take? The paper: 8 V100 with 32 GB, batch 32, 200 epochs. We *simulate* one step of the paper's preset
-# on tensors without contents, four images a GPU, and count bytes and multiplications. Hours follow from an assumed
-# quarter of each card's peak rate. **Everything here is estimated, nothing measured**, and VGG's share is left out.
+# on tensors without contents, four images a GPU, and count bytes and multiplications. Hours follow from 5 % of
+# each card's peak rate, which is what the authors' 5 to 7 days for Flickr Landscapes come to (official repository,
+# issue 9). **Everything here is estimated, nothing measured**, and VGG's share is left out.
 
 # %% tags=["core"]
 from dataclasses import replace
@@ -471,8 +472,8 @@ ax.legend()
 show.finish(figure, "Multiply by 8 for GPU-hours, then by your provider's price. Expect more: data, VGG, evaluation.")
 
 # %% [markdown] tags=["core"]
-# Read the hours as a lower bound: the authors' Flickr training took 5 to 7 days (official repository, issue 9). Put
-# your own price in; the default below is a placeholder, not an offer. The command `spade-edu plan --gpu V100 --preset
+# Read the hours as an order of magnitude: 16 bits are simply counted as twice as fast. Put your own price in; the
+# default below is a placeholder, not an offer. The command `spade-edu plan --gpu V100 --preset
 # paper --gpus 8` prints the same for other data, batches and checkpointing.
 
 # %% tags=["core"]

@@ -23,10 +23,12 @@ from .training import Trainer, TrainingConfig
 
 GB = 1e9
 ALLOWANCE = 1.5 * GB  # of a GPU's memory for context, work space and gaps (an estimate)
-USED = 0.25  # share of a card's peak rate that such networks reach (an estimate)
-# Card: memory in GB, peak TFLOP/s in 16 bits, in 32 bits (data sheets).
+# Share of a card's peak rate that such networks reach: an estimate, from the 5 to 7 days that the authors' training on
+# 41,000 landscapes took (official repository, issue 9), if that was on the 8 V100 of the paper.
+USED = 0.05
+# Card: memory in GB, TFLOP/s counted for 16 bits (twice those of 32, far below the data sheets), peak in 32 bits.
 CARDS = {
-    "T4": (16, 65, 8.1), "L4": (24, 121, 30), "V100": (32, 125, 15.7), "A100": (40, 312, 19.5), "H100": (80, 989, 67),
+    "T4": (16, 16, 8.1), "L4": (24, 60, 30), "V100": (32, 31, 15.7), "A100": (40, 39, 19.5), "H100": (80, 134, 67),
 }  # fmt: skip
 
 
