@@ -115,7 +115,8 @@ NASTY = [
 
 @each
 def test_nothing_passes_by_accident_and_nothing_gets_out(exercise, capsys):
-    for answer in NASTY:
+    first = exercise == next(e for e in exercises() if e.stage == exercise.stage)  # all of them once a stage
+    for answer in NASTY if first else NASTY[::5]:
         result = check(exercise.name, answer)
         assert not result.passed
         assert result.message and "Traceback" not in result.message
@@ -252,7 +253,7 @@ def test_factor_sign_and_offset_are_told():
 
 def test_two_mistakes_at_once_are_both_told():
     e = spade_cases()
-    message = check(e.name, lambda *a: e.mistaken({"no_plus_one", "bilinear"}, *a)).message
+    message = check(e.name, lambda *a: e.mistaken(frozenset({"no_plus_one", "bilinear"}), *a)).message
     assert "without the 1 +" in message and "bilinear" in message
 
 
