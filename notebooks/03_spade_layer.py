@@ -312,6 +312,11 @@ show.bars(
 )
 assert all(2 < share < 80 for share in within.values())
 
+# %% [markdown] tags=["core"]
+# Between a sixth and a half of gamma's variation isn't a matter of the class: it lies at borders, at the rim of the
+# picture and along instance edges. The larger part is. So a layer that keeps only the table would do much of the work;
+# a later section returns to that idea.
+
 # %% [markdown]
 # ### Deep dive: kernel 1 and kernel 3 at a border
 #
@@ -390,6 +395,11 @@ change = (whole - bilinear)[2].square().mean(0).sqrt()
 show.maps(
     [change], ["change of gamma"], diverging=False, caption="Where a bilinear mask would have given another gamma."
 )
+
+# %% [markdown] tags=["core"]
+# The change isn't confined to the mixed pixels: a 3x3 kernel passes it on to the neighbours, and thin instance edges
+# become grey. A network that has only ever seen zeros and ones would have to guess what half a class means. The
+# official code takes nearest neighbour, and so do we, at every layer.
 
 # %% [markdown] tags=["core"]
 # ## One layer learns
@@ -520,6 +530,11 @@ print("constant mask: equal to conditional batch norm inside the rim:", inside <
 print("N = 1, constant style: equal to AdaIN:", torch.allclose(by_spade, by_adain, atol=1e-5))
 
 # %% [markdown] tags=["core"]
+# So SPADE isn't one more norm beside the others. Conditional batch norm and AdaIN are what is left of it when you
+# forbid gamma and beta to vary from pixel to pixel. What SPADE adds is the *where*: that is the first word of its
+# name, spatially-adaptive.
+
+# %% [markdown] tags=["core"]
 # ## A common misreading: batch norm is not spectral norm
 #
 # Figure 2 of the paper says "batch norm" inside SPADE, and the text says that spectral norm is applied "to all the
@@ -593,8 +608,10 @@ values = {name: list(cost.values())[i][1] / 1e9 for name, i in names.items()}
 show.bars(values, ylabel="10⁹ products", caption="Without biases, and without the product by 1 + gamma that all share.")
 
 # %% [markdown]
-# SPADE with a 1x1 kernel *is* a look-up table, written as two convolutions: its gamma depends on the pixel's label
-# vector only. Fill CLADE's table from it and both agree.
+# At this size one SPADE layer costs a little more than the convolution that it prepares, and a block has two or three
+# of them. With a 1x1 kernel the cost falls to a ninth, with a table to nothing but memory. And SPADE with a 1x1 kernel
+# *is* a look-up table, written as two convolutions: its gamma depends on the pixel's label vector only. Fill CLADE's
+# table from it and both agree.
 
 # %% tags=["nbval-check-output"]
 from spade_edu.related.clade import CLADE

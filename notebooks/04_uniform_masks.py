@@ -64,6 +64,11 @@ for name in images:
     show.pictures(images[name], names, columns=7, width=1.45, caption=f"{name}: one uniform mask for each class.")
 
 # %% [markdown] tags=["core"]
+# pix2pixHD's nineteen pictures are variations of one weave. SPADE's differ in colour and in texture: terrain is ochre,
+# vegetation dark green, sky bluish above and pink below. Rare classes such as "static" or "rider" are the least
+# convincing; a whole picture of them is far from anything either network was trained on.
+
+# %% [markdown] tags=["core"]
 # To compare pictures of a single thing, compare their **mean colours**. Under each class below: the mean colour of its
 # pixels in real images, then of what each generator paints.
 
@@ -106,6 +111,11 @@ show.bars(
     difference, ylabel="difference of mean colours", caption="How far apart the classes' mean colours are, 0 to 255."
 )
 assert difference["SPADE"] > 20 > 15 > difference["pix2pixHD"]
+
+# %% [markdown] tags=["core"]
+# SPADE's classes are about as far apart as the real ones. pix2pixHD's are several times closer together, but not at
+# zero: a small, stubborn rest. The next sections explain the first by algebra, and then the rest, which turns out not
+# to be information at all. (Its size differs from machine to machine, which is already a hint.)
 
 # %% [markdown] tags=["core"]
 # ## Why: four pixels by hand
@@ -310,7 +320,8 @@ assert colour_difference(on_noisy["pix2pixHD"]) < 0.5 and colour_difference(on_n
 
 # %% [markdown] tags=["core"]
 # That is the whole of Figure 3 in one line: pix2pixHD's picture is the same for all classes, pixel by pixel, because
-# the class **cancels**. SPADE's isn't.
+# the class **cancels**. SPADE's isn't. The trick behind the experiment is worth keeping: give the norm something of
+# ordinary size to divide by, the same for everyone, and rounding no longer hides what the algebra says.
 
 # %% [markdown] tags=["core"]
 # ## Where the information dies
@@ -513,6 +524,11 @@ show.curves(
     ylabel="change of the sky's mean colour",
     caption="From the street with a quarter of sky, 0 to 255.",
 )
+
+# %% [markdown]
+# pix2pixHD's sky has changed its colour long before the mask is uniform: each row of sky moves the mean and deviation
+# by which all pixels of a channel are normalised, the old sky's too. SPADE's sky moves by less than half as much: its
+# convolutions see a larger sky, but in evaluation no norm of it looks at the rest of the picture.
 
 # %% [markdown]
 # ### Deep dive: padding
