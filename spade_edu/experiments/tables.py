@@ -183,9 +183,11 @@ def draw(result: dict, path: Path) -> None:
             axes.set_axisbelow(True)
             axes.spines[["top", "right"]].set_visible(False)
     bound = "; dotted: real renders" if result["real"] else ""
-    panels[0, 0].set_title(f"here: {result['data']}, {result['steps']} steps, {result['seeds']} seed(s){bound}")
+    panels[0, 0].set_title(
+        f"here: {result['data']}, {result['steps']} steps, {result['seeds']} seed(s){bound}", fontsize=10
+    )
     verified = all(row.verified for row in TABLES[result["table"]].rows)
-    panels[0, 1].set_title("the paper" + ("" if verified else " (from memory, not verified)"))
+    panels[0, 1].set_title("the paper" + ("" if verified else " (from memory, not verified)"), fontsize=10)
     figure.legend(*panels[0, 1].get_legend_handles_labels(), frameon=False, ncols=4, loc="outside lower right")
     save(figure, path)
 
