@@ -82,6 +82,7 @@ def build(sources: list[Path]) -> int:
             client = NotebookClient(notebook, timeout=SECONDS, resources={"metadata": {"path": folder}})
             client.execute()
             print(f"{path.stem}: {time.monotonic() - started:.0f} s")
+        notebook.metadata.pop("widgets", None)  # without their state a page shows the still pictures
         for cell in notebook.cells:
             cell.metadata.pop("execution", None)
             for output in cell.get("outputs", []):
