@@ -115,7 +115,7 @@ def write_numbers(ax: Axes, tile: np.ndarray) -> None:
 
 
 def curves(
-    lines: dict[str, Sequence], x: Sequence | None = None, *, xlabel: str, ylabel: str, caption: str = "",
+    lines: dict[str, Sequence], x: Sequence | Tensor | None = None, *, xlabel: str, ylabel: str, caption: str = "",
     title: str = "", log: bool = False,
 ) -> None:  # fmt: skip
     """Lines by name over one x axis; a name in COLOURS gets its own colour."""

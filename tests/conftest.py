@@ -5,10 +5,11 @@ from pathlib import Path
 
 from jaxtyping import install_import_hook
 
-# Every annotated function checks its shapes while tests run; outside tests this costs nothing. Streets is left out:
-# its renderer has no shapes to check and calls small functions so often that the checks take ten times its own time.
+# Every annotated function checks its shapes while tests run; outside tests this costs nothing. Streets and
+# the exercises' checks are left out: they call small functions so often that the checks take most of the time.
 PACKAGE = Path(__file__).parents[1] / "spade_edu"
-FILES = [p for p in PACKAGE.rglob("*.py") if p.name != "__init__.py" and "streets" not in p.parts]
+UNCHECKED = {"streets", "checks"}
+FILES = [p for p in PACKAGE.rglob("*.py") if p.name != "__init__.py" and not UNCHECKED & set(p.parts)]
 MODULES = [".".join(("spade_edu", *p.relative_to(PACKAGE).with_suffix("").parts)) for p in FILES]
 install_import_hook(MODULES, "typechecker.check")
 

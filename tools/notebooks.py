@@ -2,7 +2,8 @@
 
 A notebook's source is notebooks/NN_name.py (percent format). `head` writes badge and set-up cell from pyproject's
 Repository URL, `build` runs the source and stores notebooks/NN_name.ipynb with its outputs, `style` prints the numbers
-that keep a notebook readable, `test` runs the stored notebooks by nbval from an installed wheel in an empty folder.
+that keep a notebook readable, `test` runs the stored notebooks (and the solutions of the exercises) by nbval from an
+installed wheel in an empty folder.
 """
 
 import base64
@@ -43,6 +44,8 @@ lab = course.start("{stage}")"""
 def main(command: str, *stages: str) -> int:
     """Run one command on the named stages, or on all."""
     sources = [p for p in sorted(SOURCES.glob("[0-9][0-9]_*.py")) if not stages or p.name[:2] in stages]
+    if command == "test":
+        sources += [ROOT / "solutions" / path.name for path in sources if (ROOT / "solutions" / path.name).exists()]
     return {"head": head, "build": build, "style": style, "test": test}[command](sources)
 
 
@@ -171,15 +174,15 @@ def _pictures(cell: dict) -> int:
 
 
 def test(sources: list[Path]) -> int:
-    """Run the stored notebooks by nbval, two at a time, offline, from a wheel; print the seconds of each."""
+    """Run notebooks and solutions by nbval, two at a time, offline, from a wheel; print the seconds of each."""
     with tempfile.TemporaryDirectory() as folder:
         site = install_wheel(Path(folder))
         with ThreadPoolExecutor(2) as pool:
             results = list(pool.map(lambda path: run_one(path, Path(folder), site), sources))
-    print(f"{'notebook':28} seconds  result")
+    print(f"{'notebook':36} seconds  result")
     for path, (seconds, code) in zip(sources, results):
-        print(f"{path.stem:28} {seconds:7.0f}  {'failed' if code else 'passed'}")
-    print(f"{'all':28} {sum(seconds for seconds, _ in results):7.0f}")
+        print(f"{path.parent.name + '/' + path.stem:36} {seconds:7.0f}  {'failed' if code else 'passed'}")
+    print(f"{'all, two at a time':36} {sum(seconds for seconds, _ in results):7.0f}")
     return int(any(code for _, code in results))
 
 
@@ -195,8 +198,8 @@ def install_wheel(folder: Path) -> Path:
 
 def run_one(path: Path, folder: Path, site: Path) -> tuple[float, int]:
     """Seconds and exit code of nbval on a copy of the notebook in a folder that holds nothing else."""
-    empty = folder / path.stem
-    empty.mkdir()
+    empty = folder / path.parent.name / path.stem
+    empty.mkdir(parents=True)
     copy = empty / path.with_suffix(".ipynb").name
     copy.write_bytes(path.with_suffix(".ipynb").read_bytes())
     nowhere = "http://127.0.0.1:9"  # whatever would be fetched fails at once
