@@ -7,7 +7,7 @@ import typer
 from .train import Settings, parse_settings
 
 # Label channels and training images of the data sets that a plan is asked for.
-DATA = {"cityscapes": (36, 2975), "ade20k": (152, 20210), "coco-stuff": (184, 118287), "streets": (36, 1000)}
+DATA = {"cityscapes": (36, 2975), "ade20k": (151, 20210), "coco-stuff": (184, 118287), "streets": (36, 1000)}
 
 
 def plan(
