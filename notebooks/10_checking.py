@@ -574,7 +574,7 @@ for eps in (1e-5, 1e-3):
 # %% [markdown] tags=["core"]
 # ## Next
 #
-# **Exercise:** [10_checking](../exercises/10_checking.ipynb): find the planted deviations in a reimplementation by
-# counts, shapes and outputs.
+# **Exercise:** this stage has none of its own. Take any other implementation of SPADE and find where it deviates, by
+# counts, shapes and outputs, as above.
 #
 # This was the last stage. What it adds up to is your own: a network you built, measured and can defend line by line.
