@@ -443,7 +443,7 @@ show.pictures(
     titles,
     columns=2,
     width=4.5,
-    caption="A code between two styles is a style; pixels between two pictures are a double exposure.",
+    caption="Left, the sky already turns to night. Right, the average of two pictures: day, dimmed everywhere.",
 )
 
 # %% tags=["core"]

@@ -15,11 +15,11 @@ def test_the_package_holds_the_tables_of_the_docs():
     assert {name: (FOLDER / f"{name}.json").read_text() for name in names()} == docs, REFRESH
 
 
-def test_a_stored_table_has_the_papers_rows_and_the_same_seeds_in_each():
+def test_a_stored_table_has_the_papers_rows_and_its_seeds_in_each():
     for name in names():
         result = stored(name)
         assert {row.name for row in TABLES[result["table"]].rows} <= {row["name"] for row in result["rows"]}
-        assert {len(row["seeds"]) for row in result["rows"]} == {result["seeds"]}
+        assert min(len(row["seeds"]) for row in result["rows"]) == result["seeds"]
 
 
 def test_what_is_not_stored_is_said_with_what_is():
