@@ -1,0 +1,90 @@
+"""What a notebook starts with: the profile it chooses, its data, and where its networks come from."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from spade_edu import course
+from spade_edu.data.streets import Streets, write
+from spade_edu.errors import UserError
+from spade_edu.presets import preset
+from spade_edu.runs import Run
+
+
+@pytest.fixture(autouse=True)
+def _empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in (course.PROFILE_VARIABLE, "CITYSCAPES_DATASET"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_without_a_gpu_it_is_streets_at_64x128_and_says_so(capsys, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    lab = course.start("03")
+    assert (lab.profile, lab.device, lab.config.data, lab.size) == ("cpu", "cpu", "streets", (64, 128))
+    first, second = capsys.readouterr().out.splitlines()
+    assert "Stage 03: profile cpu" in first and course.PROFILE_VARIABLE in first
+    assert second == "Data: streets, 1000 images for training, 64x128 pixels"
+
+
+def test_the_gpu_profile_takes_cityscapes_where_it_is_found(tmp_path, monkeypatch):
+    write(tmp_path / "city", train=2, val=2, height=64, width=128)
+    monkeypatch.setenv("CITYSCAPES_DATASET", str(tmp_path / "city"))
+    monkeypatch.setenv(course.PROFILE_VARIABLE, "gpu")
+    lab = course.start("05")
+    assert (lab.config.data, lab.size, len(lab.train)) == ("cityscapes", (128, 256), 2)
+    batch, sample = lab.batch(2)
+    assert batch["segmap"].shape == (2, 36, 128, 256) and sample.image.shape == (2, 3, 128, 256)
+
+
+def test_the_gpu_profile_without_cityscapes_says_how_to_get_it(capsys):
+    lab = course.start("05", profile="gpu")
+    assert (lab.config.data, lab.size) == ("streets", (256, 512))
+    assert "spade-edu data get cityscapes" in capsys.readouterr().out
+
+
+def test_an_unknown_profile_is_refused(monkeypatch):
+    monkeypatch.setenv(course.PROFILE_VARIABLE, "tpu")
+    with pytest.raises(UserError, match="SPADE_EDU_PROFILE is cpu or gpu, not 'tpu'"):
+        course.start("03")
+
+
+@pytest.mark.parametrize("model", ["spade", "pix2pixhd", "pix2pixhd++"])
+def test_stored_weights_serve_until_there_is_a_run(model):
+    networks, source = course.start("04").networks(model)
+    assert source == f"stored weights of {model}, Streets, 750 steps"
+    assert not networks.generator.training
+
+
+def small_run(folder, steps, **settings):
+    config = preset("test", **settings)
+    data = Streets(config.images, height=config.height, width=config.width)
+    Run(folder, config, data, data).train(steps, progress=False)
+    return config
+
+
+def test_the_newest_run_on_the_same_data_is_taken(tmp_path):
+    config = small_run(tmp_path / "runs" / "one", 1)
+    lab = replace(course.start("04"), config=config)
+    networks, source = lab.networks("spade")
+    assert source == "runs/one, streets, 1 steps" and networks.generator.ngf == config.ngf
+    assert course.newest_run("pix2pixhd", config) is None
+    assert course.newest_run("spade", replace(config, height=64)) is None
+
+
+def test_without_weights_for_the_data_it_trains_and_says_so_first(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(course.PROFILES, "gpu", "test")
+    config = preset("test")
+    data = Streets(config.images, height=config.height, width=config.width)
+    lab = course.Lab("05", "gpu", "cpu", config, data, data)
+    _, source = lab.networks("spade")
+    assert "training up to 15 minutes into runs/streets-spade" in capsys.readouterr().out
+    assert source == "runs/streets-spade, streets, 8 steps"
+
+
+def test_trainers_start_alike():
+    lab = course.start("06")
+    one, two = (lab.trainer(ngf=4, ndf=4, num_blocks=1, lambda_vgg=0.0) for _ in range(2))
+    for a, b in zip(one.generator.state_dict().values(), two.generator.state_dict().values()):
+        assert torch.equal(a, b)
