@@ -14,6 +14,12 @@ SOURCES = sorted(notebooks.SOURCES.glob("[0-9][0-9]_*.py"))
 each = pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
 
 
+def test_eleven_stages_and_nothing_else():
+    assert [path.name[:2] for path in SOURCES] == [f"{n:02d}" for n in range(11)]
+    stored = sorted(notebooks.SOURCES.glob("*.ipynb"))
+    assert [path.stem for path in stored] == [path.stem for path in SOURCES]
+
+
 @each
 def test_the_numbers_of_style(path):
     assert notebooks.out_of_bounds(notebooks.measure(path.with_suffix(".ipynb"))) == []
