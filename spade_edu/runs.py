@@ -192,7 +192,7 @@ class Run:
 
     def _log(self, values: dict[str, float]) -> None:
         path = self.folder / "metrics.csv"
-        new = not path.exists()
+        new = not path.exists() or not path.stat().st_size  # a run that was killed may have left it empty
         with path.open("a", newline="") as file:
             writer = csv.writer(file)
             if new:
@@ -202,7 +202,7 @@ class Run:
     def _cut_metrics(self) -> None:
         """Drop the lines after this step: they belong to steps that are about to be done again."""
         path = self.folder / "metrics.csv"
-        if path.exists():
+        if path.exists() and path.stat().st_size:
             head, *lines = path.read_text().splitlines()
             kept = [line for line in lines if line.split(",")[0].isdigit() and int(line.split(",")[0]) <= self.step]
             write_text(path, "\n".join([head, *kept]) + "\n")
