@@ -30,7 +30,7 @@ lab = course.start("08")
 # %% tags=["core"]
 import matplotlib.pyplot as plt
 import torch
-from spade_edu.experiments.stored import names, stored
+from spade_edu.experiments.stored import stored
 from spade_edu.experiments.tables import paper_figures
 
 
@@ -415,21 +415,15 @@ print("the accuracy notices the swap:", read["real, wrong mask"] < read["real"] 
 # the mask. Before you run it: which one change will cost most?
 
 # %%
-if "table4" in names():
-    table4 = stored("table4")
-    caption = (
-        "Table 4. The paper's panel: from memory, not verified. Sync batch norm and batch norm are one training here."
-    )
-    show.finish(beside(table4), caption)
-else:
-    print("Not stored yet. `spade-edu reproduce table4` trains it.")
+table4 = stored("table4")
+caption = "Table 4. The paper's panel: from memory, not verified. Sync batch norm and batch norm are one training here."
+show.finish(beside(table4), caption)
 
 # %%
-if "table4" in names():
-    pairs = [("kernel 3x3", "kernel 1x1"), ("kernel 5x5", "kernel 3x3"), ("96M params", "61M params")]
-    pairs += [("input: downsampled mask", "input: random noise"), ("BatchNorm", "InstanceNorm")]
-    for better, worse in pairs:
-        print(f"{better} above {worse}: {verdict(table4, better, worse)}")
+pairs = [("kernel 3x3", "kernel 1x1"), ("kernel 5x5", "kernel 3x3"), ("96M params", "61M params")]
+pairs += [("input: downsampled mask", "input: random noise"), ("BatchNorm", "InstanceNorm")]
+for better, worse in pairs:
+    print(f"{better} above {worse}: {verdict(table4, better, worse)}")
 
 # %% [markdown]
 # "Too close to call" is a result as well: with these seeds and this budget you can't see the change. Of input and norm
@@ -443,21 +437,14 @@ if "table4" in names():
 # norm. Before you run it: which removal hurts most in the paper? Look for the lowest square.
 
 # %%
-table5 = stored("table5") if "table5" in names() else None
-if table5:
-    show.finish(beside(table5), "Table 5. Our perceptual loss looks through a small segmenter of Streets, not VGG-19.")
-else:
-    values = {
-        row.name.replace("w/o ", "without\n").replace("w/ ", "with\n"): float(row.cells[2])
-        for row in TABLES[5].rows[:4]
-    }
-    values = {name.removeprefix("ours ").replace(" feature", "\nfeature"): value for name, value in values.items()}
-    show.bars(values, ylabel="mIoU in %, Cityscapes (paper)", caption="Table 5 isn't stored here: the paper's figures.")
+table5 = stored("table5")
+show.finish(beside(table5), "Table 5. Our perceptual loss looks through a small segmenter of Streets, not VGG-19.")
 
 # %%
 for worse in ["ours w/o perceptual loss", "ours w/o GAN feature matching", "ours w/ a deeper D"]:
-    line = f"ours {paper_figures(5, 'ours')[2]}, {worse} {paper_figures(5, worse)[2]} (paper, Cityscapes)"
-    print(line + (f"; here, ours above: {verdict(table5, 'ours', worse)}" if table5 else ""))
+    print(f"ours {paper_figures(5, 'ours')[2]}, {worse} {paper_figures(5, worse)[2]} (paper, Cityscapes)")
+    seeds = next(len(row["seeds"]) for row in table5["rows"] if row["name"] == worse)
+    print(f"    here, ours above: {verdict(table5, 'ours', worse)} ({seeds} seed{'s' * (seeds > 1)})")
 
 # %% [markdown] tags=["core"]
 # ## Why a small table can disagree with a large one
