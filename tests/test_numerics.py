@@ -21,9 +21,8 @@ from spade_edu.spectral import SpectralConv2d
 from spade_edu.training import Trainer
 
 CLASSES = 4
-# Largest error of float32 over the largest number: of results, of gradients. Gradients add up more numbers, and in a
-# network some value is always so near to the kink of a ReLU that it falls on the other side.
-LAYER, NETWORK = (1e-5, 2e-4), (1e-4, 2e-2)
+# Largest error of float32 over the largest number: of results, and of gradients, which add up more numbers.
+RESULT, GRADIENT = 1e-5, 2e-4
 
 
 class AdaIN(nn.Module):
@@ -83,24 +82,24 @@ def map_and_picture(n=2):
 LABELS = CLASSES + 1
 SMALL = dict(hidden_channels=8)
 CASES = {
-    "BatchNorm2d": (lambda: BatchNorm2d(6), x_alone, LAYER),
-    "InstanceNorm2d": (lambda: InstanceNorm2d(6), x_alone, LAYER),
-    "SyncBatchNorm": (lambda: SyncBatchNorm(6), x_alone, LAYER),
-    "SPADE": (lambda: SPADE(6, LABELS, **SMALL), x_and_map, LAYER),
-    "ConditionalBatchNorm2d": (lambda: ConditionalBatchNorm2d(6, CLASSES), x_and_label, LAYER),
-    "adain": (lambda: AdaIN(6), x_alone, LAYER),
-    "SpectralConv2d": (lambda: SpectralConv2d(6, 4, 3), x_alone, LAYER),
-    "ResnetBlock": (lambda: ResnetBlock(6), x_alone, LAYER),
-    "SPADEResnetBlock": (lambda: SPADEResnetBlock(6, 4, LABELS, **SMALL), x_and_map, LAYER),
-    "PatchDiscriminator": (lambda: PatchDiscriminator(LABELS, ndf=8), map_alone, NETWORK),
-    "MultiScaleDiscriminator": (lambda: MultiScaleDiscriminator(LABELS, ndf=8), map_and_picture, NETWORK),
-    "StyleEncoder": (lambda: StyleEncoder(nef=8, z_dim=8, image_size=32), picture, NETWORK),
-    "SPADEGenerator": (lambda: SPADEGenerator(LABELS, latent=(2, 2), ngf=4, **SMALL), large_map, NETWORK),
+    "BatchNorm2d": (lambda: BatchNorm2d(6), x_alone),
+    "InstanceNorm2d": (lambda: InstanceNorm2d(6), x_alone),
+    "SyncBatchNorm": (lambda: SyncBatchNorm(6), x_alone),
+    "SPADE": (lambda: SPADE(6, LABELS, **SMALL), x_and_map),
+    "ConditionalBatchNorm2d": (lambda: ConditionalBatchNorm2d(6, CLASSES), x_and_label),
+    "adain": (lambda: AdaIN(6), x_alone),
+    "SpectralConv2d": (lambda: SpectralConv2d(6, 4, 3), x_alone),
+    "ResnetBlock": (lambda: ResnetBlock(6), x_alone),
+    "SPADEResnetBlock": (lambda: SPADEResnetBlock(6, 4, LABELS, **SMALL), x_and_map),
+    "PatchDiscriminator": (lambda: PatchDiscriminator(LABELS, ndf=8), map_alone),
+    "MultiScaleDiscriminator": (lambda: MultiScaleDiscriminator(LABELS, ndf=8), map_and_picture),
+    "StyleEncoder": (lambda: StyleEncoder(nef=8, z_dim=8, image_size=32), picture),
+    "SPADEGenerator": (lambda: SPADEGenerator(LABELS, latent=(2, 2), ngf=4, **SMALL), large_map),
     "SPADEGenerator of z": (
-        lambda: SPADEGenerator(LABELS, latent=(2, 2), ngf=4, z_dim=8, **SMALL), map_and_code, NETWORK
+        lambda: SPADEGenerator(LABELS, latent=(2, 2), ngf=4, z_dim=8, **SMALL), map_and_code
     ),
     "Pix2PixHDGenerator": (
-        lambda: Pix2PixHDGenerator(LABELS, ngf=4, num_downsampling=2, num_blocks=1), map_alone, NETWORK
+        lambda: Pix2PixHDGenerator(LABELS, ngf=4, num_downsampling=2, num_blocks=1), map_alone
     ),
 }  # fmt: skip
 LAYERS = pytest.mark.parametrize("name", CASES)
@@ -125,36 +124,44 @@ def results_and_gradients(layer, inputs):
     return {f"result {i}": r.detach() for i, r in enumerate(results)} | {"input": x.grad} | gradients
 
 
-def assert_close(single, other, bound, what):
-    error = (single.double() - other).abs().max() / other.abs().max().clamp_min(1e-3)
-    assert error <= bound, f"{what}: float32 is off by {error:.1e} of the largest number, over the bound of {bound:.0e}"
+def error(single, exact):
+    """The largest difference over the largest number."""
+    return ((single.double() - exact).abs().max() / exact.abs().max().clamp_min(1e-3)).item()
+
+
+def excess(name, seed):
+    """What of a layer is too far from float64, with its error."""
+    torch.manual_seed(seed)
+    make, inputs = CASES[name]
+    layer, inputs = make(), inputs()
+    precise = copy.deepcopy(layer).double()
+    single, exact = results_and_gradients(layer, inputs), results_and_gradients(precise, double(inputs))
+    errors = {what: error(single[what], exact[what]) for what in exact}
+    return {w: e for w, e in errors.items() if not e <= (RESULT if w.startswith("result") else GRADIENT)}
 
 
 @LAYERS
 def test_float32_results_and_gradients_are_close_to_float64(name):
-    make, inputs, bound = CASES[name]
-    layer, inputs = make(), inputs()
-    precise = copy.deepcopy(layer).double()
-    single = results_and_gradients(layer, inputs)
-    for what, exact in results_and_gradients(precise, double(inputs)).items():
-        assert_close(single[what], exact, bound[not what.startswith("result")], f"{name}, {what}")
+    # Where a value is so near to the kink of a ReLU that float32 puts it on the other side, the gradient is another
+    # one. That is rare but no fault, so the best of three draws counts; lost digits would show in all of them.
+    assert any(not excess(name, seed) for seed in range(3)), [excess(name, seed) for seed in range(3)]
 
 
 @LAYERS
 def test_a_batch_of_one_in_evaluation_is_a_row_of_the_batch(name):
-    make, inputs, bound = CASES[name]
+    make, inputs = CASES[name]
     layer, inputs = make(), inputs()
     with torch.no_grad():
         layer(*inputs)  # running statistics
         layer.eval()
         both, one = flat(layer(*inputs)), flat(layer(*(x[:1] for x in inputs)))
     for many, single in zip(both, one):
-        assert_close(single, many[:1].double(), bound[0], name)
+        assert error(single, many[:1].double()) <= RESULT
 
 
 @LAYERS
 def test_a_batch_of_one_trains(name):
-    make, inputs, _ = CASES[name]
+    make, inputs = CASES[name]
     for what, value in results_and_gradients(make(), inputs(1)).items():
         assert value.isfinite().all(), what
 
@@ -202,7 +209,7 @@ LOSSES = {
 def test_losses_in_float32_are_close_to_float64(name):
     loss, make = LOSSES[name]
     inputs = make()
-    assert_close(loss(*inputs), loss(*double(inputs)), LAYER[0], name)
+    assert error(loss(*inputs), loss(*double(inputs))) <= RESULT
 
 
 @pytest.mark.parametrize("name", LOSSES)
