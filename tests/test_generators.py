@@ -210,7 +210,12 @@ def test_local_enhancer_adds_the_global_generators_features_of_the_half_size_map
     features = pix2pixhd_by_hand(enhancer.model, half, 2, 1)
     full = enhancer.model1_1(segmap)
     assert full.shape == features.shape == (1, 4, 8, 12)
+    padded = F.pad(segmap, (3, 3, 3, 3), mode="reflect")
+    torch.testing.assert_close(enhancer.model1_1[0](segmap), padded)
     expected = enhancer.model1_2(full + features)
+    before_last = enhancer.model1_2[:-3](full + features)
+    last = F.conv2d(F.pad(before_last, (3, 3, 3, 3), mode="reflect"), *enhancer.model1_2[-2].parameters()).tanh()
+    torch.testing.assert_close(expected, last)
     torch.testing.assert_close(enhancer(segmap), expected, atol=1e-4, rtol=1e-4)
     assert expected.shape == (1, 3, 16, 24)
 
@@ -256,6 +261,13 @@ def test_k_means_finds_separate_groups():
     assert torch.cdist(centres, found).min(dim=1).values.max() < 0.1
     assert len(k_means(points[:2], 10)) == 2  # never more centres than points
     assert torch.equal(k_means(points, 3, seed=4), k_means(points, 3, seed=4))
+
+
+def test_instances_of_half_a_32nd_of_the_image_are_too_small_for_clusters():
+    encoder = randomised(InstanceFeatureEncoder(nef=2, num_downsampling=2), 0.3)
+    ids = torch.zeros(1, 32, 32, dtype=torch.int32)
+    ids[0, :4, :4], ids[0, 8:12, 8:12], ids[0, 12, 8] = 24000, 26000, 26000  # 16 and 17 of 1,024 pixels
+    assert set(cluster_features(encoder, [(torch.rand(1, 3, 32, 32), ids)], k=1)) == {0, 26}
 
 
 def test_clusters_are_class_wise_and_small_instances_are_left_out():

@@ -286,7 +286,8 @@ def test_options_that_the_file_contradicts(state):
 @pytest.mark.parametrize(
     "crop, aspect, plan, expected",
     [(512, 2.0, "more", (4, 8)), (256, 1.0, "normal", (8, 8)), (64, 2.0, "normal", (1, 2)),
-     (128, 2.0, "more", (1, 2)), (256, 2.0, "most", (1, 2)), (100, 1.0, "normal", (3, 3))],
+     (128, 2.0, "more", (1, 2)), (256, 2.0, "most", (1, 2)), (100, 1.0, "normal", (3, 3)),
+     (120, 1.0, "normal", (3, 3)), (96, 2.0, "normal", (2, 3))],  # width rounded down, height to the nearest
 )  # fmt: skip
 def test_latent_size_as_the_official_code_computes_it(crop, aspect, plan, expected):
     assert official.official_latent_size(crop, aspect, plan) == expected

@@ -262,9 +262,14 @@ def test_average_follows_the_generator_and_a_young_one_forgets_faster(steps, dec
     trainer = small_trainer(config=TrainingConfig(lambda_vgg=0, ema=0.9))
     trainer.steps = steps
     before = trainer.averaged.conv_img.weight.clone()
-    trainer.step(next(batches(1)))
+    buffers = {name: buffer.clone() for name, buffer in trainer.averaged.named_buffers()}
+    trainer.generator_step(next(batches(1)))
     expected = decay * before + (1 - decay) * trainer.generator.conv_img.weight
     torch.testing.assert_close(trainer.averaged.conv_img.weight, expected)
+    for name, old in buffers.items():
+        new = trainer.generator.get_buffer(name)
+        expected = decay * old + (1 - decay) * new if old.is_floating_point() else new
+        torch.testing.assert_close(trainer.averaged.get_buffer(name), expected, msg=name)
     assert trainer.best_generator() is trainer.averaged and not trainer.averaged.training
 
 
@@ -278,6 +283,7 @@ def test_pix2pixhd_objective_is_least_squares_halved_for_the_discriminator():
     parts = trainer.gan_discriminator(pred_fake, pred_real)
     by_hand = sum((scale[-1] ** 2).mean() for scale in pred_fake) / 2
     torch.testing.assert_close(parts["D_Fake"], by_hand)
+    torch.testing.assert_close(parts["D_real"], sum(((s[-1] - 1) ** 2).mean() for s in pred_real) / 2)
     torch.testing.assert_close(trainer.gan_generator(pred_fake), sum(((s[-1] - 1) ** 2).mean() for s in pred_fake))
     assert trainer.optimizer_g.param_groups[0]["betas"] == (0.5, 0.999)
     assert trainer.optimizer_g.param_groups[0]["lr"] == trainer.optimizer_d.param_groups[0]["lr"]

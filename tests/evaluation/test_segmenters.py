@@ -208,6 +208,23 @@ def test_mistakes_give_one_line(tmp_path, monkeypatch):
         load_segmenter("drn_d_105", tmp_path / "drn-d-105_ms_cityscapes.pth")
 
 
+class Payload:
+    """A pickle that would make a file when loaded."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (str(self.path), "w"))
+
+
+def test_weights_with_code_in_them_are_refused_and_not_run(tmp_path):
+    torch.save({"weight": Payload(tmp_path / "touched")}, tmp_path / "drn.pth")
+    with pytest.raises(UserError, match="is not a file of PyTorch weights"):
+        load_segmenter("drn_d_105", tmp_path / "drn.pth")
+    assert not (tmp_path / "touched").exists()
+
+
 def test_a_file_is_verified_where_a_hash_was_published(tmp_path):
     file = tmp_path / "x.pth"
     file.write_bytes(b"other")
