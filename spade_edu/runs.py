@@ -275,7 +275,11 @@ def load_config(folder: Path) -> TrainingConfig:
 
 
 def load_networks(folder: Path, labels: LabelSpace) -> Networks:
-    """Generator (the averaged one where there is one), discriminator and encoder of a run, in evaluation mode."""
+    """Generator (the averaged one where there is one), discriminator and encoder of a run, in evaluation mode.
+
+    From the newest whole checkpoint; a broken one is passed over with a word.
+    Errors: a UserError without a checkpoint, a CheckpointError where none can be read.
+    """
     config = load_config(folder)
     found = checkpoints(Path(folder) / "checkpoints")
     if not found:
@@ -286,11 +290,15 @@ def load_networks(folder: Path, labels: LabelSpace) -> Networks:
         "D": networks.discriminator,
         "E": networks.encoder,
     }
-    for name, network in files.items():
-        if network is not None:
-            load_weights(network, found[-1] / f"{name}.safetensors")
-            network.eval()
-    return networks
+    for path in reversed(found):
+        try:
+            for name, network in files.items():
+                if network is not None:
+                    load_weights(network.eval(), path / f"{name}.safetensors")
+            return networks
+        except CheckpointError as error:
+            print(f"Passing over a broken checkpoint. {error}")
+    raise CheckpointError(f"No checkpoint in {folder} can be read: train again into another --out.")
 
 
 def load_stored(name: str = "spade", folder: Path = Path(__file__).parent / "assets") -> Networks:

@@ -114,6 +114,17 @@ def test_a_broken_newest_checkpoint_is_passed_over(tmp_path, capsys):
     assert "Passing over a broken checkpoint" in capsys.readouterr().out
 
 
+def test_networks_come_from_the_newest_whole_checkpoint(tmp_path, capsys):
+    run = make_run(tmp_path, save_every=2)
+    run.train(4, progress=False)
+    newest = tmp_path / "checkpoints" / "0000004" / "G_ema.safetensors"
+    newest.write_bytes(newest.read_bytes()[:100])
+    networks = load_networks(tmp_path, run.dataset.labels)
+    assert "Passing over a broken checkpoint" in capsys.readouterr().out
+    older = load_file(tmp_path / "checkpoints" / "0000002" / "G_ema.safetensors")
+    assert torch.equal(networks.generator.conv_img.weight, older["conv_img.weight"])
+
+
 def test_metrics_have_one_line_a_logged_step_after_a_resume(tmp_path):
     make_run(tmp_path).train(until=4, progress=False)
     make_run(tmp_path).train(progress=False)
