@@ -6,7 +6,7 @@
 # You will be able to read a label map, turn it into the tensor that every network of this course takes, and recognise
 # the mistakes that spoil a label map.
 #
-# **Time:** runs in 20 seconds on two CPU cores (measured); the core path takes a class 40 minutes. On a T4 about as
+# **Time:** runs in 11 seconds on two CPU cores (measured); the core path takes a class 40 minutes. On a T4 about as
 # long (estimated, not measured: `SPADE_EDU_PROFILE=gpu python tools/notebooks.py test 00` measures it).
 #
 # **Builds on:** nothing; this is the first stage.

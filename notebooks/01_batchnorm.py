@@ -6,7 +6,7 @@
 # You will be able to compute batch norm by hand, say what changes between training and evaluation, and say what a
 # norm throws away, which is the fact that SPADE rests on.
 #
-# **Time:** runs in 21 seconds on two CPU cores (measured); the core path takes a class 45 minutes. On a T4 about as
+# **Time:** runs in 12 seconds on two CPU cores (measured); the core path takes a class 45 minutes. On a T4 about as
 # long (estimated, not measured: `SPADE_EDU_PROFILE=gpu python tools/notebooks.py test 01` measures it).
 #
 # **Builds on:** stage 00 for the images, nothing else.

@@ -6,7 +6,7 @@
 # You will be able to build the network that SPADE set out to beat, say what each of its losses asks for, and read its
 # training pictures.
 #
-# **Time:** runs in 54 seconds on two CPU cores (measured); the core path takes a class 45 minutes. On a T4 about as
+# **Time:** runs in 49 seconds on two CPU cores (measured); the core path takes a class 45 minutes. On a T4 about as
 # long (estimated, not measured: `SPADE_EDU_PROFILE=gpu python tools/notebooks.py test 02` measures it).
 #
 # **Builds on:** label maps and edges (stage 00), instance norm (stage 01).

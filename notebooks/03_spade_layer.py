@@ -6,7 +6,7 @@
 # You will be able to compute a SPADE layer by hand, read its `gamma` and `beta` maps, and say which older layers it
 # contains as special cases.
 #
-# **Time:** runs in about 36 seconds on two CPU cores (measured); the core path takes a class
+# **Time:** runs in about 34 seconds on two CPU cores (measured); the core path takes a class
 # 45 minutes. On a T4 less (estimated, not measured:
 # `SPADE_EDU_PROFILE=gpu python tools/notebooks.py test 03` measures it).
 # **Builds on:** stage 00 (one-hot label maps) and stage 01 (batch norm).

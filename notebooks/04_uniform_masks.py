@@ -6,7 +6,7 @@
 # You will be able to explain Figure 3 of the paper: why pix2pixHD can't tell an all-sky mask from an all-grass mask,
 # why SPADE can, and how to measure it without being fooled by rounding.
 #
-# **Time:** runs in about 82 seconds on two CPU cores (measured); the core path takes a class
+# **Time:** runs in about 58 seconds on two CPU cores (measured); the core path takes a class
 # 45 minutes. On a T4 less (estimated, not measured:
 # `SPADE_EDU_PROFILE=gpu python tools/notebooks.py test 04` measures it).
 # **Builds on:** stage 02 (pix2pixHD) and stage 03 (the SPADE layer).

@@ -6,7 +6,7 @@
 # You will be able to draw SPADE's generator with every size and channel in it, count its parameters to the last one,
 # and say what each scale contributes to the picture.
 #
-# **Time:** runs in about 67 seconds on two CPU cores (measured); the core path takes a class
+# **Time:** runs in about 44 seconds on two CPU cores (measured); the core path takes a class
 # 45 minutes. On a T4 less (estimated, not measured:
 # `SPADE_EDU_PROFILE=gpu python tools/notebooks.py test 05` measures it).
 # **Builds on:** stage 03 (the SPADE layer) and stage 04 (why the mask must come in everywhere).

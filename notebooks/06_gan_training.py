@@ -6,7 +6,7 @@
 # You will be able to write one training step of SPADE by hand, to read its loss curves without fooling yourself, and to
 # diagnose a training that went wrong.
 #
-# **Time:** runs in about 68 seconds on two CPU cores (measured); the core path takes a class 45 minutes. On a T4 about
+# **Time:** runs in about 42 seconds on two CPU cores (measured); the core path takes a class 45 minutes. On a T4 about
 # as long (estimated, not measured: `SPADE_EDU_PROFILE=gpu python tools/notebooks.py test 06` measures it). **Builds
 # on:** stages 02 (discriminator, feature matching) and 05 (generator).
 

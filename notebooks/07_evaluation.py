@@ -6,7 +6,7 @@
 # You will be able to compute the two scores of the paper's Table 1 by hand, Fréchet distance and mean IoU, and to say
 # what a published figure leaves open.
 #
-# **Time:** runs in about 72 seconds on two CPU cores (measured); the core path takes a class 45 minutes. On a T4
+# **Time:** runs in about 40 seconds on two CPU cores (measured); the core path takes a class 45 minutes. On a T4
 # about as long (estimated, not measured: `SPADE_EDU_PROFILE=gpu python tools/notebooks.py test 07` measures it).
 # **Builds on:** stage 05 (a generator to judge); the stored weights stand in for your own.
 

@@ -6,7 +6,7 @@
 # You will be able to read an ablation table with the eye of a reviewer: what was changed, how sure the order is, and
 # what a small budget does to it; and to say which of the paper's claims hold on Streets.
 #
-# **Time:** runs in about 61 seconds on two CPU cores (measured); the core path takes a class 45 minutes. On a T4 less
+# **Time:** runs in about 44 seconds on two CPU cores (measured); the core path takes a class 45 minutes. On a T4 less
 # (estimated, not measured: `SPADE_EDU_PROFILE=gpu python tools/notebooks.py test 08` measures it).
 # **Builds on:** stage 03 (SPADE), stage 06 (training) and stage 07 (the scores).
 

@@ -6,7 +6,7 @@
 # You will be able to say where SPADE's style code z comes from, compute its KL divergence by hand, and steer a
 # generator by both of its inputs: the mask says **what and where**, the code says **how it looks**.
 #
-# **Time:** runs in about 32 seconds on two CPU cores (measured); the core path takes a class 45 minutes. On a T4 less
+# **Time:** runs in about 25 seconds on two CPU cores (measured); the core path takes a class 45 minutes. On a T4 less
 # (estimated, not measured: `SPADE_EDU_PROFILE=gpu python tools/notebooks.py test 09` measures it).
 # **Builds on:** stage 05 (the generator) and stage 06 (its losses).
 

@@ -6,7 +6,7 @@
 # You will be able to check an implementation of a paper, this one or your own: by counting, by names, by numbers, and
 # by knowing where the paper and its authors' code part.
 #
-# **Time:** runs in about 34 seconds on two CPU cores (measured); the core path takes a class 45 minutes. On a T4 about
+# **Time:** runs in about 25 seconds on two CPU cores (measured); the core path takes a class 45 minutes. On a T4 about
 # as long (estimated, not measured: `SPADE_EDU_PROFILE=gpu python tools/notebooks.py test 10` measures it). **Builds
 # on:** stages 03, 05 and 06. It needs no GPU in either profile.
 
