@@ -14,7 +14,8 @@ from pathlib import Path
 
 from spade_edu.data.streets import Streets
 from spade_edu.demo import MODELS, measure, model_config
-from spade_edu.runs import Run, write_text
+from spade_edu.files import write_whole
+from spade_edu.runs import Run
 
 RATES = (4e-4, 8e-4, 1.6e-3, 3.2e-3)
 
@@ -44,7 +45,7 @@ def main() -> None:
     for lr in arguments.rates:
         rows += at_rate(lr, arguments.images, scenes, preview)
         print(*rows[-len(MODELS) :], sep="\n", flush=True)
-        write_text(arguments.out, json.dumps({"images": arguments.images, "rows": rows}, indent=2) + "\n")
+        write_whole(arguments.out, json.dumps({"images": arguments.images, "rows": rows}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -25,11 +25,12 @@ from .evaluation.frechet import FeatureStatistics
 from .evaluation.judge import Judge, load_judge
 from .evaluation.segmentation import ConfusionMatrix
 from .evaluation.uniform import class_ids, colour_difference, uniform_images
+from .files import write_whole
 from .labels import CITYSCAPES, IGNORE
 from .models import count_parameters
 from .presets import preset, resolve_precision
 from .report import MODELS, write_report
-from .runs import Run, generate, load_networks, write_text
+from .runs import Run, generate, load_networks
 from .training import TrainingConfig
 
 SCENES = 200  # validation scenes that are scored
@@ -64,7 +65,7 @@ def run_demo(out: Path, *, preset_name: str = "cpu", seed: int = 0, keep_weights
     seconds["scoring"] = time.monotonic() - started_scoring
     seconds["total"] = time.monotonic() - started
     report |= _circumstances(preset_name, seed, seconds)
-    write_text(out / "report.json", json.dumps(report, indent=2))
+    write_whole(out / "report.json", json.dumps(report, indent=2))
     write_report(out, runs, report)
     if keep_weights is not None:
         _keep(runs, keep_weights)
@@ -181,4 +182,4 @@ def _keep(runs: dict[str, Run], folder: Path) -> None:
         save_weights(networks.generator, folder / f"{name}.safetensors", half=True)
         if networks.encoder is not None:
             save_weights(networks.encoder, folder / f"{name}_encoder.safetensors", half=True)
-        write_text(folder / f"{name}.json", json.dumps(asdict(run.config), indent=2))
+        write_whole(folder / f"{name}.json", json.dumps(asdict(run.config), indent=2))

@@ -1,13 +1,14 @@
 """Turning tensors into pictures: grids of label maps and images, as PNG files."""
 
 import io
-import os
 from pathlib import Path
 
 import torch
 from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
+
+from .files import write_whole
 
 GAP = 2  # white pixels between the tiles of a grid
 
@@ -32,10 +33,14 @@ def grid(rows: list[list[UInt8[Tensor, "h w 3"]]]) -> Image.Image:
 
 def save_png(picture: Image.Image, path: Path) -> None:
     """Write a PNG whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
-    picture.save(temporary, format="PNG", optimize=True)
-    os.replace(temporary, path)
+    write_whole(path, png_bytes(picture))
+
+
+def save_figure(figure, path: Path, dpi: int = 90) -> None:
+    """Write a matplotlib figure as a PNG, whole or not at all."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi, pil_kwargs={"optimize": True})
+    write_whole(path, buffer.getvalue())
 
 
 def png_bytes(picture: Image.Image) -> bytes:

@@ -13,10 +13,11 @@ from torch import nn
 from .data import Sample, stack
 from .data.streets import STYLES, Streets
 from .evaluation.uniform import class_ids, uniform_images
+from .files import write_whole
 from .labels import CITYSCAPES
 from .models import Networks
 from .pictures import grid, png_bytes, save_png, to_uint8
-from .runs import Run, generate, load_networks, write_text
+from .runs import Run, generate, load_networks
 
 MODELS = {"pix2pixhd": "pix2pixHD", "pix2pixhd_pp": "pix2pixHD++", "spade": "SPADE"}  # run folder: title
 PAGE_STYLE = """
@@ -54,7 +55,7 @@ def write_report(out: Path, runs: dict[str, Run], report: dict) -> Path:
     page = f"""<!doctype html><html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1"><title>SPADE demo</title>
 <style>{PAGE_STYLE}</style></head><body>{"".join(parts)}</body></html>"""
-    write_text(out / "report.html", page)
+    write_whole(out / "report.html", page)
     save_png(overview(scenes, generators), out / "overview.png")
     return out / "report.html"
 

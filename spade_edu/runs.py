@@ -9,7 +9,6 @@ never stopped: order of images, augmentation, style noise and learning rate all 
 import csv
 import dataclasses
 import json
-import os
 import time
 from contextlib import nullcontext
 from pathlib import Path
@@ -23,6 +22,7 @@ from . import distributed
 from .checkpoints import CheckpointError, checkpoints, load_checkpoint, load_weights, save_checkpoint
 from .data.base import Dataset, Sample, stack
 from .errors import UserError
+from .files import write_whole
 from .guards import check_losses, check_weights, memory_advice, only_one
 from .labels import CITYSCAPES, LabelSpace
 from .models import Networks, build
@@ -188,7 +188,7 @@ class Run:
                     f"{self.folder} holds a run with {name} = {old[name]!r}, now it is {config[name]!r}: choose "
                     "another --out, or the old setting."
                 )
-        write_text(path, json.dumps(config, indent=2))
+        write_whole(path, json.dumps(config, indent=2))
 
     def _log(self, values: dict[str, float]) -> None:
         path = self.folder / "metrics.csv"
@@ -205,7 +205,7 @@ class Run:
         if path.exists() and path.stat().st_size:
             head, *lines = path.read_text().splitlines()
             kept = [line for line in lines if line.split(",")[0].isdigit() and int(line.split(",")[0]) <= self.step]
-            write_text(path, "\n".join([head, *kept]) + "\n")
+            write_whole(path, "\n".join([head, *kept]) + "\n")
 
 
 def perceptual_features(config: TrainingConfig, device: torch.device) -> dict:
@@ -314,11 +314,3 @@ def load_stored(name: str = "spade", folder: Path = Path(__file__).parent / "ass
     if networks.encoder is not None:
         load_weights(networks.encoder.eval(), folder / f"{name}_encoder.safetensors")
     return networks
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(text)
-    os.replace(temporary, path)

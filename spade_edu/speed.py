@@ -97,7 +97,9 @@ class LeanBlock(SPADEResnetBlock):
         self.__dict__.update(block.__dict__)
 
     def forward(self, x: Float[Tensor, "n fin h w"], segmap: Float[Tensor, "n l H W"]) -> Float[Tensor, "n fout h w"]:
-        """Main path plus skip path, as in the plain block."""
+        """Main path plus skip path, as in the plain block; without a backward pass there is nothing to save."""
+        if not torch.is_grad_enabled():
+            return super().forward(x, segmap)
         skip = _lean(self.norm_s, self.conv_s, x, segmap, 1.0) if self.learned_shortcut else x
         dx = _lean(self.norm_0, self.conv_0, x, segmap, 0.2)
         return skip + _lean(self.norm_1, self.conv_1, dx, segmap, 0.2)
@@ -106,7 +108,7 @@ class LeanBlock(SPADEResnetBlock):
 def _lean(norm: PatternSPADE, conv: nn.Conv2d, x: Tensor, segmap: Tensor, slope: float) -> Tensor:
     """conv(leaky_relu(norm(x))), with what SPADE gives computed again in the backward pass where that is cheap."""
     y, again = norm.activated(x, segmap, slope)
-    if again is None or not torch.is_grad_enabled():
+    if again is None:
         return conv(y)
     place = y.data_ptr()
 

@@ -8,6 +8,7 @@ where the system can (Linux).
 
 import ast
 import csv
+import io
 import json
 import os
 import re
@@ -21,6 +22,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from ..errors import UserError
+from ..files import write_whole
 from . import check, exercises
 
 START_SECONDS = 120  # for a process to import torch on a slow machine
@@ -149,16 +151,12 @@ def write_grades(grades: list[Grade], out: Path) -> Path:
     """Write the rows as CSV to `out` and as JSON beside it; returns the JSON file's path."""
     beside = out.with_suffix(".json") if out.suffix != ".json" else out.with_suffix(".all.json")
     rows = [asdict(grade) for grade in grades]
-    for target in (out, beside):
-        temporary = target.with_name(f".{target.name}.{os.getpid()}")
-        with temporary.open("w", encoding="utf-8", newline="") as file:
-            if target == out:
-                writer = csv.DictWriter(file, [f.name for f in fields(Grade)])
-                writer.writeheader()
-                writer.writerows(rows)
-            else:
-                json.dump(rows, file, indent=1, ensure_ascii=False)
-        os.replace(temporary, target)
+    table = io.StringIO(newline="")
+    writer = csv.DictWriter(table, [f.name for f in fields(Grade)])
+    writer.writeheader()
+    writer.writerows(rows)
+    write_whole(out, table.getvalue())
+    write_whole(beside, json.dumps(rows, indent=1, ensure_ascii=False))
     return beside
 
 

@@ -1,10 +1,12 @@
 """The scorecard: which exercises are solved, in a small file in the working folder."""
 
+import contextlib
 import json
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+from ..files import write_whole
 
 FILE = Path("spade_edu_progress.json")
 
@@ -49,9 +51,5 @@ def record(name: str, passed: bool) -> None:
     known = read() if in_notebook() else {}
     if not in_notebook() or not passed or known.get(name):
         return
-    temporary = FILE.with_suffix(f".{os.getpid()}.tmp")
-    try:
-        temporary.write_text(json.dumps({**known, name: True}, indent=1) + "\n")
-        os.replace(temporary, FILE)
-    except OSError:
-        temporary.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        write_whole(FILE, json.dumps({**known, name: True}, indent=1) + "\n")

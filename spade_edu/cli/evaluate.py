@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import warnings
 from pathlib import Path
 from typing import Annotated
@@ -132,7 +131,7 @@ def _spread(results: list) -> list[str]:
 
 
 def _write_json(path: Path, subject, results: list, notes: list[str], diversity: dict | None) -> None:
-    from .. import runs
+    from ..files import write_whole
 
     table = {
         "subject": subject.title,
@@ -142,8 +141,7 @@ def _write_json(path: Path, subject, results: list, notes: list[str], diversity:
         "diversity": diversity,
         "notes": notes,
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    runs.write_text(path, json.dumps(_finite(table), indent=2))
+    write_whole(path, json.dumps(_finite(table), indent=2))
 
 
 def _finite(value):
@@ -160,6 +158,8 @@ def draw(scores, title: str, path: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
+    from ..pictures import save_figure
+
     if not scores.iou:
         raise UserError("--picture shows the IoU of classes: leave out --no-segmentation.")
     names, values = zip(*sorted(scores.iou.items(), key=lambda item: item[1]))
@@ -174,7 +174,4 @@ def draw(scores, title: str, path: Path) -> None:
     axes.set_xlabel(f"IoU in %, as {scores.protocol.segmenter} sees {scores.n} images")
     axes.spines[["top", "right"]].set_visible(False)
     FigureCanvasAgg(figure)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
-    figure.savefig(temporary, format="png", dpi=120)
-    os.replace(temporary, path)
+    save_figure(figure, path, dpi=120)

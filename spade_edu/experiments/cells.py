@@ -32,10 +32,11 @@ from ..errors import UserError
 from ..evaluation.frechet import FeatureStatistics
 from ..evaluation.images import Originals, to_bytes
 from ..evaluation.judge import load_judge
+from ..files import write_whole
 from ..models import count_parameters
 from ..pictures import save_png, to_uint8
 from ..presets import ROWS, preset, resolve_precision
-from ..runs import Run, generate, load_networks, spread, write_text
+from ..runs import Run, generate, load_networks, spread
 from ..training import TrainingConfig
 
 SAMPLES = 8  # scenes whose pictures every cell keeps
@@ -141,7 +142,7 @@ class Bench:
             "parameters": count_parameters(generator),
             "settings": asdict(cell.config),
         }
-        write_text(self.folder(cell) / "result.json", json.dumps(result, indent=2))
+        write_whole(self.folder(cell) / "result.json", json.dumps(result, indent=2))
         return result
 
     def train(self, cell: Cell) -> tuple[nn.Module, float]:
@@ -177,7 +178,7 @@ class Bench:
 
     def write(self, name: str, result: dict) -> None:
         """Keep a figure's numbers in OUT/NAME.json."""
-        write_text(self.out / f"{name}.json", json.dumps(self.circumstances() | result, indent=1) + "\n")
+        write_whole(self.out / f"{name}.json", json.dumps(self.circumstances() | result, indent=1) + "\n")
 
     def samples(self) -> Sample:
         """The sample scenes, spread over the validation split."""

@@ -1,11 +1,12 @@
 """Pictures in the paper's arrangement: tiles in a grid with names above the columns and beside the rows."""
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from jaxtyping import UInt8
 from torch import Tensor
+
+from ..pictures import save_figure
 
 WIDTH, NAMES = 9.5, 1.1  # of a figure and of the rows' names, in inches
 
@@ -34,12 +35,4 @@ def tile_grid(
     for i, name in enumerate(rows):
         axes[i, 0].set_ylabel(name, fontsize=9, rotation=0, ha="right", va="center")
     figure.supxlabel(title, fontsize=9, color="#444444")
-    save(figure, path)
-
-
-def save(figure, path: Path) -> None:
-    """Write a matplotlib figure whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
-    figure.savefig(temporary, format="png", dpi=90, pil_kwargs={"optimize": True})
-    os.replace(temporary, path)
+    save_figure(figure, path)

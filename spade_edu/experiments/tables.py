@@ -5,11 +5,11 @@ import statistics
 from itertools import combinations
 from pathlib import Path
 
+from ..files import write_whole
 from ..paper import SOURCES, TABLES, Row
+from ..pictures import save_figure
 from ..presets import ROWS
-from ..runs import write_text
 from .cells import Bench, Cell
-from .drawing import save
 
 # Table 1's names for rows of Table 3.
 TABLE1 = {"pix2pixHD": "pix2pixHD", "SPADE": "decoder w/ SPADE"}
@@ -46,7 +46,7 @@ def reproduce(number: int, bench: Bench, seeds: int) -> dict:
     for done, ((name, seed), cell) in enumerate(cells.items(), 1):
         result = bench.result(cell)
         print(f"[{done}/{len(cells)}] {name}, seed {seed}: {_line(result)}", flush=True)
-        write_text(path, json.dumps(table(number, bench, cells), indent=1) + "\n")
+        write_whole(path, json.dumps(table(number, bench, cells), indent=1) + "\n")
     return json.loads(path.read_text())
 
 
@@ -189,7 +189,7 @@ def draw(result: dict, path: Path) -> None:
     verified = all(row.verified for row in TABLES[result["table"]].rows)
     panels[0, 1].set_title("the paper" + ("" if verified else " (from memory, not verified)"), fontsize=10)
     figure.legend(*panels[0, 1].get_legend_handles_labels(), frameon=False, ncols=4, loc="outside lower right")
-    save(figure, path)
+    save_figure(figure, path)
 
 
 def _draw_here(axes, result: dict, figure: str) -> None:

@@ -34,18 +34,13 @@ class Modulation(Core):
 
     @torch.no_grad()
     def _sizes(self) -> list[tuple[int, int]]:
-        """(height, width) at which each layer works, seen by hooks in one pass through the generator.
-
-        A fast block (speed.LeanBlock) doesn't call its layers as modules: there the size is its block's.
-        """
+        """(height, width) at which each layer works, seen by hooks in one pass through the generator."""
         seen: dict[str, tuple[int, int]] = {}
 
         def watch(name: str):
             return lambda module, inputs: seen.update({name: tuple(inputs[0].shape[-2:])})
 
-        blocks = {name: self.generator.get_submodule(name.rpartition(".")[0]) for name in self.layers}
-        watched = [*blocks.items(), *self.layers.items()]
-        hooks = [module.register_forward_pre_hook(watch(name)) for name, module in watched]
+        hooks = [layer.register_forward_pre_hook(watch(name)) for name, layer in self.layers.items()]
         z_dim, was_training = getattr(self.generator, "z_dim", None), self.generator.training
         self.generator.eval()(self.segmap(), code({"seed": 0}, z_dim)[None].to(self.device) if z_dim else None)
         self.generator.train(was_training)

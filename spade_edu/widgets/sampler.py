@@ -1,6 +1,5 @@
 """One label map, many looks: draw style codes, keep some, go nearer, walk from one to another."""
 
-import os
 from pathlib import Path
 
 import torch
@@ -9,6 +8,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ..errors import UserError
+from ..files import write_whole
 from ..labels import LabelSpace
 from .host import Core, Tool, fraction, script, whole_number
 from .looks import MOST_SEED, code, draw, require_codes, title
@@ -119,6 +119,4 @@ class Sampler(Tool):
         if not self.kept:
             raise UserError("Nothing is kept yet: click a picture of the sampler.")
         recipe, picture = self.core.kept[kept]
-        temporary = Path(path).with_name(Path(path).name + ".part")
-        temporary.write_bytes(png(picture, recipe))
-        os.replace(temporary, path)
+        write_whole(Path(path), png(picture, recipe))
