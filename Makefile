@@ -20,10 +20,12 @@ test-all: test
 lab: $(VENV)/installed
 	$(BIN)/jupyter lab notebooks
 
-# Judge, second segmenter and the stored weights of the cpu preset: about 20 minutes on two cores.
+# Judge, second segmenter, the stored weights of the cpu preset, and the notebooks that show them: about half an hour.
 assets: $(VENV)/installed
 	$(BIN)/python -m spade_edu.evaluation.judge
 	$(BIN)/spade-edu demo --out runs/assets --keep-weights spade_edu/assets
+	$(BIN)/python tools/build_exercises.py
+	$(BIN)/python tools/notebooks.py build
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -126,7 +126,7 @@ def peak_bytes(trainer: MeasuredTrainer, batch: dict) -> int:
     return peak
 
 
-def main() -> None:
+def read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, default in dict(height=64, width=128, batch=2, ngf=32, ndf=32, hidden=128, labels=35, steps=9).items():
         parser.add_argument(f"--{name}", type=int, default=default)
@@ -136,7 +136,11 @@ def main() -> None:
     parser.add_argument("--compare", action="store_true", help="plain, each saving added in turn, and the limit")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--json", help="file to write, or - for standard output")
-    arguments = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    arguments = read_arguments()
     device = torch.device(arguments.device)
     sizes = dict(height=arguments.height, width=arguments.width, ngf=arguments.ngf, ndf=arguments.ndf)
     config = TrainingConfig(

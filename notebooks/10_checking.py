@@ -451,7 +451,7 @@ with torch.inference_mode():
 # %% tags=["core"]
 from dataclasses import replace
 
-from spade_edu.plan import CARDS, GB, USED, hours, simulate
+from spade_edu.plan import CARDS, GB, SIXTEEN, USED, hours, simulate
 
 plain_step = simulate(replace(paper, lambda_vgg=0.0), 36, batch_size=4)
 print(f"a step of 4 images at 256x512: {plain_step.flops / 1e12:.1f} TFLOP")
@@ -460,8 +460,8 @@ assert 1 < plain_step.resident / GB < 1.6 and 6 < plain_step.peak / GB < 12
 
 # %% tags=["core"]
 table = {}
-for card, (_, half, single) in CARDS.items():
-    table[card] = [hours(paper, plain_step, 4, 2975, 8, rate) for rate in (single, half)]
+for card, (_, rate) in CARDS.items():
+    table[card] = [hours(plain_step, 200 * 2975, 8, times * rate) for times in (1, SIXTEEN)]
 figure, ax = plt.subplots(figsize=(7, 3))
 for i, name in enumerate(("32 bits", "16 bits")):
     places = [k + 0.38 * i - 0.19 for k in range(len(table))]

@@ -26,15 +26,15 @@ ALLOWANCE = 1.5 * GB  # of a GPU's memory for context, work space and gaps (an e
 # Share of a card's peak rate that such networks reach: an estimate, from the 5 to 7 days that the authors' training on
 # 41,000 landscapes took (official repository, issue 9), if that was on the 8 V100 of the paper.
 USED = 0.05
-# Card: memory in GB, TFLOP/s counted for 16 bits (twice those of 32, far below the data sheets), peak in 32 bits.
-CARDS = {
-    "T4": (16, 16, 8.1), "L4": (24, 60, 30), "V100": (32, 31, 15.7), "A100": (40, 39, 19.5), "H100": (80, 134, 67),
-}  # fmt: skip
+SIXTEEN = 2  # times as fast as 32 bits (an estimate, far below the data sheets)
+# Card: memory in GB, peak TFLOP/s in 32 bits (data sheets).
+CARDS = {"T4": (16, 8.1), "L4": (24, 30), "V100": (32, 15.7), "A100": (40, 19.5), "H100": (80, 67)}
 
 
 class Step(NamedTuple):
     """One training step. resident: bytes of weights, averages and optimizer; peak: those and all else; flops."""
 
+    batch_size: int
     resident: int
     peak: int
     flops: int
@@ -89,11 +89,11 @@ def simulate(config: TrainingConfig, labels: LabelSpace | int = CITYSCAPES, batc
         resident = memory.most = memory.now
         trainer.step_tensors(batch)
         copy = averaged * sum(t.nbytes for t in trainer.generator.state_dict().values())
-        return Step(resident + copy, memory.most + copy, counter.get_total_flops())
+        return Step(count, resident + copy, memory.most + copy, counter.get_total_flops())
 
 
-def largest_batch(config: TrainingConfig, labels: LabelSpace | int, room: float) -> tuple[int, Step] | None:
-    """The largest batch up to 64 that fits into `room` bytes, with its step; None where not even 1 does.
+def largest_batch(config: TrainingConfig, labels: LabelSpace | int, room: float) -> Step | None:
+    """The step of the largest batch up to 64 that fits into `room` bytes; None where not even 1 does.
 
     Memory and arithmetic grow by the same amount with each image, so two sizes tell the others.
     """
@@ -103,23 +103,22 @@ def largest_batch(config: TrainingConfig, labels: LabelSpace | int, room: float)
     if count < 1:
         return None
     more = count - 1
-    return count, Step(one.resident, one.peak + more * each, one.flops + more * (two.flops - one.flops))
+    return Step(count, one.resident, one.peak + more * each, one.flops + more * (two.flops - one.flops))
 
 
-def hours(config: TrainingConfig, step: Step, batch_size: int, images: int, gpus: int, teraflops: float) -> float:
-    """Estimated hours of a whole training: its multiplications at USED of the cards' peak."""
-    steps = images * (config.epochs + config.epochs_decay) / batch_size
-    return steps * step.flops / (teraflops * 1e12 * USED * gpus) / 3600
+def hours(step: Step, images: float, gpus: int, teraflops: float) -> float:
+    """Estimated hours of a training that sees so many images: its multiplications at USED of the cards' peak rate."""
+    return images / step.batch_size * step.flops / (teraflops * 1e12 * USED * gpus) / 3600
 
 
-def parse_card(text: str) -> tuple[str, float, float, float]:
-    """Name, bytes and TFLOP/s (16 and 32 bits) of a card named in CARDS, or of "16GB" (counted like the nearest).
+def parse_card(text: str) -> tuple[str, float, float]:
+    """Name, bytes and TFLOP/s of a card named in CARDS, or of "16GB" (as fast as the nearest).
 
     Errors: a UserError for anything else.
     """
     if text.upper() in CARDS:
-        memory, half, single = CARDS[text.upper()]
-        return text.upper(), memory * GB, half, single
+        memory, rate = CARDS[text.upper()]
+        return text.upper(), memory * GB, rate
     try:
         memory = float(text.upper().removesuffix("GB"))
         if memory <= 0:
@@ -127,4 +126,4 @@ def parse_card(text: str) -> tuple[str, float, float, float]:
     except ValueError:
         raise UserError(f"--gpu is a card ({', '.join(CARDS)}) or its memory (16GB), not {text!r}.") from None
     name = min(CARDS, key=lambda card: abs(CARDS[card][0] - memory))
-    return f"{memory:g} GB, counted like {name}", memory * GB, *CARDS[name][1:]
+    return f"{memory:g} GB, counted like {name}", memory * GB, CARDS[name][1]

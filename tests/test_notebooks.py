@@ -44,7 +44,7 @@ def test_every_tagged_cell_is_compared(path):
 @each
 def test_badge_and_set_up_follow_the_repository_address(path):
     cells = notebooks.convert(path).cells
-    assert notebooks.badge(path) in cells[0].source
+    assert notebooks.badge(path.with_suffix(".ipynb")) in cells[0].source
     assert next(c for c in cells if c.cell_type == "code").source == notebooks.set_up(path)
 
 

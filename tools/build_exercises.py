@@ -7,24 +7,18 @@ cell ids follow from the position, so that building twice gives the same bytes.
 """
 
 import ast
-import tomllib
 from pathlib import Path
 
 import jupytext
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell
+from notebook_files import INSTALL, ROOT, badge, in_order
 
 from spade_edu.checks import Exercise, exercises
 
-ROOT = Path(__file__).parents[1]
 SOURCES, LEARNERS = ROOT / "solutions", ROOT / "exercises"
-REPOSITORY = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]["Repository"]
-BADGE = "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({address})"
-SET_UP = """# Safe to run twice; keeps the installed torch and numpy.
-from importlib.util import find_spec
-
-if find_spec("spade_edu") is None:
-    get_ipython().run_line_magic("pip", "install --quiet git+{repository}")
+SET_UP = f"""# Safe to run twice; keeps the installed torch and numpy.
+{INSTALL}
 from spade_edu import plotting
 from spade_edu.checks import check, hint, picture, progress
 
@@ -91,21 +85,11 @@ def stub(source: str) -> str:
 
 def as_text(target: Path, cells: list) -> str:
     """The notebook file: badge under the title, set-up cell second, ids by position, no outputs."""
-    github = REPOSITORY.removeprefix("https://github.com/")
-    address = f"https://colab.research.google.com/github/{github}/blob/main/{target.relative_to(ROOT).as_posix()}"
     title, _, rest = cells[0].source.partition("\n")
-    first = new_markdown_cell("\n\n".join([title, BADGE.format(address=address), rest.strip()]))
-    cells = [first, new_code_cell(SET_UP.format(repository=REPOSITORY)), *cells[1:]]
-    notebook = nbformat.v4.new_notebook(
-        metadata={
-            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-            "language_info": {"name": "python"},
-        }
-    )
+    first = new_markdown_cell("\n\n".join([title, badge(target), rest.strip()]))
     make = {"code": new_code_cell, "markdown": new_markdown_cell}
-    ids = [f"{target.name[:2]}-{number:03d}" for number in range(len(cells))]
-    notebook.cells = [make[cell.cell_type](cell.source, id=name) for cell, name in zip(cells, ids)]
-    return nbformat.writes(notebook, version=4) + "\n"
+    cells = [make[cell.cell_type](cell.source) for cell in (first, new_code_cell(SET_UP), *cells[1:])]
+    return nbformat.writes(in_order(nbformat.v4.new_notebook(cells=cells), target.name[:2]), version=4) + "\n"
 
 
 if __name__ == "__main__":

@@ -9,11 +9,11 @@ installed wheel in an empty folder.
 import base64
 import io
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
-import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from os import environ
 from pathlib import Path
@@ -21,20 +21,15 @@ from statistics import median
 
 import jupytext
 import nbformat
+from notebook_files import INSTALL, ROOT, badge, in_order
 from PIL import Image
 
-ROOT = Path(__file__).parents[1]
 SOURCES = ROOT / "notebooks"
-REPOSITORY = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]["Repository"]
 CHECKED = "nbval-check-output"
 SECONDS = 300  # a cell may take: a class's laptop is slower than the machine that stored the outputs
 
-BADGE = "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({address})"
 SET_UP = """# Safe to run twice; keeps the installed torch and numpy. SPADE_EDU_PROFILE (cpu or gpu) sets the size.
-from importlib.util import find_spec
-
-if find_spec("spade_edu") is None:
-    get_ipython().run_line_magic("pip", "install --quiet git+{repository}")
+{install}
 from spade_edu import course
 from spade_edu import plotting as show
 
@@ -49,16 +44,9 @@ def main(command: str, *stages: str) -> int:
     return {"head": head, "build": build, "style": style, "test": test}[command](sources)
 
 
-def badge(path: Path) -> str:
-    """The badge that opens a notebook of this repository in Colab."""
-    github = REPOSITORY.removeprefix("https://github.com/")
-    where = path.with_suffix(".ipynb").relative_to(ROOT).as_posix()
-    return BADGE.format(address=f"https://colab.research.google.com/github/{github}/blob/main/{where}")
-
-
 def set_up(path: Path) -> str:
     """The set-up cell of a notebook."""
-    return SET_UP.format(repository=REPOSITORY, stage=path.name[:2])
+    return SET_UP.format(install=INSTALL, stage=path.name[:2])
 
 
 def head(sources: list[Path]) -> int:
@@ -67,7 +55,9 @@ def head(sources: list[Path]) -> int:
         notebook = jupytext.read(path)
         title, *rest = notebook.cells[0].source.split("\n")
         rest = [line for line in rest if "colab-badge" not in line]
-        notebook.cells[0].source = "\n".join([title, "", badge(path), *rest]).replace("\n\n\n", "\n\n")
+        notebook.cells[0].source = "\n".join([title, "", badge(path.with_suffix(".ipynb")), *rest]).replace(
+            "\n\n\n", "\n\n"
+        )
         first = next(cell for cell in notebook.cells if cell.cell_type == "code")
         first.source = set_up(path)
         jupytext.write(notebook, path, fmt="py:percent")
@@ -104,15 +94,7 @@ def shrink(data: dict) -> None:
 
 def convert(path: Path) -> nbformat.NotebookNode:
     """The notebook of a source, without outputs; a cell's id is its position."""
-    notebook = jupytext.read(path)
-    notebook.metadata = {
-        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-        "language_info": {"name": "python"},
-    }
-    for number, cell in enumerate(notebook.cells):
-        cell.id = f"{path.name[:2]}-{number:03d}"
-    notebook.nbformat, notebook.nbformat_minor = 4, 5
-    return notebook
+    return in_order(jupytext.read(path), path.name[:2])
 
 
 def style(sources: list[Path]) -> int:
@@ -188,6 +170,7 @@ def test(sources: list[Path]) -> int:
 
 def install_wheel(folder: Path) -> Path:
     """Build the package's wheel and unpack it into a folder of its own."""
+    shutil.rmtree(ROOT / "build", ignore_errors=True)  # an earlier build would hand on files that are gone
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", folder, ROOT], check=True)
     site = folder / "site"

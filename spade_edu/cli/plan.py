@@ -21,28 +21,27 @@ def plan(
     from dataclasses import replace
 
     from ..errors import UserError
-    from ..plan import ALLOWANCE, GB, USED, hours, largest_batch, parse_card
+    from ..plan import ALLOWANCE, GB, SIXTEEN, USED, hours, largest_batch, parse_card
     from ..presets import preset as named_preset
 
     if data not in DATA:
         raise UserError(f"--data is one of {', '.join(DATA)}, not {data!r}.")
     channels, images = DATA[data]
-    name, room, half, single = parse_card(gpu)
+    name, room, rate = parse_card(gpu)
     config = named_preset(preset, **({"lambda_vgg": 0.0} | parse_settings(set_ or [])))
+    epochs = config.epochs + config.epochs_decay
     print(f"{preset} preset at {config.height}x{config.width} on {data}, {gpus} x {name}")
     print(f"{'arithmetic':12}{'checkpointing':15}{'batch a GPU':>12}{'peak GB':>9}{'hours':>8}")
     for precision in ("fp32", "fp16"):
         for checkpointing in (False, True):
             variant = replace(config, precision=precision, checkpointing=checkpointing)
-            found = largest_batch(variant, channels, room)
+            step = largest_batch(variant, channels, room)
             row = f"{precision:12}{'yes' if checkpointing else 'no':15}"
-            if found is None:
+            if step is None:
                 print(f"{row}{'does not fit':>12}")
                 continue
-            count, step = found
-            time = hours(config, step, count, images, gpus, half if precision == "fp16" else single)
-            print(f"{row}{count:>12}{(step.peak + ALLOWANCE) / GB:>9.1f}{time:>8.1f}")
-    epochs = config.epochs + config.epochs_decay
+            time = hours(step, images * epochs, gpus, rate * (SIXTEEN if precision == "fp16" else 1))
+            print(f"{row}{step.batch_size:>12}{(step.peak + ALLOWANCE) / GB:>9.1f}{time:>8.1f}")
     print(f"Peak: simulated, plus {ALLOWANCE / GB:g} GB for the GPU's own needs; without VGG. fast=true needs less.")
     print(f"Hours: all {epochs} epochs, estimated at {USED:.0%} of the card's peak rate, not measured.")
 

@@ -15,6 +15,7 @@ from .transforms import JointTransform, paper_load_size
 
 ASSETS = Path(__file__).parents[1] / "assets"  # class tables that come with the package
 CLASS_FILES = ("classes.json", "classes.txt")
+MOST_VALUE = 65535  # of a pixel in a label file of 16 bits
 
 
 class Classes(NamedTuple):
@@ -85,9 +86,13 @@ def read_classes(path: Path, name: str | None = None, instances: bool = False) -
     try:
         text = path.read_text(encoding="utf-8")
         names, colours, dont_care = _from_json(text) if path.suffix == ".json" else _from_text(text)
+        if dont_care is not None and not 0 <= dont_care <= MOST_VALUE:
+            raise ValueError(f"dont_care {dont_care}, which is no pixel value (0 to {MOST_VALUE})")
     except FileNotFoundError:
         raise DataError(f"{path} is missing: expected a file that names the classes.") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except IsADirectoryError:
+        raise DataError(f"{path} is a folder: expected a file that names the classes.") from None
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise DataError(f"{path}: expected names, colours and dont_care of the classes, found: {error}.") from error
     colours = colours or [_colour(i) for i in range(len(names))]
     if not names or len(colours) != len(names) or len(set(names)) != len(names):
@@ -110,6 +115,8 @@ def _from_json(text: str) -> tuple[list[str], list[tuple[int, ...]], int | None]
     table = json.loads(text)
     colours = [_byte_triple(c) for c in table.get("colours", [])]
     dont_care = table.get("dont_care")
+    if not isinstance(table["names"], list):
+        raise ValueError(f"names {str(table['names'])[:40]!r}, which is no list")
     return [str(n) for n in table["names"]], colours, None if dont_care is None else int(dont_care)
 
 

@@ -128,32 +128,15 @@ def preferences(choices: Iterable[Choice], system: str = "SPADE") -> list[Prefer
 def binomial_interval(wins: int, answers: int, confidence: float = 0.95) -> tuple[float, float]:
     """Exact interval (Clopper and Pearson 1934) of a probability of which `wins` of `answers` trials were seen.
 
-    Its ends are the probabilities p at which P(X >= wins) and P(X <= wins) fall to (1 - confidence) / 2. The answers
-    count as independent; those of one person are not quite, so the truth is a little wider.
+    The answers count as independent; those of one person are not quite, so the truth is a little wider.
     Errors: a UserError unless 0 <= wins <= answers, answers > 0.
     """
+    from scipy.stats import binomtest
+
     if not 0 <= wins <= answers or not answers:
         raise UserError(f"An interval needs 0 <= wins <= answers and an answer; got {wins} of {answers}.")
-    tail = (1 - confidence) / 2
-    low = 0.0 if wins == 0 else _solve(lambda p: 1 - _at_most(wins - 1, answers, p) < tail)
-    high = 1.0 if wins == answers else _solve(lambda p: _at_most(wins, answers, p) > tail)
-    return low, high
-
-
-def _at_most(k: int, n: int, p: float) -> float:
-    """P(X <= k) for X ~ Binomial(n, p) with 0 < p < 1."""
-    log_p, log_q, log_n = math.log(p), math.log1p(-p), math.lgamma(n + 1)
-    logs = (log_n - math.lgamma(i + 1) - math.lgamma(n - i + 1) + i * log_p + (n - i) * log_q for i in range(k + 1))
-    return math.fsum(map(math.exp, logs))
-
-
-def _solve(below) -> float:
-    """The p in (0, 1) up to which `below` holds, by bisection."""
-    low, high = 0.0, 1.0
-    for _ in range(50):
-        middle = (low + high) / 2
-        low, high = (middle, high) if below(middle) else (low, middle)
-    return (low + high) / 2
+    interval = binomtest(wins, answers).proportion_ci(confidence, method="exact")
+    return float(interval.low), float(interval.high)
 
 
 def render(found: Sequence[Preference]) -> str:

@@ -5,6 +5,7 @@ import statistics
 from itertools import combinations
 from pathlib import Path
 
+from .. import plan
 from ..files import write_whole
 from ..paper import SOURCES, TABLES, Row
 from ..pictures import save_figure
@@ -20,7 +21,6 @@ MARKERS = {
     "COCO-Stuff": ("o", "#CC79A7"), "ADE20K": ("^", "#009E73"), "ADE20K-outdoor": ("v", "#E69F00"),
     "Cityscapes": ("s", "#D55E00"),
 }  # fmt: skip
-IMAGES_PER_DAY = 41_000 * 50 / 6  # of 256x256, on 8 V100: see cost()
 
 
 def rows_of(number: int) -> dict[str, str]:
@@ -214,15 +214,15 @@ def _draw_paper(axes, number: int, names: list[str], figure: str) -> None:
 
 
 def cost(bench: Bench, missing: list[Cell]) -> str:
-    """What trainings of the preset `paper` would take, scaled from the one published figure; "" for other presets."""
+    """What trainings of the preset `paper` would take (spade_edu.plan, by SPADE's arithmetic); "" for other presets."""
     if bench.preset_name != "paper" or not missing:
         return ""
-    images = bench.steps * bench.base.batch_size * bench.base.height * bench.base.width / 256**2
-    days = len({cell.name for cell in missing}) * images / IMAGES_PER_DAY
+    step = plan.simulate(bench.base, bench.val.labels, batch_size=1)
+    images, (_, rate) = bench.steps * bench.base.batch_size, plan.CARDS["V100"]
+    days = len({cell.name for cell in missing}) * plan.hours(step, images, 8, rate) / 24
     return (
-        f"Estimated, not measured: {days:.0f} days on 8 V100, 8 times as long on the one GPU that this command uses. "
-        "Scaled by pixels from the authors' 5 to 7 days for 50 epochs of 41,000 images at 256x256 (official "
-        "repository, issue 9). Ctrl-C stops, and the same command goes on."
+        f"Estimated, not measured: {days:.0f} days on 8 V100, 8 times as long on the one GPU that this command uses "
+        "(spade_edu/plan.py says how). Ctrl-C stops, and the same command goes on."
     )
 
 

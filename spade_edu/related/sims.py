@@ -17,6 +17,7 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Bool, Float, Int64
 from PIL import Image
+from scipy import ndimage
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -52,29 +53,20 @@ class Segments(NamedTuple):
     id: Int64[Tensor, " s"]
 
 
-def connected_components(label: Int64[Tensor, "h w"]) -> Int64[Tensor, "h w"]:
-    """For each pixel the smallest pixel number (y w + x) of its component: equal ids, connected over the four sides."""
-    number = torch.arange(label.numel()).view_as(label)
-    across, down = label[:, 1:] == label[:, :-1], label[1:] == label[:-1]
-    neighbours = (number[:, :-1], number[:, 1:], across), (number[:-1], number[1:], down)  # views: they write to number
-    while True:
-        before = number.clone()
-        for one, other, same in neighbours:
-            one.copy_(torch.where(same, torch.minimum(one, other), one))
-            other.copy_(torch.where(same, torch.minimum(one, other), other))
-        number.copy_(
-            number.flatten()[number]
-        )  # a number is itself a pixel of the component, and may know a smaller one
-        if number.equal(before):
-            return number
-
-
 def segments(label: Int64[Tensor, "h w"], smallest: float = SMALLEST) -> Segments:
-    """The connected components of a label map that cover at least the share `smallest` of it."""
-    number = connected_components(label)
-    pixel, area = number.unique(return_counts=True)
-    pixel = pixel[area >= smallest * label.numel()]
-    return Segments(number == pixel[:, None, None], label.flatten()[pixel])
+    """The pieces of one class, connected over the four sides, that cover at least the share `smallest` of a label map.
+
+    In the order of their first pixels, row by row.
+    """
+    masks = []
+    for id in label.unique():
+        number, count = ndimage.label((label == id).numpy())
+        masks += [torch.from_numpy(number == i) for i in range(1, count + 1)]
+    masks = torch.stack(masks)
+    masks = masks[masks.sum((1, 2)) >= smallest * label.numel()]
+    first = masks.flatten(1).byte().argmax(1)
+    order = first.argsort()
+    return Segments(masks[order], label.flatten()[first[order]])
 
 
 class MemoryBank(nn.Module):

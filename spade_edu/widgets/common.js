@@ -106,6 +106,16 @@ function connect(model, say) {
   return { ask, close };
 }
 
+/** Call `update` now and whenever Python's state changes; gives what anywidget calls when the view is closed. */
+function follow(model, python, update) {
+  model.on("change:state", update);
+  update();
+  return () => {
+    model.off("change:state", update);
+    python.close();
+  };
+}
+
 /** Send one at a time; of what comes in meanwhile only the latest is sent. */
 function latest(send) {
   let next = null;

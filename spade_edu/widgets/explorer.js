@@ -83,12 +83,7 @@ function render({ model, el: host }) {
     return el("span", { class: "se-scale" }, `−${text}`, el("span", { class: "se-bar" }), `+${text}`);
   }
 
-  model.on("change:state", update);
-  update();
-  return () => {
-    model.off("change:state", update);
-    python.close();
-  };
+  return follow(model, python, update);
 }
 
 export default { render };

@@ -43,12 +43,7 @@ function render({ model, el: host }) {
     generated.img.alt = `Picture generated from: ${canvas.describe()}`;
     if (document.activeElement !== seed.input) seed.input.value = state().seed;
   }
-  model.on("change:state", update);
-  update();
-  return () => {
-    model.off("change:state", update);
-    python.close();
-  };
+  return follow(model, python, update);
 }
 
 export default { render };

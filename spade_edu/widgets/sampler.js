@@ -85,12 +85,7 @@ function render({ model, el: host }) {
     if (document.activeElement !== slider) slider.value = Math.round(100 * now.blended.at);
   }
 
-  model.on("change:state", update);
-  update();
-  return () => {
-    model.off("change:state", update);
-    python.close();
-  };
+  return follow(model, python, update);
 }
 
 export default { render };

@@ -71,12 +71,7 @@ function render({ model, el: host }) {
     for (const { side, img } of sides) setPng(img, now[side]);
     if (shownPair !== now.pair) [shownPair, shownAt] = [now.pair, performance.now()];
   }
-  model.on("change:state", update);
-  update();
-  return () => {
-    model.off("change:state", update);
-    python.close();
-  };
+  return follow(model, python, update);
 }
 
 export default { render };

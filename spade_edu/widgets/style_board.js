@@ -52,12 +52,7 @@ function render({ model, el: host }) {
       if (document.activeElement !== cards[i].slider) cards[i].slider.value = Math.round(100 * card.strength);
     });
   }
-  model.on("change:state", update);
-  update();
-  return () => {
-    model.off("change:state", update);
-    python.close();
-  };
+  return follow(model, python, update);
 }
 
 export default { render };

@@ -1,10 +1,8 @@
 import json
+import math
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from scipy.stats import binomtest
 
 from spade_edu.errors import UserError
 from spade_edu.evaluation.user_study import (
@@ -18,11 +16,15 @@ from spade_edu.evaluation.user_study import (
 ANSWER = dict(mask="val_0003", left="SPADE", right="CRN", chosen="left", seconds=4.2, participant="p1")
 
 
-@given(st.integers(1, 3000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.sampled_from([0.9, 0.95]))
-def test_interval_is_clopper_pearson(pair, confidence):
-    wins, answers = pair
-    expected = binomtest(wins, answers).proportion_ci(confidence, method="exact")
-    assert binomial_interval(wins, answers, confidence) == pytest.approx((expected.low, expected.high), abs=1e-8)
+def probability(at_least: int, answers: int, p: float) -> float:
+    return sum(math.comb(answers, k) * p**k * (1 - p) ** (answers - k) for k in range(at_least, answers + 1))
+
+
+@pytest.mark.parametrize("wins, answers", [(8, 10), (0, 20), (5, 5), (53, 100)])
+def test_at_the_intervals_ends_such_a_count_is_one_of_the_rarest_2_5_percent_on_its_side(wins, answers):
+    low, high = binomial_interval(wins, answers)
+    assert low == 0 if wins == 0 else probability(wins, answers, low) == pytest.approx(0.025)
+    assert high == 1 if wins == answers else 1 - probability(wins + 1, answers, high) == pytest.approx(0.025)
 
 
 @pytest.mark.parametrize("wins, answers", [(0, 0), (-1, 3), (4, 3)])

@@ -1,3 +1,4 @@
+import copy
 import json
 import re
 from dataclasses import replace
@@ -5,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from spade_edu import cli
+from spade_edu import cli, plan
 from spade_edu.errors import UserError
 from spade_edu.evaluation.user_study import append_choice
 from spade_edu.experiments import cells, figure1, figure3, figure9, table2, tables
@@ -160,14 +161,16 @@ def test_figure3_measures_both(shared):
     assert "pix2pixHD" in figure3.render(result)
 
 
-def test_cost_is_told_for_the_paper_preset_only(shared, tmp_path):
+def test_cost_is_told_for_the_paper_preset_only(shared, monkeypatch):
     assert tables.cost(shared, [shared.cell("pix2pixHD", 0)]) == ""
-    shared_paper = Bench.__new__(Bench)
-    shared_paper.preset_name, shared_paper.steps = "paper", 10_000
-    shared_paper.base = replace(shared.base, batch_size=32, height=256, width=512)
-    text = tables.cost(shared_paper, [shared.cell("pix2pixHD", 0), shared.cell("pix2pixHD", 1)])
-    days = 2 * 10_000 * 32 * 2 / (41_000 * 50 / 6)
-    assert f"{days:.0f} days on 8 V100" in text and "Estimated" in text
+    paper = copy.copy(shared)
+    paper.preset_name = "paper"
+    one, two = (tables.cost(paper, [shared.cell("pix2pixHD", seed) for seed in seeds]) for seeds in ([0], [0, 1]))
+    assert "Estimated, not measured: 0 days on 8 V100" in one and one == two  # eight small images
+    monkeypatch.setattr(plan, "USED", 1e-15)
+    one, two = (tables.cost(paper, [shared.cell("pix2pixHD", seed) for seed in seeds]) for seeds in ([0], [0, 1]))
+    days = [int(text.split("measured: ")[1].split(" days")[0]) for text in (one, two)]
+    assert days[0] > 10 and days[1] == pytest.approx(2 * days[0], abs=1)
 
 
 def test_table2_merges_files_and_shows_the_papers(tmp_path):

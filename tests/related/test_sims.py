@@ -6,7 +6,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from scipy import ndimage
 
 from spade_edu.data import Sample
 from spade_edu.data.streets import Streets
@@ -53,13 +52,16 @@ class Hand:
 
 
 @given(arrays(np.int64, (9, 12), elements=st.integers(0, 2)))
-def test_connected_components_are_scipys(label):
-    number = sims.connected_components(torch.from_numpy(label)).numpy()
-    for id in range(3):
-        theirs, count = ndimage.label(label == id)
-        pairs = set(zip(theirs[label == id], number[label == id]))
-        assert len(pairs) == count == len({ours for _, ours in pairs})
-        assert all(label.flat[ours] == id for _, ours in pairs)
+def test_segments_cover_a_map_once_and_two_of_a_class_never_touch(label):
+    label = torch.from_numpy(label)
+    found = segments(label, smallest=0)
+    assert torch.equal(found.mask.sum(0), torch.ones(9, 12).long())
+    number = (found.mask * torch.arange(1, len(found.id) + 1)[:, None, None]).sum(0)
+    assert torch.equal(found.id[number - 1], label)
+    for axis in (0, 1):
+        one, other = (t.narrow(axis, start, t.shape[axis] - 1) for t in (number,) for start in (0, 1))
+        a, b = (t.narrow(axis, start, t.shape[axis] - 1) for t in (label,) for start in (0, 1))
+        assert torch.equal(one == other, a == b)
 
 
 def test_segments_are_components_that_are_large_enough():
