@@ -180,7 +180,7 @@ class Run:
         config = dataclasses.asdict(self.config)
         if path.exists():
             # A setting that is newer than the run had its default then.
-            old = dataclasses.asdict(TrainingConfig()) | json.loads(path.read_text())
+            old = dataclasses.asdict(load_config(self.folder))
             changed = [name for name in config if old[name] != config[name]]
             if changed:
                 name = changed[0]
@@ -267,11 +267,16 @@ def generate(
 
 
 def load_config(folder: Path) -> TrainingConfig:
-    """The configuration of a run folder. Errors: a UserError if there is none."""
+    """The configuration of a run folder. Errors: a UserError if there is none, or one that can't be."""
     path = Path(folder) / "config.json"
     if not path.exists():
         raise UserError(f"{folder} is not a run folder: it has no config.json. Train one with `spade-edu train`.")
-    return TrainingConfig(**json.loads(path.read_text()))
+    try:
+        return TrainingConfig(**json.loads(path.read_text(encoding="utf-8")))
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise UserError(f"{path} holds no settings of a training ({error}): train again into another --out.") from None
 
 
 def load_networks(folder: Path, labels: LabelSpace) -> Networks:

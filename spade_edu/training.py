@@ -8,7 +8,7 @@ import copy
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from http.client import HTTPException
 
 import torch
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from . import distributed, losses, speed
 from .encoder import reparameterise
+from .settings import check_setting
 from .spectral import full_precision
 
 Batch = Mapping[str, Tensor]
@@ -24,7 +25,10 @@ Batch = Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Everything that a training run depends on. The defaults of objective and optimizer are the official code's."""
+    """Everything that a training run depends on. The defaults of objective and optimizer are the official code's.
+
+    Errors: a UserError for a value that no training can have (see settings.py).
+    """
 
     # Data
     data: str = "auto"  # auto: Cityscapes where it is found, else Streets
@@ -72,6 +76,10 @@ class TrainingConfig:
     checkpointing: bool = False  # residual blocks compute their inside again in the backward pass: less memory, slower
     fast: bool = False  # same results in less time and memory (spade_edu.patterns, spade_edu.speed)
     seed: int = 0
+
+    def __post_init__(self):
+        for field in fields(self):
+            check_setting(field.name, getattr(self, field.name), type(field.default))
 
     @property
     def generator_width(self) -> int:

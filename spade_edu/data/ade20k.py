@@ -70,7 +70,7 @@ def read_scenes(root: Path) -> dict[str, str]:
     path = root / "sceneCategories.txt"
     if not path.is_file():
         raise DataError(f"{path} is missing: expected the list of scenes that comes with ADEChallengeData2016.zip.")
-    rows = [line.split() for line in path.read_text().splitlines() if line.strip()]
+    rows = [line.split() for line in path.read_text("utf-8", "replace").splitlines() if line.strip()]
     if any(len(row) != 2 for row in rows):
         raise DataError(f"{path}: expected lines of a name and a scene. Unpack ADEChallengeData2016.zip again.")
     return dict(rows)

@@ -51,7 +51,17 @@ class Cityscapes(PairedFiles):
     def style(self, pair: Pair) -> str | None:
         """The style that Streets notes beside its label maps; None for Cityscapes itself."""
         note = pair.label.with_name(pair.label.name.replace("_labelIds.png", "_style.json"))
-        return json.loads(note.read_text())["style"] if note.is_file() else None
+        return _read_style(note) if note.is_file() else None
+
+
+def _read_style(note: Path) -> str:
+    try:
+        style = json.loads(note.read_text(encoding="utf-8"))["style"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        style = None
+    if not isinstance(style, str):
+        raise DataError(f'{note}: expected a style like {{"style": "night"}}. Remove the file, or make it again.')
+    return style
 
 
 def is_cityscapes(root: str | Path) -> bool:

@@ -38,6 +38,7 @@ def check_split(dataset: PairedFiles, split: str, progress=lambda results: resul
 def _problem(dataset: PairedFiles, pair: Pair) -> str | None:
     try:
         dataset.read(pair)
+        dataset.style(pair)
     except DataError as error:
         return str(error)
 
