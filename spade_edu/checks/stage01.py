@@ -118,8 +118,13 @@ def _statistics_cases() -> list[Case]:
 def _statistics_mistaken(wrong, x):
     axes = (2, 3) if "per_image" in wrong else (0,) if "per_pixel" in wrong else (0, 2, 3)
     axes = (0, 1, 2, 3) if "one_number" in wrong else axes
+    if "scrambled" in wrong:
+        n, c, h, w = x.shape
+        x = x.reshape(c, n, h, w).transpose(0, 1)
     mean = x.mean(dim=axes, keepdim=True)
     variance = x.var(dim=axes, keepdim=True, unbiased="unbiased" in wrong)
+    if "variances_averaged" in wrong:
+        variance = x.var(dim=(2, 3), keepdim=True, unbiased="unbiased" in wrong).mean(dim=axes, keepdim=True)
     if "second_moment" in wrong:
         variance = x.square().mean(dim=axes, keepdim=True)
     if "absolute" in wrong:
@@ -155,6 +160,10 @@ _STATISTICS = Exercise(
         "per_pixel": "You average over the batch only, so every pixel has its own mean; average over the pixels too, "
         "axes (0, 2, 3).",
         "one_number": "You average over the channels too; every channel keeps its own mean and variance.",
+        "variances_averaged": "You average the variances of the single images; they leave out how far the images lie "
+        "apart. Measure every pixel from the mean of the whole batch.",
+        "scrambled": "`view` or `reshape` to (c, ...) mixes the channels: the batch comes first in x. Take the mean "
+        "over the axes (0, 2, 3), or move the channels to the front before.",
         "kept": "The numbers are right, the shape is (1, c, 1, 1): leave keepdim out, the result has shape (c,).",
     },
     hints=(
@@ -495,7 +504,8 @@ def _adain_mistaken(wrong, x, style, eps):
         mean, root = mean.detach(), root.detach()
     y = mistaken_norm(wrong - {"unbiased"} if "style_unbiased" in wrong else wrong, x, eps, INSTANCE)
     if "style_unbiased" in wrong:
-        root = torch.sqrt(style.var(dim=axes, keepdim=True, unbiased=True) + eps)
+        variance = style.var(dim=axes, keepdim=True, unbiased=True)
+        root = torch.sqrt(variance if "style_no_eps" in wrong else variance + eps)
     y = y if "no_scale" in wrong else y * root
     return y if "no_shift" in wrong else y + mean
 
@@ -513,7 +523,7 @@ _ADAIN = Exercise(
         "no_shift": "The style's mean isn't added at the end.",
         "no_scale": "The normalised content isn't multiplied by the style's deviation.",
         "style_variance": "You multiply by the style's variance; multiply by its deviation, the root.",
-        "exchanged": "Content and style are exchanged: the picture comes from x, its statistics from style.",
+        "exchanged": "Content and style are exchanged: the pattern comes from x, its mean and deviation from style.",
         **{name: text for name, text in norm_mistakes(INSTANCE).items() if name not in ("across", "channels")},
         "style_no_eps": "eps is missing under the root of the style's deviation.",
         "style_unbiased": "The style's variance divides by n - 1; here both divide by n.",

@@ -131,6 +131,11 @@ def _edges_mistaken(wrong, instance):
     first, last = "second_side" not in wrong, "first_side" not in wrong
     edges = torch.zeros_like(instance, dtype=torch.bool)
     beside, above = instance[:, :, 1:] != instance[:, :, :-1], instance[:, 1:] != instance[:, :-1]
+    if "overwritten" in wrong:
+        edges[:, 1:], edges[:, :-1] = above, above
+        edges[:, :, 1:] = beside
+        edges[:, :, :-1] = beside
+        return edges[:, None].float()
     if "wraps" in wrong:
         for axis, step in ((1, 1), (1, -1), (2, 1), (2, -1)):
             edges |= instance != instance.roll(step, axis)
@@ -174,6 +179,7 @@ _EDGES = Exercise(
         "rim": "The rim of the picture is marked; a pixel without a neighbour on one side has no edge there.",
         "vertical_only": "Only neighbours above and below are compared; those left and right are missing.",
         "horizontal_only": "Only neighbours left and right are compared; those above and below are missing.",
+        "overwritten": "Each comparison overwrites the one before it (`edges[...] = ...`); or them: `|=`.",
         "inverted": "It is the wrong way round: 1 is an edge, 0 is none.",
         "no_axis": "The channel axis is missing: the result has shape (n, 1, h, w), edges[:, None].",
         "booleans": "The values are right, but booleans; they are to stand beside the one-hot floats: .float().",
@@ -221,7 +227,7 @@ def _block_cases() -> list[Case]:
 def _block_mistaken(wrong, x, weight_0, weight_1, eps):
     mode = "constant" if "zero_padding" in wrong else "replicate" if "replicate" in wrong else "reflect"
 
-    def conv(y, weight):
+    def conv(y, weight, mode=mode):
         return F.conv2d(F.pad(y, (1, 1, 1, 1), mode=mode), weight)
 
     y = x
@@ -232,7 +238,8 @@ def _block_mistaken(wrong, x, weight_0, weight_1, eps):
     y = F.relu(y) if "relu_first" in wrong else y
     y = mistaken_norm(wrong, y, eps, INSTANCE)
     y = y if "no_relu" in wrong or "relu_first" in wrong else F.leaky_relu(y, 0.2) if "leaky" in wrong else F.relu(y)
-    y = conv(y, weight_0 if "exchanged" in wrong or "same_weight" in wrong else weight_1)
+    later = weight_0 if {"exchanged", "same_weight"} & wrong else weight_1
+    y = conv(y, later, "constant" if "zeros_later" in wrong else mode)
     if "norm_after_sum" in wrong:
         return mistaken_norm(wrong, x + y, eps, INSTANCE)
     y = y if "one_norm" in wrong else mistaken_norm(wrong, y, eps, INSTANCE)
@@ -256,6 +263,7 @@ _BLOCK = Exercise(
         "relu_last": "There is no ReLU behind the second norm; the change must be able to lower x.",
         "zero_padding": "The rim is padded with zeros; here by reflection (mode='reflect'), as zeros would tell the "
         "rim of a uniform map from its middle.",
+        "zeros_later": "The second convolution pads with zeros; it has a reflection padding too.",
         "replicate": "The rim is padded by repeating the last pixel; here by reflection (mode='reflect').",
         "no_relu": "The ReLU between the two halves is missing.",
         "leaky": "The activation is a LeakyReLU; pix2pixHD's generator uses a plain ReLU.",

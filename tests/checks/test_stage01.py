@@ -89,6 +89,10 @@ WRONG = [
     ("batch_statistics", lambda x: (x.mean((0, 2, 3)), x.std((0, 2, 3), unbiased=False)), "standard deviation"),
     ("batch_statistics", lambda x: (x.mean((0, 2, 3)), (x**2).mean((0, 2, 3))), "mean of x^2"),
     ("batch_statistics", lambda x: x.mean((0, 2, 3)), "expected 2 results"),
+    ("batch_statistics", lambda x: (
+        x.reshape(x.shape[1], -1).mean(1), x.reshape(x.shape[1], -1).var(1, correction=0)), "mixes the channels"),
+    ("batch_statistics", lambda x: (x.mean((0, 2, 3)), x.var((2, 3), correction=0).mean(0)),
+        "variances of the single images"),
     ("running_average", keep_old, "wrong way round"),
     ("running_average", in_place, "`running_mean` is not as it should be"),
     ("running_average", lambda m, v, x, a: (
@@ -118,6 +122,8 @@ WRONG = [
     ("adain", lambda x, s, e: adain_moments(s, x, e)[..., : x.shape[2], : x.shape[3]], "shape"),
     ("adain", lambda x, s, e: F.instance_norm(x, eps=e) * s.std((2, 3), keepdim=True, unbiased=False)
         + s.mean((2, 3), keepdim=True), "eps is missing under the root of the style's"),
+    ("adain", lambda x, s, e: F.instance_norm(x, eps=e) * s.std((2, 3), keepdim=True) + s.mean((2, 3), keepdim=True),
+        "style's variance divides by n - 1"),
     ("adain", lambda x, s, e: F.instance_norm(x, eps=e) * (s.var((2, 3), keepdim=True, unbiased=False) + e)
         + s.mean((2, 3), keepdim=True), "multiply"),
     ("adain", lambda x, s, e: adain_moments(x, s, e) - s.mean((2, 3), keepdim=True), "style's mean isn't added"),

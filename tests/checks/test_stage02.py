@@ -89,6 +89,20 @@ def edges_dilated(instance):
     return (F.max_pool2d(x, 3, 1, 1) != -F.max_pool2d(-x, 3, 1, 1)).float()
 
 
+def edges_overwritten(instance):
+    out = torch.zeros_like(instance).bool()
+    above, beside = instance[:, 1:] != instance[:, :-1], instance[:, :, 1:] != instance[:, :, :-1]
+    out[:, 1:], out[:, :-1] = above, above
+    out[:, :, 1:] = beside
+    out[:, :, :-1] = beside
+    return out[:, None].float()
+
+
+def block_zeros_later(x, w0, w1, eps):
+    y = F.relu(F.instance_norm(F.conv2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), w0), eps=eps))
+    return x + F.instance_norm(F.conv2d(y, w1, padding=1), eps=eps)
+
+
 def block(x, w0, w1, eps, mode="reflect", after=lambda y: y, norm=F.instance_norm, last=lambda y: y):
     y = F.relu(norm(F.conv2d(F.pad(x, (1, 1, 1, 1), mode=mode), w0), eps=eps))
     return after(x + last(norm(F.conv2d(F.pad(y, (1, 1, 1, 1), mode=mode), w1), eps=eps)))
@@ -112,10 +126,12 @@ WRONG = [
     ("instance_edges", edges_forward, "Only one side of a border is marked"),
     ("instance_edges", edges_rolled, "wraps around"),
     ("instance_edges", edges_dilated, "Diagonal"),
+    ("instance_edges", edges_overwritten, "overwrites"),
     ("instance_edges", lambda i: edges_loop(i).bool(), "but booleans"),
     ("instance_edges", lambda i: edges_loop(i)[:, 0], "channel axis is missing"),
     ("residual_block", lambda x, a, b, e: block(x, a, b, e) - x, "x isn't added"),
     ("residual_block", lambda *a: block(*a, mode="constant"), "padded with zeros"),
+    ("residual_block", block_zeros_later, "The second convolution pads with zeros"),
     ("residual_block", lambda *a: block(*a, after=F.relu), "no ReLU after the sum"),
     ("residual_block", lambda *a: block(*a, norm=batch), "that is batch norm"),
     ("residual_block", lambda *a: block(*a, last=F.relu), "behind the second norm"),
