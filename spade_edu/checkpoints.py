@@ -89,8 +89,8 @@ def load_checkpoint(path: Path, networks: dict[str, nn.Module]) -> dict:
         load_weights(network, path / f"{name}.safetensors")
     try:
         return torch.load(path / "state.pt", map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds for a truncated file
-        raise CheckpointError(f"{path / 'state.pt'}: not a whole checkpoint ({error}).") from None
+    except Exception:  # torch raises many kinds for a truncated file, or for one with code in it, which is never run
+        raise CheckpointError(f"{path / 'state.pt'}: not a whole checkpoint, or more than numbers in it.") from None
 
 
 def checkpoints(folder: Path) -> list[Path]:

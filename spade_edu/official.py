@@ -301,7 +301,7 @@ def _read(source: Source, kind: str) -> _State:
         state.where = str(source)
     found = _kind(state)
     if found is None or not all(isinstance(value, Tensor) for value in state.values()):
-        names = ", ".join(map(str, list(state)[:2])) or "nothing"
+        names = ", ".join(map(repr, list(state)[:2])) or "nothing"
         raise UserError(f"{state.where}: expected a {kind}, but it is a {describe({})}; it holds {names} ...")
     if found != kind:
         raise UserError(
@@ -315,9 +315,10 @@ def _read_file(path: Path) -> Mapping:
         raise UserError(f"There is no file {path}: the official checkpoints are called latest_net_G.pth and so on.")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds for files that are broken or hold more than tensors
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"{path} can't be read as a file of tensors ({reason}): is the download complete?") from None
+    except Exception:  # torch raises many kinds for files that are broken or hold code, which is never run
+        raise UserError(
+            f"{path} can't be read as a file of tensors: is the download complete, and does it hold nothing else?"
+        ) from None
     if not isinstance(state, Mapping):
         raise UserError(
             f"{path} holds a {type(state).__name__}, not named tensors: expected a file like latest_net_G.pth."
@@ -335,7 +336,7 @@ def _check(state: _State, shapes: dict[str, torch.Size]) -> None:
             )
     unknown = [name for name in state if name not in shapes]
     if unknown:
-        raise UserError(f"{state.where} looks like a {describe(state)}, but has an unknown entry {unknown[0]}.")
+        raise UserError(f"{state.where} looks like a {describe(state)}, but has an unknown entry {unknown[0]!r}.")
 
 
 def _count(state: State, pattern: str) -> int:

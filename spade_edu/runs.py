@@ -272,7 +272,11 @@ def load_config(folder: Path) -> TrainingConfig:
     if not path.exists():
         raise UserError(f"{folder} is not a run folder: it has no config.json. Train one with `spade-edu train`.")
     try:
-        return TrainingConfig(**json.loads(path.read_text(encoding="utf-8")))
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        unknown = [name for name in stored if name not in TrainingConfig.__dataclass_fields__]
+        if unknown:
+            raise UserError(f"there is no setting {unknown[0]!r:.40}.")
+        return TrainingConfig(**stored)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
     except (OSError, ValueError, TypeError, RecursionError) as error:

@@ -1,10 +1,6 @@
-"""Every reader of a data set, on trees in which files are broken at random: a valid sample or one line, never more.
-
-The cases are drawn from a fixed seed. SPADE_EDU_FUZZ multiplies their number for a longer search.
-"""
+"""Every reader of a data set, on trees in which files are broken at random: a valid sample or one line, never more."""
 
 import io
-import os
 import shutil
 import tempfile
 import warnings
@@ -14,33 +10,20 @@ import numpy as np
 import pytest
 import torch
 import trees
-from hypothesis import HealthCheck, given, settings
+from fuzzing import as_installed, assert_one_line, flipped, search, snapshot  # noqa: F401
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from spade_edu.data import DataError
 from spade_edu.data.catalogue import READERS
-from spade_edu.data.coco_stuff import make_instances
 from spade_edu.data.validation import check_split
 from spade_edu.errors import UserError
 
-TIMES = int(os.environ.get("SPADE_EDU_FUZZ", "1"))
 SIZE = (12, 24)
 SUFFIXES = (".jpg", ".JPG", ".jpeg", ".png", ".PNG", ".webp", ".bmp", ".tif", ".TIFF", ".ppm", ".gif", ".txt", "")
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "PPM", "GIF")
 MODES = ("L", "P", "RGB", "RGBA", "LA", "CMYK", "1", "I", "I;16", "F", "YCbCr", "PA")
 NAMES = st.text(st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="/\\"), min_size=1, max_size=12)
-
-
-def search(examples: int):
-    """Settings of a test: so many cases, the same in every run."""
-    return settings(
-        max_examples=examples * TIMES,
-        derandomize=True,
-        database=None,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-    )
 
 
 # --- small data sets in every layout
@@ -117,14 +100,6 @@ def _convert(pixels: Image.Image, mode: str) -> Image.Image:
     return pixels.convert(mode)
 
 
-def flipped(draw, content: bytes) -> bytes:
-    """Some bytes replaced."""
-    damaged = bytearray(content or b"x")
-    for _ in range(draw(st.integers(1, 4))):
-        damaged[draw(st.integers(0, len(damaged) - 1))] = draw(st.integers(0, 255))
-    return bytes(damaged)
-
-
 def damage(draw, root: Path) -> None:
     """Break one file of a tree."""
     files = sorted(p for p in root.rglob("*") if p.is_file() and not p.is_symlink())
@@ -164,22 +139,14 @@ DAMAGES = ("cut", "flip", "noise", "other picture", "suffix", "name", "nested", 
 # --- what must hold
 
 
-def snapshot(root: Path) -> dict[Path, bytes | None]:
-    """Every file and folder with its contents."""
-    return {p: p.read_bytes() if p.is_file() else None for p in root.rglob("*")}
-
-
-def assert_one_line(error: Exception) -> None:
-    assert isinstance(error, UserError) and len(str(error).splitlines()) == 1, error
-
-
 def assert_valid(sample, labels) -> None:
     height, width = sample.label.shape
     assert sample.label.dtype == torch.int64 and sample.label.min() >= 0 and sample.label.max() < labels.num_ids
     assert sample.image.shape == (3, height, width) and sample.image.dtype == torch.float32
     assert sample.image.abs().max() <= 1
-    assert sample.instance is None or sample.instance.shape == (height, width)
-    assert labels.encode(sample.label[None], None if sample.instance is None else sample.instance[None]).isfinite().all()
+    instance = None if sample.instance is None else sample.instance[None]
+    assert instance is None or instance.shape == (1, height, width)
+    assert labels.encode(sample.label[None], instance).isfinite().all()
 
 
 def read_all(name: str, root: Path) -> None:

@@ -42,7 +42,7 @@ def read() -> dict[str, bool]:
     try:
         stored = json.loads(FILE.read_text())
         return {str(name): value is True for name, value in stored.items()}
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         return {}
 
 

@@ -98,13 +98,21 @@ def read_polygons(path: Path) -> dict[str, list[list[list[float]]]]:
     """The objects of each picture, by its name: a list of objects, each a list of polygons [x0, y0, x1, y1, ...].
 
     Crowds (run-length coded, not polygons) are left out, as in the official SPADE script.
+    Errors: a DataError where the file holds anything else.
     """
-    table = json.loads(path.read_text())
-    names = {image["id"]: Path(image["file_name"]).stem for image in table["images"]}
     objects: dict[str, list] = defaultdict(list)
-    for annotation in table["annotations"]:
-        if isinstance(annotation["segmentation"], list):
-            objects[names[annotation["image_id"]]].append(annotation["segmentation"])
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+        names = {image["id"]: Path(image["file_name"]).stem for image in table["images"]}
+        for annotation in table["annotations"]:
+            if isinstance(annotation["segmentation"], list):
+                polygons = [[float(v) for v in points] for points in annotation["segmentation"]]
+                objects[names[annotation["image_id"]]].append(polygons)
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+        raise DataError(
+            f"{path}: expected COCO's objects with polygons, found {type(error).__name__} ({error}). "
+            "Unpack annotations_trainval2017.zip again."
+        ) from None
     return objects
 
 

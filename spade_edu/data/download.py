@@ -11,6 +11,7 @@ import os
 import shutil
 import ssl
 import stat
+import struct
 import subprocess
 import sys
 import time
@@ -23,10 +24,18 @@ from urllib.parse import urlsplit
 
 from tqdm import tqdm
 
+from ..errors import UserError
+from ..files import write_whole
 from .base import DataError
 
 GIB = 2**30
 CHUNK = 2**18
+MOST_FILES = 1_000_000  # in an archive; the largest published has 118,287
+# What zipfile raises for archives that are damaged, locked, of unknown kinds, or have a file where a folder must be.
+_NO_ZIP = (
+    *(zipfile.BadZipFile, zipfile.zlib.error, struct.error, EOFError, IndexError, RuntimeError, ValueError),
+    *(FileExistsError, IsADirectoryError, NotADirectoryError),
+)
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -39,7 +48,7 @@ class Archive:
     into: str = ""
     inside: str = ""  # only this folder of the archive, without its own name; "": everything
     sha1: str | None = None
-    most_bytes: int = 8 * GIB  # more than this unpacked is not what was published
+    most_bytes: int = 8 * GIB  # more than this, packed or unpacked, is not what was published
 
     @property
     def file(self) -> str:
@@ -168,7 +177,7 @@ def _fetch_part(archive: Archive, path: Path, loopback: bool, attempts: int, pau
     failures, most = 0, 0
     while True:
         try:
-            _receive(archive.url, part, loopback)
+            _receive(archive, part, loopback)
             break
         except urllib.error.HTTPError as error:
             if error.code == 416:  # "no such range": what is there does not belong to the file
@@ -194,8 +203,9 @@ def _fetch_part(archive: Archive, path: Path, loopback: bool, attempts: int, pau
     _tag_file(part).unlink(missing_ok=True)
 
 
-def _receive(url: str, part: Path, loopback: bool) -> None:
+def _receive(archive: Archive, part: Path, loopback: bool) -> None:
     """Append to `part` what is missing of a file. Errors: ConnectionError where the connection ends early."""
+    url = archive.url
     tag = _tag_file(part)
     have = part.stat().st_size if part.exists() and tag.exists() else 0
     headers = {"User-Agent": "spade-edu"}
@@ -204,12 +214,15 @@ def _receive(url: str, part: Path, loopback: bool) -> None:
     opener = urllib.request.build_opener(_TLSRedirects(loopback))
     with opener.open(urllib.request.Request(url, headers=headers), timeout=60) as reply:
         have = have if reply.status == 206 else 0
+        if not have:  # before the tag of this version is noted, or a kill would leave it beside the bytes of another
+            part.unlink(missing_ok=True)
         _remember(reply.headers, tag)
-        length = reply.headers.get("Content-Length")
-        total = have + int(length) if length else None
+        total = None if reply.length is None else have + reply.length
         _require_space(part.parent, (total or 0) - have)
         with open(part, "ab" if have else "wb") as file, _bar(part.stem, total, have) as bar:
             while chunk := reply.read(CHUNK):
+                if file.tell() + len(chunk) > archive.most_bytes:
+                    raise DataError(f"{url} gives more than {archive.most_bytes:,} bytes: not what was published.")
                 file.write(chunk)
                 bar.update(len(chunk))
     if total and part.stat().st_size < total:
@@ -220,7 +233,7 @@ def _remember(headers: http.client.HTTPMessage, tag: Path) -> None:
     """Note what identifies this version of the file, so that another version is never appended to it."""
     version = headers.get("ETag") or headers.get("Last-Modified")
     if version and not version.startswith("W/") and headers.get("Accept-Ranges") != "none":
-        tag.write_text(version)
+        write_whole(tag, version)
     else:
         tag.unlink(missing_ok=True)
 
@@ -229,20 +242,22 @@ def unpack(archive: Path, folder: Path, *, inside: str = "", most_bytes: int = 8
     """Unpack a zip file into `folder`, each file whole or not at all; files of the right size are kept.
 
     Returns the number of files. Errors: a DataError, before anything is written, where a name leads out of the folder,
-    an entry is a link, or it all would take more than `most_bytes`; later where the archive is damaged.
+    an entry is a link, or it all would take more than `most_bytes` or MOST_FILES; later where it is damaged.
     """
     try:
         with zipfile.ZipFile(archive) as zipped:
             files = [(info, _target(info, folder, inside)) for info in zipped.infolist() if not info.is_dir()]
             files = [(info, target) for info, target in files if target]
             size = sum(info.file_size for info, _ in files)
-            if not files or size > most_bytes:
+            if not files or size > most_bytes or len(files) > MOST_FILES:
                 found = f"{size:,} bytes in {len(files)} files"
                 raise DataError(f"{archive}: expected 1 to {most_bytes:,} bytes in {inside or 'it'}, found {found}.")
             _require_space(folder, size)
             for info, target in tqdm(files, desc=f"unpack {archive.name}", unit="file"):
                 _write_member(zipped, info, target)
-    except (zipfile.BadZipFile, EOFError, zipfile.zlib.error) as error:
+    except UserError:
+        raise
+    except _NO_ZIP as error:
         raise DataError(f"{archive} is no sound zip file ({error}). Delete it and run the command again.") from None
     return len(files)
 
@@ -253,9 +268,9 @@ def _target(info: zipfile.ZipInfo, folder: Path, inside: str) -> Path | None:
     outside = name.is_absolute() or ".." in name.parts or "\\" in info.filename or ":" in info.filename
     if outside or stat.S_ISLNK(info.external_attr >> 16):
         raise DataError(f"the archive holds {info.filename!r}, which leads out of its folder. Do not use this file.")
-    if inside and not name.is_relative_to(inside):
+    if not name.is_relative_to(inside) or name == PurePosixPath(inside):
         return None
-    target = folder / (name.relative_to(inside) if inside else name)
+    target = folder / name.relative_to(inside)
     if not target.resolve().is_relative_to(folder.resolve()):
         raise DataError(f"{target} leads out of {folder} by a link. Remove the link.")
     return target
@@ -266,6 +281,7 @@ def _write_member(zipped: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path) 
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(target.name + ".part")
+    part.unlink(missing_ok=True)  # never write through a link
     with zipped.open(info) as source, open(part, "wb") as file:
         shutil.copyfileobj(source, file)
     os.replace(part, target)

@@ -13,7 +13,8 @@ from .base import DataError
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm")
 ID_SUFFIXES = (".png", ".bmp", ".tif", ".tiff")
 _ID_MODES = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L")
-_BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
+# What Pillow raises for files that aren't whole.
+BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
 
 
 def read_photo(path: Path, size: tuple[int, int] | None = None) -> Image.Image:
@@ -63,7 +64,7 @@ def _open(path: Path, what: str) -> Image.Image:
             return picture
     except FileNotFoundError:
         raise DataError(f"{path} is missing: expected {what} there.") from None
-    except _BROKEN as error:
+    except BROKEN as error:
         empty = path.is_file() and path.stat().st_size == 0
         found = "an empty file" if empty else f"a file that cannot be read ({error})"
         raise DataError(f"{path}: expected {what}, found {found}. Copy or download it again.") from error

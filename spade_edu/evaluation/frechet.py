@@ -158,7 +158,10 @@ class FeatureStatistics:
                 statistics.n = int(notes["n"])
                 for name in ("mean", "scatter", "kept"):
                     setattr(statistics, name, file.get_tensor(name))
-        except (OSError, SafetensorError, KeyError, TypeError) as error:
+            d = len(statistics.mean)
+            if statistics.scatter.shape != (d, d) or statistics.kept.shape[1:] != (d,):
+                raise ValueError("shapes that don't belong together")
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise UserError(f"{path}: expected a file written by FeatureStatistics.save ({error}).") from error
         return statistics
 

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..data.base import DataError, Dataset
-from ..data.files import PHOTO_SUFFIXES
+from ..data.files import BROKEN, PHOTO_SUFFIXES
 from ..errors import UserError
 
 # what SPADE's and Cityscapes' file names append to the name of a scene
@@ -79,8 +79,12 @@ class ImageFolder(Sequence):
         return len(self.paths)
 
     def __getitem__(self, index: int) -> UInt8[Tensor, "3 h w"]:
-        with _open(self.paths[index]) as picture:
-            return _from_pil(picture.convert("RGB"))
+        path = self.paths[index]
+        with _open(path) as picture:
+            try:
+                return _from_pil(picture.convert("RGB"))
+            except BROKEN as error:
+                raise DataError(f"{path} cannot be read as a picture ({error}).") from error
 
 
 def first_size(folder: str | Path) -> tuple[int, int]:
@@ -119,7 +123,7 @@ def _one_size(paths: list[Path]) -> tuple[int, int]:
 def _open(path: Path) -> Image.Image:
     try:
         return Image.open(path)
-    except (OSError, SyntaxError, ValueError) as error:
+    except BROKEN as error:
         raise DataError(f"{path} cannot be read as a picture ({error}).") from error
 
 

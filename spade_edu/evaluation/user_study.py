@@ -67,7 +67,7 @@ def load_choices(*paths: Path) -> list[Choice]:
     for path in map(Path, paths):
         if not path.is_file():
             raise UserError(f"There is no results file {path}.")
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        for number, line in enumerate(path.read_text("utf-8", "replace").splitlines(), 1):
             if line.strip():
                 choices[_parse(line, f"{path}, line {number}")] = None
     return list(choices)
@@ -78,7 +78,7 @@ def _parse(line: str, place: str) -> Choice:
         return Choice(**json.loads(line))
     except UserError as error:
         raise UserError(f"{place}: {error}") from None
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         names = ", ".join(Choice.__dataclass_fields__)
         raise UserError(f"{place}: expected a JSON object with {names}; got {line[:60]!r}.") from None
 

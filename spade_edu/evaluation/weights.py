@@ -6,8 +6,6 @@ They are read from SPADE_EDU_WEIGHTS or else from ~/.cache/spade_edu/weights. No
 
 import hashlib
 import os
-import pickle
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,8 +129,10 @@ def read_state_dict(source: Source) -> StateDict:
         raise UserError(f"weights missing: there is no file {path}.")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError, zipfile.BadZipFile):
-        raise UserError(f"{path} is not a file of PyTorch weights: was the download cut off?") from None
+    except Exception:  # torch raises many kinds for files that are broken or hold code, which is never run
+        raise UserError(
+            f"{path} is not a file of PyTorch weights: was the download cut off, or does it hold more than tensors?"
+        ) from None
     if not isinstance(state, Mapping):
         raise UserError(f"{path}: expected a state dict (names and tensors), found {type(state).__name__}.")
     return state

@@ -66,11 +66,17 @@ def title(recipe: dict) -> str:
 
 def read_recipe(path: str | Path) -> dict:
     """The recipe in a PNG file that the sampler saved. Errors: a UserError where there is none."""
-    with Image.open(path) as picture:
-        text = getattr(picture, "text", {}).get(RECIPE)
-    if text is None:
-        raise UserError(f"{path} carries no recipe: expected a PNG saved by the sampler, not a copy of its pixels.")
-    return json.loads(text)
+    try:
+        with Image.open(path) as picture:
+            recipe = json.loads(picture.text[RECIPE])
+        title(recipe)
+    except FileNotFoundError:
+        raise UserError(f"There is no file {path}.") from None
+    except Exception:  # Pillow raises many kinds for broken files
+        raise UserError(
+            f"{path} carries no recipe: expected a PNG saved by the sampler, not a copy of its pixels."
+        ) from None
+    return recipe
 
 
 @torch.no_grad()

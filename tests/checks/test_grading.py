@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from spade_edu.checks.grading import check_calls, code_cells, grade_notebook, read_lines
+from spade_edu.checks.grading import check_calls, code_cells, grade_notebook, read_cells, read_lines
 from spade_edu.cli import main
 
 CELLS = [
@@ -79,7 +79,7 @@ def test_checks_are_found_in_cells():
 def test_odd_notebooks_are_told(tmp_path):
     for text in ("", "[]", '{"cells": 3}', '{"cells": [{}]}'):
         (tmp_path / "03_x.ipynb").write_text(text)
-        grades = grade_notebook(tmp_path / "03_x.ipynb", 5, "03_x.ipynb")
+        grades = grade_notebook(read_cells(tmp_path / "03_x.ipynb"), 5, "03_x.ipynb")
         assert {g.stage for g in grades} == {"03"} and all("not a readable notebook" in g.message for g in grades)
 
 
