@@ -27,9 +27,10 @@ from .distributed import all_agree
 from .labels import resize_segmap
 from .normalization import SPADE, BatchNorm2d, SyncBatchNorm, several_processes
 
-# Which is faster depends on the share of distinct windows among the pixels: bounds found with benchmarks/layer.py.
-MAX_HIDDEN_SHARE, MAX_OUTPUT_SHARE = 0.45, 0.7
-MIN_SIZE = 1024  # pixels of a map: on smaller ones most windows are distinct, so it isn't worth looking
+# Which is faster? Multiplying costs a share of the convolutions' time, looking up costs as much as so many hidden
+# channels would (found with benchmarks/layer.py). Windows are taken where both together come to at most MAX_COST.
+LOOKUP_CHANNELS, MAX_COST = 24, 0.9
+MIN_SIZE = 512  # pixels of a map: on smaller ones most windows are distinct, so it isn't worth looking
 RUN = 64  # rows that are added up in one go (Groups)
 CPU_CHUNK_BYTES = 2**19  # a piece of a table that stays in a CPU's cache
 
@@ -135,13 +136,11 @@ class WindowConv:
         counts = torch.bincount(self.products.flatten(), minlength=(windows.num_ids + 1) * taps)
         self.users = Groups(self.products.flatten().argsort(stable=True) // taps, counts.cumsum(0) - counts)
 
-    def __call__(
-        self, table: Float[Tensor, "ids c"], weight: Float[Tensor, "c2 c k k"], bias: Float[Tensor, " c2"]
-    ) -> Float[Tensor, "windows c2"]:
+    def __call__(self, table: Float[Tensor, "ids c"], conv: nn.Conv2d) -> Float[Tensor, "windows c2"]:
         """The convolution's value at the centre of each window."""
-        matrix = weight.permute(1, 2, 3, 0).flatten(1)
+        matrix = conv.weight.permute(1, 2, 3, 0).flatten(1)
         products = F.pad(table, (0, 0, 0, 1)) @ matrix  # the last id, outside, is zero
-        return _SumProducts.apply(products.view(-1, len(bias)), self) + bias
+        return _SumProducts.apply(products.view(-1, len(conv.bias)), self) + conv.bias
 
 
 class _SumProducts(torch.autograd.Function):
@@ -166,14 +165,19 @@ class Level:
 
 
 def make_level(
-    ids: Int64[Tensor, "n h w"], vectors: Float[Tensor, "ids l"], kernel_size: int, *, always: bool = False
+    ids: Int64[Tensor, "n h w"],
+    vectors: Float[Tensor, "ids l"],
+    kernel_size: int,
+    hidden_channels: int,
+    *,
+    always: bool = False,
 ) -> Level | None:
     """The plan for a map of ids, or None where so many windows are distinct that convolutions are faster."""
     hidden = distinct_windows(ids, len(vectors), kernel_size)
-    if hidden.share > MAX_HIDDEN_SHARE and not always:
+    if hidden.share > MAX_COST and not always:
         return None
     output = distinct_windows(hidden.pixels.index.view(ids.shape), len(hidden.ids), kernel_size)
-    if output.share > MAX_OUTPUT_SHARE and not always:
+    if hidden.share + output.share * LOOKUP_CHANNELS / hidden_channels > MAX_COST and not always:
         return None
     return Level(vectors, hidden, output)
 
@@ -203,16 +207,22 @@ class LabelPatterns:
         self._forget(None)
 
     def level(
-        self, segmap: Float[Tensor, "n l H W"], size: tuple[int, int], kernel_size: int, *, together: bool = False
+        self,
+        segmap: Float[Tensor, "n l H W"],
+        size: tuple[int, int],
+        kernel_size: int,
+        hidden_channels: int,
+        *,
+        together: bool = False,
     ) -> Level | None:
         """The plan at a resolution, or None where SPADE is to convolve.
 
         `together`: with several processes all convolve if one must, since both ways exchange different messages.
         """
         self._see(segmap)
-        key = (*size, kernel_size)
+        key = (size, kernel_size, hidden_channels)
         if key not in self._levels:
-            level = self._make_level(segmap, size, kernel_size)
+            level = self._make_level(segmap, *key)
             agreed = not together or all_agree(level is not None, segmap.device)
             self._levels[key] = level if agreed else None
         return self._levels[key]
@@ -221,11 +231,16 @@ class LabelPatterns:
         """`segmap` at a resolution, resized once."""
         self._see(segmap)
         if size not in self._resized:
-            self._resized[size] = resize_segmap(segmap, size)
+            (h, w), (height, width) = size, segmap.shape[-2:]
+            whole = height % h == 0 and width % w == 0  # then the nearest pixels are every so-many-th, without a copy
+            nearest = segmap[:, :, :: height // h, :: width // w] if whole else resize_segmap(segmap, size)
+            self._resized[size] = nearest.contiguous()
         return self._resized[size]
 
     @torch.no_grad()
-    def _make_level(self, segmap: Tensor, size: tuple[int, int], kernel_size: int) -> Level | None:
+    def _make_level(
+        self, segmap: Tensor, size: tuple[int, int], kernel_size: int, hidden_channels: int
+    ) -> Level | None:
         too_small = size[0] * size[1] < MIN_SIZE and not self.always
         if too_small or segmap.requires_grad or segmap.device.type == "meta":
             return None
@@ -233,7 +248,7 @@ class LabelPatterns:
             self._ids = label_ids(segmap)
         ids, vectors = self._ids
         resized = F.interpolate(ids[:, None].double(), size=size, mode="nearest")[:, 0].long()
-        return make_level(resized, vectors, kernel_size, always=self.always)
+        return make_level(resized, vectors, kernel_size, hidden_channels, always=self.always)
 
     def _see(self, segmap: Tensor) -> None:
         version = 0 if segmap.is_inference() else segmap._version
@@ -251,25 +266,25 @@ class LabelPatterns:
 class _Modulate(torch.autograd.Function):
     """y = a((1 + gamma) (x - mean) rstd + beta), with gamma and beta looked up: no map of them is ever kept.
 
-    table: (p, 2c), gamma then beta. a: leaky ReLU of this slope; 1 for none. count: how many values the mean is of, in
+    gamma, beta: (p, c), a row for each window. a: leaky ReLU of this slope; 1 for none. count: how many values the mean is of, in
     all processes together (0: mean and rstd are constants). Where they are statistics of x, the gradient of batch norm
-    is included; the two sums over all pixels that it needs follow from the table's gradient.
+    is included; the two sums over all pixels that it needs follow from those of gamma and beta.
     """
 
     @staticmethod
-    def forward(ctx, x, table, mean, rstd, level: Level, count: int, slope: float):
-        ctx.save_for_backward(x, table, mean, rstd)
+    def forward(ctx, x, gamma, beta, mean, rstd, level: Level, count: int, slope: float):
+        ctx.save_for_backward(x, gamma, beta, mean, rstd)
         ctx.level, ctx.count, ctx.slope = level, count, slope
-        return _modulated(x, table, mean, rstd, level, slope)
+        return _modulated(x, gamma, beta, mean, rstd, level, slope)
 
     @staticmethod
     @once_differentiable
     def backward(ctx, dy):
-        x, table, mean, rstd = ctx.saved_tensors
+        x, gamma, beta, mean, rstd = ctx.saved_tensors
         index, pixels = ctx.level.index, ctx.level.pixels
         if ctx.slope != 1:
-            dy = _through_activation(dy, x, _scale_and_shift(table, mean, rstd), index, ctx.slope)
-        scale = (1 + table.chunk(2, dim=1)[0].to(mean.dtype)) * rstd
+            dy = _through_activation(dy, x, _scale_and_shift(gamma, beta, mean, rstd), index, ctx.slope)
+        scale = (1 + gamma.to(mean.dtype)) * rstd
         dx = torch.empty_like(x, memory_format=torch.channels_last)
         for product, x_part, dy_part, dx_part in _chunks(None, index, x, dy, dx):  # dy times the normalised x
             torch.sub(x_part, mean, out=product).mul_(rstd)
@@ -286,20 +301,21 @@ class _Modulate(torch.autograd.Function):
         for found, x_part, dy_part, dx_part in _chunks(scale, index, x, dy, dx):
             found.mul_(dy_part).addcmul_(x_part, slope)
             torch.add(found, offset, out=dx_part)
-        return dx, torch.cat([dgamma, dbeta], dim=1).to(table.dtype), None, None, None, None, None
+        return dx, dgamma.to(gamma.dtype), dbeta.to(beta.dtype), None, None, None, None, None
 
 
-def _scale_and_shift(table: Tensor, mean: Tensor, rstd: Tensor) -> Float[Tensor, "windows c_times_2"]:
+def _scale_and_shift(gamma: Tensor, beta: Tensor, mean: Tensor, rstd: Tensor) -> Float[Tensor, "windows c_times_2"]:
     """What x is multiplied by and what is added, for each window: norm, gamma and beta in one."""
-    gamma, beta = table.to(mean.dtype).chunk(2, dim=1)
-    scale = (1 + gamma) * rstd
-    return torch.cat([scale, beta - mean * scale], dim=1)
+    scale = (1 + gamma.to(mean.dtype)) * rstd
+    return torch.cat([scale, beta.to(mean.dtype) - mean * scale], dim=1)
 
 
 @torch.no_grad()
-def _modulated(x: Tensor, table: Tensor, mean: Tensor, rstd: Tensor, level: Level, slope: float) -> Tensor:
+def _modulated(
+    x: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, rstd: Tensor, level: Level, slope: float
+) -> Tensor:
     y = torch.empty_like(x, memory_format=torch.channels_last)
-    for found, x_part, y_part in _chunks(_scale_and_shift(table, mean, rstd), level.index, x, y):
+    for found, x_part, y_part in _chunks(_scale_and_shift(gamma, beta, mean, rstd), level.index, x, y):
         scale_part, shift_part = found.chunk(2, dim=1)
         torch.addcmul(shift_part, x_part, scale_part, out=y_part)
         if slope != 1:
@@ -399,21 +415,21 @@ class PatternSPADE(SPADE):
     ) -> tuple[Float[Tensor, "n c h w"], Callable[[], Tensor] | None]:
         """SPADE and a leaky ReLU of `slope` (1: none) in one; and what computes the result again from x, if it can."""
         size = tuple(x.shape[-2:])
-        level = self.patterns.level(segmap, size, self.mlp_gamma.kernel_size[0], together=self.training)
+        kernel, _ = self.mlp_gamma.kernel_size
+        level = self.patterns.level(segmap, size, kernel, self.mlp_gamma.in_channels, together=self.training)
         if level is None:
             y = super().forward(x, self.patterns.resized(segmap, size))
             return (y if slope == 1 else F.leaky_relu(y, slope, inplace=True)), None
         x = x.contiguous(memory_format=torch.channels_last)
         x, mean, rstd, count = _statistics(self.param_free_norm, x)
-        table = self.table(level)
-        y = _Modulate.apply(x, table, mean, rstd, level, count, slope)
-        return y, partial(_modulated, x.detach(), table.detach(), mean, rstd, level, slope)
+        gamma, beta = self.tables(level)
+        y = _Modulate.apply(x, gamma, beta, mean, rstd, level, count, slope)
+        return y, partial(_modulated, x.detach(), gamma.detach(), beta.detach(), mean, rstd, level, slope)
 
-    def table(self, level: Level) -> Float[Tensor, "windows c_times_2"]:
+    def tables(self, level: Level) -> tuple[Float[Tensor, "windows c"], Float[Tensor, "windows c"]]:
         """gamma and beta of each distinct window."""
-        hidden = F.relu(level.hidden(level.vectors, self.mlp_shared[0].weight, self.mlp_shared[0].bias))
-        weight = torch.cat([self.mlp_gamma.weight, self.mlp_beta.weight])
-        return level.output(hidden, weight, torch.cat([self.mlp_gamma.bias, self.mlp_beta.bias]))
+        hidden = F.relu(level.hidden(level.vectors, self.mlp_shared[0]))
+        return level.output(hidden, self.mlp_gamma), level.output(hidden, self.mlp_beta)
 
 
 def with_patterns(network: nn.Module, *, always: bool = False) -> nn.Module:

@@ -24,22 +24,25 @@ from .spectral import SpectralConv2d, full_precision
 
 
 class FastSpectralConv2d(SpectralConv2d):
-    """SpectralConv2d that reads its weight twice and writes it once, in the type that the convolution wants.
+    """SpectralConv2d that keeps no copy of its weight and reads it as seldom as it can.
 
-    In training sigma = u^T W v = |W v|, which the power iteration has already computed. The backward pass needs no
-    copy of the weight's size beside the gradient.
+    In training sigma = u^T W v = |W v|, which the power iteration has already computed.
     """
 
     def __init__(self, layer: SpectralConv2d):
         nn.Module.__init__(self)
         self.__dict__.update(layer.__dict__)  # its parameters, buffers and settings
 
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c2 h2 w2"]:
+        """Convolve with weight / sigma."""
+        x = x.to(_wanted_dtype(self.weight))
+        with full_precision(x.device):
+            return _ConvOverSigma.apply(x, self.weight, self.bias, *self.sigma(), self.stride, self.padding)
+
     def normalised_weight(self) -> Tensor:
         """weight / sigma, rounded to 16 bits under autocast."""
-        device = self.weight.device
-        mixed = device.type != "meta" and torch.is_autocast_enabled(device.type)
-        dtype = torch.get_autocast_dtype(device.type) if mixed else self.weight.dtype
-        with full_precision(device):
+        dtype = _wanted_dtype(self.weight)
+        with full_precision(self.weight.device):
             return _DivideBySigma.apply(self.weight, *self.sigma(), dtype)
 
     @torch.no_grad()
@@ -56,8 +59,56 @@ class FastSpectralConv2d(SpectralConv2d):
         return torch.dot(self.u, stretched), self.u.clone(), v
 
 
+def _wanted_dtype(weight: Tensor) -> torch.dtype:
+    """The type that a convolution computes in: autocast's where it is on (the meta device has none)."""
+    device = weight.device.type
+    mixed = device != "meta" and torch.is_autocast_enabled(device)
+    return torch.get_autocast_dtype(device) if mixed else weight.dtype
+
+
+class _ConvOverSigma(torch.autograd.Function):
+    """y = (W * x) / sigma + bias, with sigma = u^T W v. sigma divides the weight or the result: whichever is smaller.
+
+    16 bits: always the weight, which has to be copied there anyway.
+    """
+
+    @staticmethod
+    def forward(ctx, x, weight, bias, sigma, u, v, stride, padding):
+        ctx.save_for_backward(x, weight, sigma, u, v)
+        ctx.settings = stride, padding
+        ctx.divide_weight = x.dtype != weight.dtype or weight[0].numel() < x.numel() // x.shape[1] // stride[0] ** 2
+        if ctx.divide_weight:
+            bias = None if bias is None else bias.to(x.dtype)
+            return F.conv2d(x, (weight * (1 / sigma)).to(x.dtype), bias, stride, padding)
+        y = F.conv2d(x, weight, None, stride, padding).mul_(1 / sigma)
+        return y if bias is None else y.add_(bias[:, None, None])
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, dy):
+        x, weight, sigma, u, v = ctx.saved_tensors
+        stride, padding = ctx.settings
+        dbias = dy.sum((0, 2, 3), dtype=weight.dtype) if ctx.needs_input_grad[2] else None
+        used = weight
+        if ctx.divide_weight:
+            used = (weight * (1 / sigma)).to(x.dtype)
+        else:
+            dy = dy * (1 / sigma)
+        wanted = [*ctx.needs_input_grad[:2], False]
+        dx, dweight, _ = torch.ops.aten.convolution_backward(
+            dy, x, used, None, stride, padding, [1, 1], False, [0, 0], 1, wanted
+        )
+        if dweight is not None:
+            if dweight.dtype != weight.dtype or dweight.stride() != weight.stride():
+                dweight = torch.empty_like(weight).copy_(dweight)
+            if ctx.divide_weight:
+                dweight.mul_(1 / sigma)
+            _subtract_change_of_sigma(dweight, weight, sigma, u, v)
+        return dx, dweight, dbias, None, None, None, None, None
+
+
 class _DivideBySigma(torch.autograd.Function):
-    """y = W / sigma with sigma = u^T W v; dW = (dy - sum(dy W) / sigma u v^T) / sigma."""
+    """y = W / sigma with sigma = u^T W v; dW = dy / sigma, less the change of sigma."""
 
     @staticmethod
     def forward(ctx, weight: Tensor, sigma: Tensor, u: Tensor, v: Tensor, dtype: torch.dtype) -> Tensor:
@@ -69,10 +120,15 @@ class _DivideBySigma(torch.autograd.Function):
     def backward(ctx, grad: Tensor):
         weight, sigma, u, v = ctx.saved_tensors
         result = torch.empty_like(weight).copy_(grad).mul_(1 / sigma)
-        matrix = _in_memory_order(result)
-        inner = torch.dot(matrix.view(-1), _in_memory_order(weight).view(-1))
-        matrix.addr_(u * (-inner / sigma), v)
+        _subtract_change_of_sigma(result, weight, sigma, u, v)
         return result, None, None, None, None
+
+
+def _subtract_change_of_sigma(grad: Tensor, weight: Tensor, sigma: Tensor, u: Tensor, v: Tensor) -> None:
+    """grad -= sum(grad W) / sigma u v^T, in place: sigma grows with W along u v^T, and divides it."""
+    matrix = _in_memory_order(grad)
+    inner = torch.dot(matrix.view(-1), _in_memory_order(weight).view(-1))
+    matrix.addr_(u * (-inner / sigma), v)
 
 
 def _in_memory_order(x: Tensor, like: Tensor | None = None) -> Tensor:
@@ -97,8 +153,8 @@ class LeanBlock(SPADEResnetBlock):
         self.__dict__.update(block.__dict__)
 
     def forward(self, x: Float[Tensor, "n fin h w"], segmap: Float[Tensor, "n l H W"]) -> Float[Tensor, "n fout h w"]:
-        """Main path plus skip path, as in the plain block; without a backward pass there is nothing to save."""
-        if not torch.is_grad_enabled():
+        """Main path plus skip path, as in the plain block (which it is in evaluation: there is nothing to save)."""
+        if not (self.training or torch.is_grad_enabled()):
             return super().forward(x, segmap)
         skip = _lean(self.norm_s, self.conv_s, x, segmap, 1.0) if self.learned_shortcut else x
         dx = _lean(self.norm_0, self.conv_0, x, segmap, 0.2)

@@ -110,7 +110,7 @@ def test_outside_is_not_a_class():
     x = torch.randn(1, 5, 8, 8, dtype=torch.float64)
     y = fast(x, uniform)
     torch.testing.assert_close(y, plain(x, uniform))
-    level = fast.patterns.level(uniform, (8, 8), 3)
+    level = fast.patterns.level(uniform, (8, 8), 3, 128)
     assert len(level.output.products) == 25  # 5 x 5 distances to the rim: 0, 1, at least 2, 1, 0
 
 
@@ -149,7 +149,7 @@ def test_soft_label_maps_and_the_meta_device_go_through_the_convolutions():
     plain = SPADE(4, 5)
     fast = PatternSPADE(plain, LabelPatterns())
     soft = torch.rand(2, 5, 64, 64)
-    assert fast.patterns.level(soft, (64, 64), 3) is None
+    assert fast.patterns.level(soft, (64, 64), 3, 128) is None
     x = torch.randn(2, 4, 64, 64)
     torch.testing.assert_close(fast(x, soft), plain(x, soft))
     needs_gradient = blocky_map(2, 4, 64, 64, 16).requires_grad_()
@@ -161,19 +161,19 @@ def test_soft_label_maps_and_the_meta_device_go_through_the_convolutions():
 
 def test_windows_are_taken_where_few_are_distinct_only():
     patterns = LabelPatterns()
-    assert patterns.level(blocky_map(2, 4, 64, 64, 16), (64, 64), 3) is not None
-    assert patterns.level(blocky_map(2, 4, 64, 64, 1), (64, 64), 3) is None
-    assert patterns.level(blocky_map(2, 4, 64, 64, 16), (8, 8), 3) is None
+    assert patterns.level(blocky_map(2, 4, 64, 64, 16), (64, 64), 3, 128) is not None
+    assert patterns.level(blocky_map(2, 4, 64, 64, 1), (64, 64), 3, 128) is None
+    assert patterns.level(blocky_map(2, 4, 64, 64, 16), (8, 8), 3, 128) is None
 
 
 def test_a_plan_is_made_once_a_label_map_and_anew_when_it_changes():
     patterns, segmap = LabelPatterns(), blocky_map(2, 4, 64, 64, 16)
-    level = patterns.level(segmap, (64, 64), 3)
-    assert patterns.level(segmap, (64, 64), 3) is level
-    assert patterns.level(segmap.clone(), (64, 64), 3) is not level
-    level = patterns.level(segmap, (64, 64), 3)
+    level = patterns.level(segmap, (64, 64), 3, 128)
+    assert patterns.level(segmap, (64, 64), 3, 128) is level
+    assert patterns.level(segmap.clone(), (64, 64), 3, 128) is not level
+    level = patterns.level(segmap, (64, 64), 3, 128)
     segmap[:, :, :9] = segmap[:, :, 9:18].clone()  # what a painter does
-    changed = patterns.level(segmap, (64, 64), 3)
+    changed = patterns.level(segmap, (64, 64), 3, 128)
     ids, vectors = label_ids(segmap)
     assert changed is not level and len(changed.vectors) == len(vectors)
 
