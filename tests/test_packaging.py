@@ -1,13 +1,33 @@
 """The project's own files agree with each other, and importing it stays light."""
 
 import re
+import shutil
 import subprocess
 import sys
+import sysconfig
+import tarfile
 import tomllib
+import venv
+import zipfile
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+MEGABYTES = 35  # of the wheel: the stored weights are 30 of them
+
+
+def tracked(*folders):
+    """The project's files, by git's list, as paths relative to its root."""
+    listed = subprocess.run(["git", "ls-files", "-z", *folders], cwd=ROOT, capture_output=True, text=True, check=True)
+    return [name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
+
+
+def run(*command, cwd):
+    done = subprocess.run([str(word) for word in command], cwd=cwd, capture_output=True, text=True)
+    assert done.returncode == 0, f"{command}:\n{done.stdout}\n{done.stderr}"
+    return done.stdout
 
 
 def test_environment_yml_lists_the_same_packages_as_pyproject():
@@ -24,10 +44,66 @@ def test_import_stays_light():
 
 
 def test_no_file_of_the_project_names_a_path_of_somebodys_machine():
-    files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")
+    files = tracked()
     # Written in two halves, or this file would find itself.
     pattern = re.compile("(?<![A-Za-z0-9_.])/(ro" + "ot|wo" + "rk|ho" + "me)/")
     texts = [f for f in files if f.endswith((".py", ".md", ".toml", ".yml", ".ipynb", ".json", ".js", "Makefile"))]
     assert texts
     found = [f for f in texts if pattern.search((ROOT / f).read_text(errors="replace"))]
     assert found == []
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """The folder with sdist and wheel, made from a copy of the project's files; the wheel is made from the sdist."""
+    tree = tmp_path_factory.mktemp("tree")
+    for name in tracked("spade_edu", "tests", "pyproject.toml", "README.md", "LICENSE", "MANIFEST.in"):
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, tree / name)
+    run(sys.executable, "-m", "build", "--no-isolation", "--outdir", tree / "dist", tree, cwd=tree)
+    return tree / "dist"
+
+
+def test_the_wheel_holds_the_package_and_its_data_and_nothing_else(built):
+    (wheel,) = built.glob("*.whl")
+    names = [name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name]
+    assert sorted(names) == sorted(tracked("spade_edu"))
+    assert {"spade_edu/py.typed", "spade_edu/assets/spade.safetensors", "spade_edu/widgets/painter.js"} <= set(names)
+    assert wheel.stat().st_size < MEGABYTES * 2**20
+
+
+def test_the_sdist_holds_what_the_build_needs_and_nothing_else(built):
+    (sdist,) = built.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        names = [member.name.partition("/")[2] for member in archive.getmembers() if member.isfile()]
+    made = {"PKG-INFO", "setup.cfg"}  # by setuptools
+    kept = {name for name in names if name not in made and ".egg-info/" not in name}
+    assert kept == {*tracked("spade_edu"), "pyproject.toml", "README.md", "LICENSE", "MANIFEST.in"}
+
+
+@pytest.fixture(scope="module")
+def installed(built, tmp_path_factory):
+    """Python of an empty environment with the wheel in it; the other packages are those of this environment."""
+    folder = tmp_path_factory.mktemp("empty")
+    venv.create(folder, with_pip=False, symlinks=True)
+    python = folder / "bin" / "python"
+    pip = [sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check"]
+    run(*pip, "install", "--quiet", "--no-deps", "--no-index", *built.glob("*.whl"), cwd=folder)
+    (site,) = folder.glob("lib/python*/site-packages")
+    (site / "others.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    return python
+
+
+def test_the_installed_package_runs_from_an_empty_folder(installed, tmp_path):
+    code = """import spade_edu, spade_edu.runs
+print(spade_edu.__file__, spade_edu.runs.load_stored("spade").generator.z_dim)"""
+    file, z_dim = run(installed, "-c", code, cwd=tmp_path).split()
+    assert Path(file).is_relative_to(installed.parents[1]) and int(z_dim) > 0
+    program = installed.with_name("spade-edu")
+    assert "Learn SPADE by building it" in run(program, "--help", cwd=tmp_path)
+    assert "0 failure(s)" in run(program, "doctor", cwd=tmp_path)
+
+
+def test_the_installed_packages_agree_with_each_other(installed, tmp_path):
+    pip = [sys.executable, "-m", "pip", "--python", installed, "--disable-pip-version-check"]
+    assert "No broken requirements found." in run(*pip, "check", cwd=tmp_path)
