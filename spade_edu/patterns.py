@@ -266,9 +266,9 @@ class LabelPatterns:
 class _Modulate(torch.autograd.Function):
     """y = a((1 + gamma) (x - mean) rstd + beta), with gamma and beta looked up: no map of them is ever kept.
 
-    gamma, beta: (p, c), a row for each window. a: leaky ReLU of this slope; 1 for none. count: how many values the mean is of, in
-    all processes together (0: mean and rstd are constants). Where they are statistics of x, the gradient of batch norm
-    is included; the two sums over all pixels that it needs follow from those of gamma and beta.
+    gamma, beta: (p, c), a row for each window. a: leaky ReLU of this slope; 1 for none. count: how many values the mean
+    is of, in all processes together (0: mean and rstd are constants). Where they are statistics of x, the gradient of
+    batch norm is included; the two sums over all pixels that it needs follow from those of gamma and beta.
     """
 
     @staticmethod

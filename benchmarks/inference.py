@@ -1,0 +1,81 @@
+"""One image from a whole generator, plain against fast, in alternation: `python benchmarks/inference.py --json -`.
+
+The label map is new in each step, so finding its windows is part of the time. Without --data it is a rendered street;
+with it, photographs' label maps in CamVid's layout.
+"""
+
+import argparse
+import copy
+import json
+import time
+from pathlib import Path
+from statistics import median
+
+import torch
+from layer import label_maps
+
+from spade_edu.generators import SPADEGenerator, latent_size
+from spade_edu.initialisation import init_spade
+from spade_edu.normalization import BatchNorm2d
+from spade_edu.patterns import LabelPatterns
+from spade_edu.speed import speed_up
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, help="folder in CamVid's layout")
+    for name, default in dict(height=256, width=512, batch=1, ngf=64, steps=5).items():
+        parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--json", type=Path, help="file to write, or - for standard output")
+    arguments = parser.parse_args()
+    segmaps = label_maps(arguments.data, arguments.batch, arguments.height, arguments.width)
+    plain = generator_at_rest(segmaps, arguments.ngf)
+    generators = {"plain": plain, "fast": speed_up(copy.deepcopy(plain))}
+    seconds, images = {name: [] for name in generators}, {}
+    for _ in range(arguments.steps + 1):
+        for name, generator in generators.items():
+            segmap = segmaps.clone()
+            begin = time.perf_counter()
+            with torch.no_grad():
+                images[name] = generator(segmap)
+            seconds[name].append(time.perf_counter() - begin)
+    pairs = list(zip(seconds["plain"], seconds["fast"]))[1:]  # the first one warms up
+    result = {name: median(values[1:]) for name, values in seconds.items()}
+    result |= dict(
+        times_faster=median(a / b for a, b in pairs),
+        largest_difference=float((images["plain"] - images["fast"]).abs().max()),
+        shares=_shares(segmaps, arguments),
+        threads=torch.get_num_threads(),
+        torch=torch.__version__,
+    )
+    text = json.dumps(result, indent=2)
+    if arguments.json and str(arguments.json) != "-":
+        arguments.json.write_text(text + "\n")
+    else:
+        print(text)
+
+
+@torch.no_grad()
+def generator_at_rest(segmap: torch.Tensor, ngf: int) -> SPADEGenerator:
+    """New weights, with the running statistics of one pass, so that activations keep a sensible size."""
+    generator = init_spade(SPADEGenerator(segmap.shape[1], latent=latent_size(segmap.shape[-2:]), ngf=ngf))
+    for layer in generator.modules():
+        if isinstance(layer, BatchNorm2d):
+            layer.momentum = 1.0
+    generator.train()(segmap)
+    return generator.eval()
+
+
+def _shares(segmaps: torch.Tensor, arguments: argparse.Namespace) -> dict[str, list[float]]:
+    """Distinct 3x3 and 5x5 windows per pixel, by size."""
+    patterns, found = LabelPatterns(always=True), {}
+    for factor in (1, 2, 4, 8, 16):
+        size = (arguments.height // factor, arguments.width // factor)
+        level = patterns.level(segmaps, size, 3, 128)
+        shares = [len(conv.products) / len(level.index) for conv in (level.hidden, level.output)]
+        found[f"{size[0]}x{size[1]}"] = [round(share, 2) for share in shares]
+    return found
+
+
+if __name__ == "__main__":
+    main()
