@@ -33,7 +33,7 @@ from functools import cache
 from . import scorecard
 from .calling import call
 from .comparing import Difference, difference
-from .diagnosis import broken_property, exercise_cases, expected_outcome, known_mistake
+from .diagnosis import broken_property, drawn_at_random, exercise_cases, expected_outcome, known_mistake
 from .exercise import Case, Exercise, Result
 from .scorecard import Scorecard
 
@@ -84,19 +84,20 @@ def _fault(exercise: Exercise, function: object) -> str:
         return f"Expected a function, {exercise.signature}; got {type(function).__name__}."
     cases = exercise_cases(exercise)
     expected = [expected_outcome(exercise, frozenset(), i) for i in range(len(cases))]
-    got = []
+    raises = tuple(type(e.error) for e in expected if e.error is not None)  # errors that are part of the definition
+    got, wrong = [], []
     for c, e in zip(cases, expected):
         got.append(call(function, c, exercise.parameters, exercise.observe))
-        first = difference(e, got[-1], exercise.tolerance)
-        if first is not None and first.kind in ("none", "endless", "error", "type"):
-            return _explain(exercise, c, first)
-    pairs = zip(cases, expected, got)
-    wrong = [(c, d) for c, e, g in pairs if (d := difference(e, g, exercise.tolerance)) is not None]
+        d = difference(e, got[-1], exercise.tolerance)
+        stops = d is not None and d.kind in ("error", "type") and not isinstance(got[-1].error, raises)
+        if d is not None and (d.kind in ("none", "endless") or stops and not wrong):
+            return _explain(exercise, c, d)
+        wrong += [] if d is None else [(c, d)]
     if not wrong:
         return ""
     text = known_mistake(exercise, expected, got)
     if not text and wrong[0][1].kind == "value":
-        text = broken_property(exercise, cases, function)
+        text = drawn_at_random(exercise, wrong[0][0], function) or broken_property(exercise, cases, function)
     return text or _explain(exercise, *wrong[0])
 
 

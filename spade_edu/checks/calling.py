@@ -32,6 +32,10 @@ class TimeUp(BaseException):
     """The call took too long. (Not an Exception, so that `except Exception` in an answer doesn't swallow it.)"""
 
 
+class Complaint(TypeError):
+    """What an exercise's `observe` says about a result that it can't take: a whole sentence, shown as it is."""
+
+
 @dataclass
 class Outcome:
     """What a call did. Tensors are copies without history, so that later calls can't change them."""
@@ -105,8 +109,9 @@ def _gradients(leaves: dict[str, object], inputs: dict[str, Tensor]) -> dict[str
             terms.append((leaf * weights).sum())
     if not terms or not inputs:
         return None
-    found = torch.autograd.grad(sum(terms), list(inputs.values()), allow_unused=True)
-    return {name: torch.zeros_like(x) if g is None else g for (name, x), g in zip(inputs.items(), found)}
+    followed = {name: x for name, x in inputs.items() if x.requires_grad}  # an answer may have frozen a network
+    found = dict(zip(followed, torch.autograd.grad(sum(terms), list(followed.values()), allow_unused=True)))
+    return {name: torch.zeros_like(x) if found.get(name) is None else found[name] for name, x in inputs.items()}
 
 
 def _frozen(leaves: dict[str, object]) -> dict[str, object]:
@@ -224,4 +229,7 @@ def where(error: BaseException) -> str:
     """The line of the answer on which an exception was raised, as `line 3: y = x @ z` (empty if unknown)."""
     frames = [f for f in traceback.extract_tb(error.__traceback__) if "spade_edu" not in f.filename]
     frames = [f for f in frames if "site-packages" not in f.filename]
-    return f" (line {frames[-1].lineno}: {frames[-1].line})" if frames and frames[-1].line else ""
+    if not frames or not frames[-1].line:
+        return ""
+    line = frames[-1].line
+    return f" (line {frames[-1].lineno}: {line if len(line) <= 100 else line[:97] + '...'})"

@@ -2,12 +2,21 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from .calling import Outcome, TimeUp, where
+from .calling import Complaint, Outcome, TimeUp, where
 
 FLOOR = 0.1  # values smaller than this are compared as if the tensor's largest were this
+
+ADVICE = {  # torch's own words, and what a student does about them
+    "Boolean value of Tensor": "A tensor isn't true or false: compare with `is None`, or reduce it with .any() or "
+    ".all().",
+    "leaf Variable that requires grad": "Change weights under `with torch.no_grad():`.",
+    "failed to converge": "Often there is NaN in the matrix, as from the root of a number just below 0.",
+    "either both floats or both Tensors": "Write 0.0, not 0.",
+}
 
 
 @dataclass(frozen=True)
@@ -78,18 +87,23 @@ def _error(expected: Outcome, got: Outcome) -> Difference | None:
     if isinstance(error, TimeUp):
         return Difference("endless", "It doesn't come to an end (or takes thousands of times longer than it should).")
     if expected.error is not None:
-        return None if isinstance(error, type(expected.error)) else Difference("error", _raised(error))
+        wanted = type(expected.error)
+        said = f"It should raise {wanted.__name__} here. {_raised(error)}"
+        return None if isinstance(error, wanted) else Difference("error", said)
     return Difference("error", _raised(error))
 
 
 def _raised(error: BaseException) -> str:
     name = type(error).__name__
+    if isinstance(error, Complaint):
+        return str(error)
     if isinstance(error, RecursionError):
         return "It calls itself without end (RecursionError)."
     if isinstance(error, SystemExit):
         return "It ends the program (sys.exit): return a result instead."
     first = (str(error).strip().splitlines() or [""])[0][:200]
-    return f"It stops with {name}{': ' if first else ''}{first}{where(error)}."
+    advice = next((f" {text}" for words, text in ADVICE.items() if words in first), "")
+    return f"It stops with {name}{': ' if first else ''}{first.removesuffix('.')}{where(error)}.{advice}"
 
 
 def _structure(expected: dict, got: dict) -> Difference | None:
@@ -98,9 +112,12 @@ def _structure(expected: dict, got: dict) -> Difference | None:
         return Difference("none", "")
     if list(expected) != list(got):
         kind = "type" if [""] in (list(expected), list(got)) else "count"
+        if _nature(got) == _nature(expected):  # lists or a dictionary in place of tensors
+            odd = next(path for path in got if path not in expected)
+            return Difference("type", f"There is no result {odd}; expected {', '.join(expected)}.")
         return Difference(kind, f"It returns {_nature(got)}; expected {_nature(expected)}.")
     for path, e in expected.items():
-        g, what = got[path], f"Result {path}" if path else "The result"
+        g, what = got[path], _named(path)
         if isinstance(e, Tensor):
             if not isinstance(g, Tensor):
                 return Difference("type", f"{what} is {_kind(g)}; expected a tensor of shape {tuple(e.shape)}.")
@@ -111,6 +128,10 @@ def _structure(expected: dict, got: dict) -> Difference | None:
         elif _number(g) is None if _number(e) is not None else type(e) is not type(g):
             return Difference("type", f"{what} is {_kind(g)}; expected {_kind(e)}.")
     return None
+
+
+def _named(path: str) -> str:
+    return f"Result {path.removeprefix('.')}" if path else "The result"
 
 
 def _nature(leaves: dict) -> str:
@@ -136,12 +157,14 @@ def _number(value: object) -> float | None:
     """A Python number, or a tensor with one value, as a number; else None."""
     if isinstance(value, Tensor) and value.numel() == 1:
         return value.item()
+    if isinstance(value, np.number):
+        return value.item()
     return value if isinstance(value, bool | int | float) else None
 
 
 def _values(expected: dict, got: dict, tolerance: float) -> Difference | None:
     for path, e in expected.items():
-        g, what = got[path], f"Result {path}" if path else "The result"
+        g, what = got[path], _named(path)
         if isinstance(e, Tensor):
             text = tensor_difference(e, g, tolerance)
             if text:
@@ -149,7 +172,7 @@ def _values(expected: dict, got: dict, tolerance: float) -> Difference | None:
         elif _number(e) is not None:
             scale = max(abs(_number(e)), FLOOR)
             if not abs(_number(g) - _number(e)) <= tolerance * scale:
-                return Difference("value", f"{what} is {_short(_number(g))}; expected {_short(_number(e))}.")
+                return Difference("value", f"{what} is {_pair(_number(g), _number(e))}.")
         elif e != g:
             return Difference("value", f"{what} is {str(g)[:80]!r}; expected {str(e)[:80]!r}.")
     return None
@@ -165,7 +188,7 @@ def tensor_difference(expected: Tensor, got: Tensor, tolerance: float) -> str:
         return f"holds NaN or infinity ({int((~g.isfinite()).sum())} of {g.numel()} values)."
     index = torch.unravel_index((e - g).abs().nan_to_num(posinf=0.0).argmax(), e.shape)
     place = f" at [{', '.join(str(int(i)) for i in index)}]" if e.dim() else ""
-    return f"is {_short(g[index].item())}{place}; expected {_short(e[index].item())}.{pattern(e, g, wrong)}"
+    return f"is {_pair(g[index].item(), e[index].item(), place)}.{pattern(e, g, wrong)}"
 
 
 def pattern(e: Tensor, g: Tensor, wrong: Tensor) -> str:
@@ -173,8 +196,9 @@ def pattern(e: Tensor, g: Tensor, wrong: Tensor) -> str:
     close = dict(rtol=1e-3, atol=1e-4 * _scale(e))
     if torch.allclose(g, -e, **close):
         return " The sign is the wrong way round everywhere."
-    ratio = float((e * g).sum() / (e * e).sum().clamp_min(1e-30))
-    if ratio and torch.allclose(g, ratio * e, **close):
+    ratio = float((e * g).sum() / (e * e).sum().clamp_min(1e-30)) or 1.0  # of a single number only a plain one tells
+    telling = e.numel() > 1 or any(abs(r - round(r)) < 1e-3 and round(r) in range(2, 21) for r in (ratio, 1 / ratio))
+    if telling and abs(ratio - 1) > 1e-3 and torch.allclose(g, ratio * e, **close):
         return (
             f" Everything is {_short(ratio)} times what it should be: look for a forgotten or extra factor, or a sum "
             "in place of a mean."
@@ -232,6 +256,13 @@ def _gradients(expected: dict | None, got: dict | None, tolerance: float) -> Dif
             text = "should be zero: here the result must not depend on it (`.detach()`)."
         return Difference("gradient", f"The values are right, but the gradient for `{path}` {text}")
     return None
+
+
+def _pair(got: float, expected: float, place: str = "") -> str:
+    """Both values, with as many digits as it takes to see them differ."""
+    g, e = _short(got), _short(expected)
+    g, e = (f"{got:.12g}", f"{expected:.12g}") if g == e else (g, e)
+    return f"{g}{place}; expected {e}"
 
 
 def _short(value: float) -> str:

@@ -65,7 +65,7 @@ class Exercise:
     def signature(self) -> str:
         """`name(arguments) -> result`, with types and shapes."""
         text = str(inspect.signature(self.reference)).replace("jaxtyping.", "").replace("torch.Tensor", "Tensor")
-        return self.name + text.replace("torch.nn.modules.module.", "nn.")
+        return self.name + text.replace("torch.nn.modules.module.", "nn.").replace("torch.nn.modules.container.", "nn.")
 
     @property
     def parameters(self) -> list[str]:

@@ -208,7 +208,7 @@ WRONG = [
     ("frechet_distance", distance(lambda a, b: overlap(a, b) / 2), "factor 2"),
     ("frechet_distance", distance(lambda a, b: 0.0), "distance of a set to itself must be 0"),
     ("frechet_distance", lambda *a: max(distance(overlap)(*a), 0) ** 0.5, "squared distance"),
-    ("frechet_distance", distance(lambda a, b: (torch.linalg.cholesky(a) @ torch.linalg.cholesky(b)).trace()), "stops"),
+    ("frechet_distance", distance(lambda a, b: (torch.linalg.cholesky(a) @ torch.linalg.cholesky(b)).trace()), "expected"),
     ("confusion_matrix", counted_by(by_target, finish=lambda c: c.T), "Rows and columns are exchanged"),
     ("confusion_matrix", void_as_last, "void (255) were counted"),
     ("confusion_matrix", each_pair_once, "counted once"),
