@@ -79,6 +79,7 @@ def _no_memory(config: TrainingConfig) -> TrainingError:
     less += [] if config.checkpointing else ["--set checkpointing=true"]
     less += [] if config.fast else ["--set fast=true"]
     less += ["--set precision=auto"] if config.precision == "fp32" else []
+    less += [f"--set ngf={config.ngf // 2}"] if config.ngf > 1 else []
     less += [f"--set height={config.height // 2} --set width={config.width // 2}"]
     return TrainingError(
         f"Out of memory at {config.height}x{config.width}, batch {config.batch_size}, {config.precision}. Each of "

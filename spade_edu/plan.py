@@ -27,6 +27,7 @@ ALLOWANCE = 1.5 * GB  # of a GPU's memory for context, work space and gaps (an e
 # 41,000 landscapes took (official repository, issue 9), if that was on the 8 V100 of the paper.
 USED = 0.05
 SIXTEEN = 2  # times as fast as 32 bits (an estimate, far below the data sheets)
+MOST_MEMORY = 100_000  # GB that a card may be said to have
 # Card: memory in GB, peak TFLOP/s in 32 bits (data sheets).
 CARDS = {"T4": (16, 8.1), "L4": (24, 30), "V100": (32, 15.7), "A100": (40, 19.5), "H100": (80, 67)}
 
@@ -121,7 +122,7 @@ def parse_card(text: str) -> tuple[str, float, float]:
         return text.upper(), memory * GB, rate
     try:
         memory = float(text.upper().removesuffix("GB"))
-        if memory <= 0:
+        if not 0 < memory <= MOST_MEMORY:
             raise ValueError
     except ValueError:
         raise UserError(f"--gpu is a card ({', '.join(CARDS)}) or its memory (16GB), not {text!r}.") from None

@@ -58,8 +58,11 @@ class Run:
                 "set batch_size lower."
             )
         self.steps = self.steps_per_epoch * (config.epochs + config.epochs_decay)
+        if not self.steps:
+            raise UserError("epochs and epochs_decay are both 0: set one of them to the epochs to train for.")
         self.writes = distributed.rank() == 0
-        networks = Networks(*(n and n.to(self.device) for n in build(config, dataset.labels)))
+        with memory_advice(config):
+            networks = Networks(*(n and n.to(self.device) for n in build(config, dataset.labels)))
         self.trainer = Trainer(*networks, config, **perceptual_features(config, self.device))
         if self.writes:
             self._open_folder()
@@ -150,20 +153,26 @@ class Run:
         found = checkpoints(self.folder / "checkpoints")
         for path in reversed(found):
             try:
-                state = load_checkpoint(path, self.trainer.networks())
+                self._restore(path)
+                break
             except CheckpointError as error:
                 print(f"Passing over a broken checkpoint. {error}")
-                continue
-            self.step, self.seconds, self.saved = state["step"], state["seconds"], state["step"]
-            self.trainer.load_state_dict(state["trainer"])
-            distributed.set_random_states(state["rng"], self.device)
-            break
         else:
             if found:  # parts of them may be loaded: beginning again needs new networks
                 raise CheckpointError(f"No checkpoint in {self.folder} can be read: remove the folder and start again.")
             torch.manual_seed(self.config.seed + distributed.rank())
         if self.writes:
             self._cut_metrics()
+
+    def _restore(self, path: Path) -> None:
+        state = load_checkpoint(path, self.trainer.networks())
+        try:
+            step, seconds = int(state["step"]), float(state["seconds"])
+            self.trainer.load_state_dict(state["trainer"])
+            distributed.set_random_states(state["rng"], self.device)
+        except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+            raise CheckpointError(f"{path / 'state.pt'}: not a whole checkpoint ({type(error).__name__}).") from None
+        self.step, self.seconds, self.saved = step, seconds, step
 
     def save_samples(self, count: int = 4) -> None:
         """Draw a grid of `count` rows: label map, real image, generated image."""
@@ -307,7 +316,10 @@ def load_networks(folder: Path, labels: LabelSpace) -> Networks:
             return networks
         except CheckpointError as error:
             print(f"Passing over a broken checkpoint. {error}")
-    raise CheckpointError(f"No checkpoint in {folder} can be read: train again into another --out.")
+            last = error
+    raise CheckpointError(
+        f"No checkpoint in {folder} can be read with the classes of {labels.name}. The oldest: {last}"
+    )
 
 
 def load_stored(name: str = "spade", folder: Path = Path(__file__).parent / "assets") -> Networks:

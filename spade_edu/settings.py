@@ -4,10 +4,12 @@ import math
 
 from .errors import UserError
 
+MOST_PIXELS = 16384  # of a side
+MOST_SEED = 2**31 - 1
 # name: (least, most). The upper ends are far beyond any training: they catch a slip of the keyboard.
 RANGES = {
-    "height": (1, 16384),
-    "width": (1, 16384),
+    "height": (1, MOST_PIXELS),
+    "width": (1, MOST_PIXELS),
     "batch_size": (1, 65536),
     "images": (1, 10_000_000),
     "ngf": (1, 4096),
@@ -30,7 +32,7 @@ RANGES = {
     "epochs_decay": (0, 1_000_000),
     "ema": (0.0, 0.999999),
     "grad_clip": (0.0, 1e9),
-    "seed": (0, 2**31 - 1),
+    "seed": (0, MOST_SEED),
 }
 CHOICES = {
     "norm": ("syncbatch", "batch", "instance"),

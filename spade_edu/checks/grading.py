@@ -30,6 +30,7 @@ from . import check, exercises
 
 START_SECONDS = 120  # for a process to import torch on a slow machine
 GIGABYTES = 4  # that the cells of a notebook may take beyond what torch takes
+MOST_SECONDS = 86400  # that a cell may be given
 FILE_BYTES = 2**30  # of a file that a cell writes
 CPU_SECONDS = 3600  # of a process and of any that it started, should one have escaped
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, MemoryError)  # a notebook
@@ -52,6 +53,8 @@ def grade_folder(folder: Path, seconds: float) -> Iterator[list[Grade]]:
 
     Errors: a UserError where the folder doesn't exist or holds no notebook.
     """
+    if not 1 <= seconds <= MOST_SECONDS:  # nan as well
+        raise UserError(f"A cell may take 1 to {MOST_SECONDS} seconds, not {seconds}.")
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder. Give the folder that holds the exercise notebooks.")
     paths = [p for p in sorted(folder.rglob("*.ipynb")) if ".ipynb_checkpoints" not in p.parts]

@@ -30,6 +30,8 @@ def main(arguments: list[str] | None = None) -> None:
     except OSError as error:  # a full disk, a folder that can't be written, a path that doesn't exist
         file = error.filename or "a file"
         sys.exit(_fail(f"{file}: {error.strerror or error}. Is there room, and may it be written?"))
+    except MemoryError:
+        sys.exit(_fail("there is not enough memory for pictures of this size, or for so many: choose less."))
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
         sys.exit(130)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from ..errors import UserError
+from ..settings import MOST_PIXELS, MOST_SEED
 
 Name = Annotated[
     str | None,
@@ -14,6 +15,9 @@ Name = Annotated[
 ]
 Root = Annotated[str | None, typer.Option(help="Folder of the data set; default: datasets/NAME.")]
 Split = Annotated[str, typer.Option(help="train or val.")]
+_SIDE = "in pixels; default: the data set's in training."
+Height = Annotated[int | None, typer.Option(min=1, max=MOST_PIXELS, help=f"Height {_SIDE}")]
+Width = Annotated[int | None, typer.Option(min=1, max=MOST_PIXELS, help=f"Width {_SIDE}")]
 
 
 def register(app: typer.Typer) -> None:
@@ -93,9 +97,9 @@ def preview(
     root: Root = None,
     split: Split = "train",
     out: Annotated[Path, typer.Option(help="Picture to write.")] = Path("preview.png"),
-    count: Annotated[int, typer.Option(min=1, help="Samples (rows).")] = 6,
-    height: Annotated[int | None, typer.Option(help="Height in pixels; default: the data set's.")] = None,
-    width: Annotated[int | None, typer.Option(help="Width in pixels; default: the data set's.")] = None,
+    count: Annotated[int, typer.Option(min=1, max=1000, help="Samples (rows).")] = 6,
+    height: Height = None,
+    width: Width = None,
     augment: Annotated[bool, typer.Option("--augment", help="Crop and mirror as in training.")] = False,
 ) -> None:
     """Draw samples: photograph, label map with a legend, instance edges."""
@@ -112,11 +116,11 @@ def preview(
 
 def make(
     out: Annotated[Path, typer.Argument(help="Folder to write to.")] = Path("datasets/streets"),
-    train: Annotated[int, typer.Option(min=0, help="Scenes in split train.")] = 1000,
-    val: Annotated[int, typer.Option(min=0, help="Scenes in split val.")] = 200,
-    height: Annotated[int, typer.Option(help="Height in pixels.")] = 128,
-    width: Annotated[int, typer.Option(help="Width in pixels.")] = 256,
-    seed: Annotated[int, typer.Option(help="Another seed, other streets.")] = 0,
+    train: Annotated[int, typer.Option(min=0, max=10_000_000, help="Scenes in split train.")] = 1000,
+    val: Annotated[int, typer.Option(min=0, max=10_000_000, help="Scenes in split val.")] = 200,
+    height: Annotated[int, typer.Option(min=1, max=MOST_PIXELS, help="Height in pixels.")] = 128,
+    width: Annotated[int, typer.Option(min=1, max=MOST_PIXELS, help="Width in pixels.")] = 256,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Another seed, other streets.")] = 0,
 ) -> None:
     """Write Streets in Cityscapes' folder layout; called again, it goes on where it stopped."""
     from tqdm import tqdm
@@ -177,7 +181,9 @@ def label(
     out: Annotated[Path, typer.Argument(help="Data set to write.")] = Path("datasets/flickr-landscapes"),
     split: Split = "train",
     weights: Annotated[Path | None, typer.Option(help="DeepLabV2's weights; default: see spade-edu weights.")] = None,
-    long_side: Annotated[int, typer.Option(min=64, help="Pixels of the longer side while segmenting.")] = 513,
+    long_side: Annotated[
+        int, typer.Option(min=64, max=MOST_PIXELS, help="Pixels of the longer side while segmenting.")
+    ] = 513,
 ) -> None:
     """Make label maps for your own photographs with DeepLabV2; called again, it goes on where it stopped."""
     from tqdm import tqdm
@@ -204,8 +210,8 @@ def pack(
     name: Annotated[str, typer.Argument(help="The data set, by the name that `data info` takes.")],
     out: Annotated[Path, typer.Argument(help="Archive to write, e.g. cityscapes-256x512.tar.")],
     root: Root = None,
-    height: Annotated[int | None, typer.Option(help="Height in pixels; default: what training loads.")] = None,
-    width: Annotated[int | None, typer.Option(help="Width in pixels; default: what training loads.")] = None,
+    height: Height = None,
+    width: Width = None,
 ) -> None:
     """Write a resized copy of a data set into one archive: small enough for Colab, read by the same reader."""
     from tqdm import tqdm

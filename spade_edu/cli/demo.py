@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from ..settings import MOST_SEED
+
 
 def register(app: typer.Typer) -> None:
     """Add the command to the command line."""
@@ -14,7 +16,7 @@ def register(app: typer.Typer) -> None:
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the runs and the report.")] = Path("runs/demo"),
     preset: Annotated[str, typer.Option(help="cpu, or test to see in seconds that everything runs.")] = "cpu",
-    seed: Annotated[int, typer.Option(help="Seed of everything.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Seed of everything.")] = 0,
     keep_weights: Annotated[Path | None, typer.Option(help="Also store the weights in this folder.")] = None,
 ) -> None:
     """Train pix2pixHD, pix2pixHD++ and SPADE alike on Streets and report what each learned (about 10 minutes)."""

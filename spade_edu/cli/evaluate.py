@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from ..errors import UserError
+from ..settings import MOST_SEED
 from .train import default_device
 
 
@@ -33,7 +34,7 @@ def evaluate(
     real: Annotated[Path | None, typer.Option(help="File of the real side's features: read, or else written.")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write all figures here.")] = None,
     picture: Annotated[Path | None, typer.Option(help="Write a picture of the IoU of each class.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the generator's noise and of the bootstrap.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Of the generator's noise and of the bootstrap.")] = 0,
 ) -> None:
     """Score generated images against their label maps and real photographs, under a stated protocol."""
     from ..evaluation.protocol import NAMES

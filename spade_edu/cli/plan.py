@@ -14,7 +14,7 @@ def plan(
     gpu: Annotated[str, typer.Option(help="a card (T4, L4, V100, A100, H100) or its memory (16GB)")] = "T4",
     data: Annotated[str, typer.Option(help="cityscapes, ade20k, coco-stuff or streets")] = "cityscapes",
     preset: Annotated[str, typer.Option(help="colab, paper or cpu")] = "colab",
-    gpus: Annotated[int, typer.Option(help="how many, through torchrun", min=1)] = 1,
+    gpus: Annotated[int, typer.Option(help="how many, through torchrun", min=1, max=1_000_000)] = 1,
     set_: Settings = None,
 ) -> None:
     """Say what fits and how long it takes: memory is simulated, hours are estimated, nothing is measured."""
@@ -28,7 +28,8 @@ def plan(
         raise UserError(f"--data is one of {', '.join(DATA)}, not {data!r}.")
     channels, images = DATA[data]
     name, room, rate = parse_card(gpu)
-    config = named_preset(preset, **({"lambda_vgg": 0.0} | parse_settings(set_ or [])))
+    overrides = {"lambda_vgg": 0.0} | parse_settings(set_ or [])
+    config = named_preset(preset, overrides.pop("model", "spade"), **overrides)
     epochs = config.epochs + config.epochs_decay
     print(f"{preset} preset at {config.height}x{config.width} on {data}, {gpus} x {name}")
     print(f"{'arithmetic':12}{'checkpointing':15}{'batch a GPU':>12}{'peak GB':>9}{'hours':>8}")

@@ -23,7 +23,7 @@ def reproduce(
     data: Annotated[str, typer.Option(help="A data set; auto takes Cityscapes if found.")] = "streets",
     root: Annotated[str, typer.Option(help="Folder of the data set.")] = "",
     preset: Annotated[str, typer.Option(help="test, cpu, colab or paper.")] = "cpu",
-    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each row of a table.")] = 3,
+    seeds: Annotated[int, typer.Option(min=1, max=1000, help="Trainings of each row of a table.")] = 3,
     steps: Annotated[int | None, typer.Option(help="Of each training; default: 180 for cpu, else all.")] = None,
     out: Annotated[Path, typer.Option(help="Folder of the results; what is done in it is not done again.")] = Path(
         "runs/reproduce"

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from ..errors import UserError
+from ..settings import MOST_SEED
 
 Settings = Annotated[
     list[str] | None, typer.Option("--set", help="Override one setting, as name=value; may be repeated.")
@@ -26,7 +27,7 @@ def train(
     root: Annotated[str, typer.Option(help="Folder of the data set.")] = "",
     out: Annotated[Path, typer.Option(help="Run folder; an interrupted run in it goes on.")] = Path("runs/spade"),
     style: Annotated[bool, typer.Option(help="Train a style encoder with SPADE.")] = False,
-    save_every: Annotated[int, typer.Option(help="Steps between checkpoints.")] = 250,
+    save_every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 250,
     set_: Settings = None,
 ) -> None:
     """Train a generator; the same command again goes on where a run was stopped."""
@@ -38,7 +39,7 @@ def train(
     overrides |= {"data": data} if data else {}
     overrides |= {"root": root} if root else {}
     overrides |= {"style": True} if style else {}
-    config = presets.preset(preset, model, **overrides)
+    config = presets.preset(preset, overrides.pop("model", model), **overrides)
     config = presets.resolve_precision(config, str(device))
     training, preview, config = open_data(config)
     if distributed.rank() == 0:
@@ -54,9 +55,9 @@ def train(
 def sample(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
     out: Annotated[Path, typer.Option(help="Picture to write.")] = Path("samples.png"),
-    count: Annotated[int, typer.Option(min=1, help="Label maps (rows).")] = 4,
-    styles: Annotated[int, typer.Option(min=1, help="Styles of each (columns).")] = 4,
-    seed: Annotated[int, typer.Option(help="Seed of the styles.")] = 0,
+    count: Annotated[int, typer.Option(min=1, max=1000, help="Label maps (rows).")] = 4,
+    styles: Annotated[int, typer.Option(min=1, max=1000, help="Styles of each (columns).")] = 4,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Seed of the styles.")] = 0,
 ) -> None:
     """Draw images of a trained run: a row for each label map, a column for each style."""
     from ..pictures import grid, save_png, to_uint8

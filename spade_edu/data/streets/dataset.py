@@ -84,6 +84,8 @@ class Streets:
     ):  # fmt: skip
         if split not in SPLITS:
             raise DataError(f"Streets has no split {split!r}; its splits are: {', '.join(SPLITS)}.")
+        if height < 1 or width < 1:
+            raise DataError(f"expected a height and a width of at least 1, got {height}x{width}.")
         self.length, self.split, self.size = length, split, (height, width)
         self.seed, self.augment, self.style, self.epoch = seed, augment, style, 0
         self._kept: dict[int, Scene] = {}
