@@ -9,6 +9,7 @@ never stopped: order of images, augmentation, style noise and learning rate all 
 import csv
 import dataclasses
 import json
+import os
 import time
 from contextlib import nullcontext
 from pathlib import Path
@@ -34,7 +35,8 @@ class Run:
     """One training run.
 
     `dataset` is trained on, `preview` (of the same kind) gives the label maps of the sample grids. Every `save_every`
-    steps a checkpoint and a grid are written.
+    steps a checkpoint and a grid are written. `workers` processes read the data (None: see `data_workers`); the samples
+    are the same for any number of them.
     """
 
     def __init__(
@@ -46,9 +48,11 @@ class Run:
         *,
         device: str | torch.device = "cpu",
         save_every: int = 250,
+        workers: int | None = None,
     ):
         self.folder, self.config = Path(folder), config
         self.dataset, self.preview, self.device = dataset, preview, torch.device(device)
+        self.workers = data_workers(self.device) if workers is None else workers
         self.save_every, self.step, self.seconds = save_every, 0, 0.0
         self.saved: int | None = None  # step of the last checkpoint
         self.steps_per_epoch = len(dataset) // config.batch_size
@@ -115,6 +119,8 @@ class Run:
             sampler=indices,
             collate_fn=stack,
             generator=torch.Generator(),
+            num_workers=self.workers,
+            pin_memory=self.device.type == "cuda",
         )
         for sample in loader:
             yield to_batch(sample, self.dataset.labels, self.device, self.config.channels_last)
@@ -242,6 +248,11 @@ def epoch_order(length: int, seed: int, epoch: int) -> list[int]:
     """A shuffled order of the images that follows from seed and epoch alone."""
     generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
     return torch.randperm(length, generator=generator).tolist()
+
+
+def data_workers(device: torch.device) -> int:
+    """How many processes read data: none where the CPU trains, else this process's share of the cores, at most 8."""
+    return 0 if device.type == "cpu" else min(8, (os.cpu_count() or 1) // distributed.number())
 
 
 def to_batch(

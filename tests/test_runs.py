@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -13,9 +14,9 @@ from safetensors.torch import load_file
 
 from spade_edu import CITYSCAPES, UserError
 from spade_edu.checkpoints import checkpoints
-from spade_edu.data import Sample
+from spade_edu.data import Sample, Streets
 from spade_edu.presets import preset
-from spade_edu.runs import Run, epoch_order, load_networks
+from spade_edu.runs import Run, data_workers, epoch_order, load_networks
 
 
 class Noise:
@@ -41,9 +42,9 @@ class Noise:
         return Sample(label, label.int(), image, str(index))
 
 
-def make_run(folder, *, images=8, save_every=3, **overrides):
+def make_run(folder, *, images=8, save_every=3, workers=0, **overrides):
     config = preset("test", style=True, ema=0.9, images=images, **overrides)
-    return Run(folder, config, Noise(images), Noise(2), save_every=save_every)
+    return Run(folder, config, Noise(images), Noise(2), save_every=save_every, workers=workers)
 
 
 def final_weights(folder):
@@ -65,6 +66,17 @@ def test_a_run_stopped_in_the_middle_ends_with_the_same_weights(tmp_path):
     make_run(tmp_path / "parts").train(until=5, progress=False)
     make_run(tmp_path / "parts").train(progress=False)
     assert_same_weights(final_weights(tmp_path / "whole"), final_weights(tmp_path / "parts"))
+
+
+def test_processes_that_read_data_change_nothing(tmp_path, monkeypatch):
+    make_run(tmp_path / "none").train(until=5, progress=False)
+    make_run(tmp_path / "two", workers=2).train(until=5, progress=False)
+    assert_same_weights(final_weights(tmp_path / "none"), final_weights(tmp_path / "two"))
+    assert data_workers(torch.device("cpu")) == 0
+    monkeypatch.setattr(os, "cpu_count", lambda: 6)
+    assert data_workers(torch.device("cuda")) == 6
+    for dataset in (Streets(2, height=32, width=64), Noise(2)):  # where processes aren't forked
+        assert torch.equal(pickle.loads(pickle.dumps(dataset))[1].label, dataset[1].label)
 
 
 def test_other_seed_other_weights(tmp_path):

@@ -28,6 +28,7 @@ def train(
     out: Annotated[Path, typer.Option(help="Run folder; an interrupted run in it goes on.")] = Path("runs/spade"),
     style: Annotated[bool, typer.Option(help="Train a style encoder with SPADE.")] = False,
     save_every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 250,
+    workers: Annotated[int | None, typer.Option(min=0, help="Processes that read data.", show_default="auto")] = None,
     set_: Settings = None,
 ) -> None:
     """Train a generator; the same command again goes on where a run was stopped."""
@@ -45,7 +46,7 @@ def train(
     if distributed.rank() == 0:
         for name, value in dataclasses.asdict(config).items():
             print(f"{name:24} {value}")
-    run = Run(out, config, training, preview, device=device, save_every=save_every)
+    run = Run(out, config, training, preview, device=device, save_every=save_every, workers=workers)
     run.train()
     distributed.stop()
     if run.writes:
