@@ -1,43 +1,60 @@
-"""README and docs: every command exists with its options, every link leads somewhere."""
+"""README and docs: every command exists with its options and, if it can, runs; snippets run; links lead somewhere."""
 
 import re
 import shlex
+import subprocess
+import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
+import trees
 import typer.main
 
-from spade_edu.cli import app
+from spade_edu.cli import app, main
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-SET_UP = ("conda ", "python3 -m venv", "jupyter lab", "OMP_NUM_THREADS=1 python -m pytest", "mkdir ", "pip ")
+SET_UP = ("conda ", "python3 -m venv", "jupyter lab", "OMP_NUM_THREADS=1 python -m pytest", "mkdir ", "pip ", "make ")
 COMMANDS = typer.main.get_command(app).commands
 
 
+def blocks(page, languages):
+    return re.findall(rf"^```(?:{languages})\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+
+
 def lines(page):
-    """The commands of a page's fenced blocks without a language, comments and continuations resolved."""
-    for block in re.findall(r"^```(?:sh|bash)?\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE):
-        for line in block.replace("\\\n", " ").splitlines():
-            yield line.split("  #")[0].strip()
+    """The commands of a page's fenced blocks, each on one line, without what is said about it (after spaces or a #)."""
+    for block in blocks(page, "|sh|bash"):
+        for line in re.sub(r"\s*\\\n\s*", " ", block).splitlines():
+            if command := re.split(r"\s#|\s{3,}", line)[0].strip():
+                yield re.sub(r"  +", " ", command)
 
 
-README = [line for line in lines(PAGES[0]) if line and not line.startswith("#")]
+def inline(page):
+    """The commands that stand in a page's sentences."""
+    sentences = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    return re.findall(r"`((?:spade-edu|python|make) [^`]+)`", sentences)
 
 
-@pytest.mark.parametrize("line", README)
-def test_a_command_of_the_readme_exists_with_its_options(line):
-    if line.startswith(SET_UP):
-        return
-    name, *words = shlex.split(line.split(" #")[0])
+README = [line for line in lines(PAGES[0]) if not line.startswith("#")]
+SHOWN = sorted({command for page in PAGES for command in (*lines(page), *inline(page)) if not command.startswith("#")})
+
+
+@pytest.mark.parametrize("line", SHOWN)
+def test_a_command_exists_with_its_options(line):
+    name, *words = shlex.split(re.sub(r"[\[\]]", "", line))
     if name == "make":
         assert re.search(rf"^{words[0]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    elif line.startswith(SET_UP):
+        return
     elif name == "python":
-        assert (ROOT / words[0]).is_file()
+        file = words[1].replace(".", "/") if words[0] == "-m" else words[0]
+        assert (ROOT / file).is_file() or (ROOT / file / "__main__.py").is_file()
     else:
         assert name == "spade-edu", line
         command = COMMANDS[words.pop(0)]
-        if hasattr(command, "commands"):
+        if hasattr(command, "commands") and words:
             command = command.commands[words.pop(0)]
         known = {option for parameter in command.params for option in parameter.opts}
         assert {word for word in words if word.startswith("--")} <= known
@@ -48,7 +65,88 @@ def test_the_readme_shows_the_main_commands():
     assert {"demo", "train", "sample", "evaluate", "paper", "reproduce", "plan", "paint", "doctor", "data"} <= shown
 
 
+# What README's commands are given on top, or instead, so that they take a second: the presets become `test`, and ...
+LESS = {
+    "demo": "--preset test",
+    "train": "--set epochs=1 --set epochs_decay=0",
+    "evaluate": "--count 4",
+    "reproduce": "--preset test --seeds 1 --steps 1",
+    "data info": "--count 4",
+    "data make": "--train 2 --val 2 --height 32 --width 64",
+    "doctor": "--no-timing",
+    "plan": "--preset test --set model=pix2pixhd --set num_layers_d=2",
+}
+# ... which don't run here, and why. Their options are checked above.
+NOT_HERE = {
+    "spade-edu paint": "serves until it is stopped: the next test",
+    "spade-edu data get camvid": "network",
+    "spade-edu data get NAME": "network",
+    "spade-edu evaluate --images DIR --data cityscapes --root PATH --protocol paper": "published networks, 500 MB",
+    "python tools/notebooks.py test": "minutes: `make test` runs it",
+}
+
+
+def test_the_commands_of_the_readme_run_in_its_order(tmp_path, monkeypatch, capsys):
+    """In an empty folder but for what README takes for granted: data sets at PATH and where `data get` puts CamVid."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CITYSCAPES_DATASET", raising=False)
+    for split in ("train", "val"):
+        trees.cityscapes(Path("PATH"), split)
+        trees.camvid_small(Path("datasets/camvid"), split, count=8)
+    ran = [line for line in README if line.startswith("spade-edu ") and line not in NOT_HERE]
+    for line in ran:
+        words = shlex.split(re.sub(r"--preset \w+", "--preset test", line))[1:]
+        words += shlex.split(LESS.get(" ".join(words[:2]), LESS.get(words[0], "")))
+        try:
+            main(words)
+        except SystemExit as stop:
+            assert not stop.code, (line, words, capsys.readouterr().err)
+    made = "runs/demo/report.html", "samples.png", "docs/figures/camvid.png", "preview.png", "runs/reproduce/table3.png"
+    assert [file for file in made if not Path(file).is_file()] == []
+
+
+def test_what_does_not_run_here_is_in_the_readme():
+    assert [line for line in NOT_HERE if line not in README] == []
+    others = [line for line in README if not line.startswith(("spade-edu ", *SET_UP))]
+    assert [line for line in others if line not in NOT_HERE] == []
+
+
+def test_paint_serves_its_page(tmp_path):
+    command = [sys.executable, "-m", "spade_edu", "paint"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as program:
+        try:
+            address = re.search(r"http://\S+", program.stdout.readline())[0]
+            with urllib.request.urlopen(address, timeout=30) as page:
+                assert "<title>spade_edu: paint a scene</title>" in page.read().decode()
+        finally:
+            program.kill()
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=lambda page: page.name)
+def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    trees.photo(Path("photos/a.jpg"))
+    trees.ids(Path("labels/a.png"), top=2)
+    Path("classes.txt").write_text("grass\nsky\n")
+    names = {"__name__": page.stem}
+    for block in blocks(page, "python"):
+        exec(compile(block, page.name, "exec"), names)
+
+
+def anchors(page):
+    """The addresses that GitHub gives a page's headings."""
+    heads = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_relative_link_leads_to_a_file(page):
-    links = re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", page.read_text())
-    assert [link for link in links if not (page.parent / link).exists()] == []
+def test_every_relative_link_leads_to_a_file_and_a_heading_of_it(page):
+    for file, heading in re.findall(r"\]\((?!https?:|mailto:)([^)#\s]*)#?([^)\s]*)", page.read_text()):
+        target = page.parent / file if file else page
+        assert target.exists(), file
+        assert not heading or target.suffix != ".md" or heading in anchors(target), (file, heading)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_other_link_is_encrypted(page):
+    assert [link for link in re.findall(r"\]\((\w+:[^)\s]*)", page.read_text()) if not link.startswith("https:")] == []
