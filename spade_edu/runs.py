@@ -22,6 +22,7 @@ from tqdm import tqdm
 from . import distributed
 from .checkpoints import CheckpointError, checkpoints, load_checkpoint, load_weights, save_checkpoint
 from .data.base import Dataset, Sample, stack
+from .data.streets import Streets
 from .errors import UserError
 from .files import write_whole
 from .guards import check_losses, check_weights, memory_advice, only_one
@@ -52,7 +53,7 @@ class Run:
     ):
         self.folder, self.config = Path(folder), config
         self.dataset, self.preview, self.device = dataset, preview, torch.device(device)
-        self.workers = data_workers(self.device) if workers is None else workers
+        self.workers = data_workers(dataset, self.device) if workers is None else workers
         self.save_every, self.step, self.seconds = save_every, 0, 0.0
         self.saved: int | None = None  # step of the last checkpoint
         self.steps_per_epoch = len(dataset) // config.batch_size
@@ -250,9 +251,14 @@ def epoch_order(length: int, seed: int, epoch: int) -> list[int]:
     return torch.randperm(length, generator=generator).tolist()
 
 
-def data_workers(device: torch.device) -> int:
-    """How many processes read data: none where the CPU trains, else this process's share of the cores, at most 8."""
-    return 0 if device.type == "cpu" else min(8, (os.cpu_count() or 1) // distributed.number())
+def data_workers(dataset: Dataset, device: torch.device) -> int:
+    """How many processes read data: this process's share of the cores, at most 8.
+
+    None where the CPU trains, and none for Streets: rendered scenes stay in memory, but each epoch's processes are new.
+    """
+    if device.type == "cpu" or isinstance(dataset, Streets):
+        return 0
+    return min(8, (os.cpu_count() or 1) // distributed.number())
 
 
 def to_batch(

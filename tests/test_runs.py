@@ -72,10 +72,11 @@ def test_processes_that_read_data_change_nothing(tmp_path, monkeypatch):
     make_run(tmp_path / "none").train(until=5, progress=False)
     make_run(tmp_path / "two", workers=2).train(until=5, progress=False)
     assert_same_weights(final_weights(tmp_path / "none"), final_weights(tmp_path / "two"))
-    assert data_workers(torch.device("cpu")) == 0
     monkeypatch.setattr(os, "cpu_count", lambda: 6)
-    assert data_workers(torch.device("cuda")) == 6
-    for dataset in (Streets(2, height=32, width=64), Noise(2)):  # where processes aren't forked
+    streets, noise, cuda = Streets(2, height=32, width=64), Noise(2), torch.device("cuda")
+    assert data_workers(noise, cuda) == 6
+    assert data_workers(streets, cuda) == data_workers(noise, torch.device("cpu")) == 0
+    for dataset in streets, noise:  # where processes aren't forked
         assert torch.equal(pickle.loads(pickle.dumps(dataset))[1].label, dataset[1].label)
 
 
