@@ -70,8 +70,10 @@ class Modulation(Core):
 
     def choose(self, request: dict, buffers: list) -> None:
         """Choose layer `layer` and channel `channel` (the last one if the layer has fewer)."""
-        self.layer = whole_number(request, "layer", 0, len(self.names) - 1)
-        self.channel = min(whole_number(request, "channel", 0, 100_000), self.channels() - 1)
+        layer = whole_number(request, "layer", 0, len(self.names) - 1)
+        channel = whole_number(request, "channel", 0, 100_000)
+        self.layer = layer
+        self.channel = min(channel, self.channels() - 1)
         self.compute()
 
     def paint(self, request: dict, buffers: list) -> None:

@@ -34,7 +34,7 @@ class Core:
         """Carry out a request from the browser; gives "", or one line that says what was wrong with it."""
         action = request.get("do")
         if action not in self.actions:
-            return f"There is no action {action!r}; there are: {', '.join(self.actions)}."
+            return f"There is no action {action!r:.40}; there are: {', '.join(self.actions)}."
         try:
             getattr(self, action)(request, buffers)
         except UserError as error:
@@ -66,7 +66,9 @@ class Tool(anywidget.AnyWidget):
         """The tool as a picture."""
         return self.core.still()
 
-    def _receive(self, _widget, request: dict, buffers: list) -> None:
+    def _receive(self, _widget, request: object, buffers: list) -> None:
+        if not isinstance(request, dict):
+            return  # nothing that a view of ours sends
         self.send({"heard": request.get("id")})
         if request.get("do") == "ping":
             return
@@ -85,6 +87,11 @@ class Tool(anywidget.AnyWidget):
 def script(*names: str) -> str:
     """One ES module made of files of this folder, in order: anywidget takes a single one."""
     return "\n".join((FOLDER / name).read_text() for name in names)
+
+
+def short_text(request: dict, name: str, most: int = 40) -> str:
+    """The text `name` of a request, cut to `most` characters, without halves of characters that no file can hold."""
+    return str(request.get(name, "")).strip()[:most].encode("utf-8", "replace").decode()
 
 
 def whole_number(request: dict, name: str, low: int, high: int) -> int:

@@ -95,7 +95,7 @@ class _Handler(BaseHTTPRequestHandler):
         if not self._is_ours():
             return
         length = self.headers.get("Content-Length", "")
-        if not length.isdecimal() or int(length) > MOST_BYTES:
+        if not length.isdecimal() or len(length) > 9 or int(length) > MOST_BYTES:
             return self._refuse(413, f"Expected a request of at most {MOST_BYTES} bytes.")
         if self.path != "/ask" or self.headers.get_content_type() != "application/json":
             return self._refuse(400, "Expected JSON at /ask.")

@@ -17,6 +17,7 @@ from .still import captioned, png
 TILES = 12
 MOST_KEPT = 24
 FIRST_STEP = 0.5  # how far "more like this" goes at first; each further time half as far
+LAST_STEP = 0.001
 
 
 class Sampling(Core):
@@ -50,6 +51,8 @@ class Sampling(Core):
         """Fill the grid with draws around tile `tile`, which comes first; half as far each further time."""
         centre = self.tiles[whole_number(request, "tile", 0, len(self.tiles) - 1)][0]
         step = centre.get("step", 2 * FIRST_STEP) / 2
+        if step < LAST_STEP:
+            raise UserError("These are as near to each other as it gets: draw new ones.")
         near = [{"around": centre, "step": step, "seed": self.seed + i} for i in range(1, TILES)]
         self.tiles = self.pictures([centre, *near])
 

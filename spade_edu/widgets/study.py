@@ -12,7 +12,7 @@ from torch import Tensor
 from ..errors import UserError
 from ..evaluation.user_study import append_choice
 from ..pictures import to_uint8
-from .host import Core, Tool, script
+from .host import Core, Tool, script, short_text
 from .still import captioned, png
 
 LONGEST = 24 * 3600  # seconds for an answer
@@ -49,7 +49,7 @@ class Comparison(Core):
 
     def begin(self, request: dict, buffers: list) -> None:
         """Somebody starts, under a name that keeps people apart."""
-        name = str(request.get("participant", "")).strip()
+        name = short_text(request, "participant", 41)
         if not 1 <= len(name) <= 40:
             raise UserError("Type a name or a number of 1 to 40 characters that nobody else uses.")
         self.participant, self.at = name, 0
@@ -60,7 +60,7 @@ class Comparison(Core):
         if not self.participant or self.at == len(self.pairs) or request.get("pair") != self.at:
             raise UserError("This pair is not being asked: it was answered already, or nobody has begun.")
         if side not in SIDES or type(seconds) not in (int, float) or not 0 <= seconds <= LONGEST:
-            raise UserError(f"Expected 'left' or 'right' and the seconds it took, got {side!r} and {seconds!r}.")
+            raise UserError(f"Expected 'left' or 'right' and the seconds it took, got {side!r:.40} and {seconds!r:.40}.")
         left, right = self.systems[self.at]
         append_choice(
             self.path, mask=self.pairs[self.at].mask, left=left, right=right, chosen=side,

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ..errors import UserError
 from ..labels import LabelSpace
 from ..pictures import to_uint8
-from .host import Core, Tool, fraction, script, whole_number
+from .host import Core, Tool, fraction, script, short_text, whole_number
 from .looks import MOST_SEED, between, code, draw, require_codes
 from .still import captioned, png
 
@@ -71,7 +71,7 @@ class StyleTransfer(Core):
 
     def upload(self, request: dict, buffers: list) -> None:
         """Add a card for a picture file from the browser."""
-        self.add(str(request.get("name", "upload"))[:40], read_upload(buffers, tuple(self.label.shape)))
+        self.add(short_text(request, "name") or "upload", read_upload(buffers, tuple(self.label.shape)))
         self.draw()
 
     def state(self) -> dict:
