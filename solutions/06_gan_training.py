@@ -198,7 +198,7 @@ with picture("spectral_norm_step"):
 def two_time_scales(
     generator: nn.Module, discriminator: nn.Module, lr: float
 ) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
-    """Adam for G at lr / 2 and for D at 2 lr, both with betas (0, 0.9)."""
+    """Adam for G at lr / 2 and for D at 2 lr, both with betas (0.0, 0.9)."""
     optimizer_g = torch.optim.Adam(generator.parameters(), lr=lr / 2, betas=(0.0, 0.9))
     optimizer_d = torch.optim.Adam(discriminator.parameters(), lr=lr * 2, betas=(0.0, 0.9))
     return optimizer_g, optimizer_d

@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .calling import Complaint
 from .exercise import Case, Exercise, case
 
 
@@ -13,11 +14,17 @@ def as_table(output: object, *arguments: object) -> object:
     if output is ...:
         return output
     if not isinstance(output, list | tuple | Tensor):
-        raise TypeError(f"return a list or tuple of numbers, not {type(output).__name__}")
+        if isinstance(output, Exception):
+            raise Complaint("The error is returned; raise it: `raise ValueError(...)`.")
+        raise Complaint(f"Return a list or tuple of numbers, not {_article(type(output).__name__)}.")
     table = torch.as_tensor(output)
     if table.is_floating_point():
-        raise TypeError("the numbers are floats; layers need whole numbers: divide with //, not with /")
+        raise Complaint("The numbers are floats; layers need whole numbers: divide with //, not with /.")
     return table
+
+
+def _article(name: str) -> str:
+    return f"{'an' if name[:1] in 'aeiou' else 'a'} {name}"
 
 
 def label_maps(n: int, classes: int, h: int, w: int) -> Tensor:
@@ -50,7 +57,8 @@ def _plan_mistaken(wrong, ngf, plan):
     if "halved_at_once" in wrong:
         factors = [16, 8, 4, 2, 1, 1, 1, 1]
     widths = [ngf * factor for factor in factors]
-    if plan == "most" and "never_more" not in wrong or plan == "more" and "more_blocks" in wrong:
+    longer = plan == "most" and "never_more" not in wrong or plan == "more" and "more_blocks" in wrong
+    if longer or "always_more" in wrong:
         widths.append(ngf if "most_wide" in wrong else ngf // 2)
     if "reversed" in wrong:
         widths = widths[::-1]
@@ -75,6 +83,7 @@ _PLAN = Exercise(
     mistaken=_plan_mistaken,
     mistakes={
         "never_more": 'The plan "most" has an eighth block, from ngf to ngf // 2 channels.',
+        "always_more": 'Every plan gets the eighth block, to ngf // 2 channels; only "most" has it.',
         "more_blocks": 'The plan "more" has the blocks of "normal": it doubles the size once more, without a block.',
         "most_wide": 'The last block of "most" halves once more: from ngf to ngf // 2 channels.',
         "one_wide_less": "A wide block is missing: three blocks keep 16 ngf channels (head_0, G_middle_0, "
@@ -113,17 +122,21 @@ def latent_size(height: int, width: int, plan: str) -> tuple[int, int]:
 
 def _latent_cases() -> list[Case]:
     sizes = [(256, 256, "normal"), (256, 512, "more"), (256, 512, "most"), (64, 128, "normal"), (96, 160, "normal"),
-             (256, 500, "more"), (352, 512, "more"), (100, 512, "normal"), (256, 300, "normal"), (16, 32, "normal"),
-             (64, 192, "most"), (640, 128, "most")]  # fmt: skip
+             (256, 500, "more"), (100, 300, "normal"), (352, 512, "more"), (100, 512, "normal"), (256, 300, "normal"),
+             (16, 32, "normal"), (64, 192, "most"), (640, 128, "most")]  # fmt: skip
     return [case(f'{h}x{w}, "{plan}"', h, w, plan) for h, w, plan in sizes]
 
 
 def _latent_mistaken(wrong, height, width, plan):
     times = {"normal": 5, "more": 6, "most": 7}[plan]
-    factor = 2 ** (5 if "always_5" in wrong else times - 1 if "one_less" in wrong else times)
+    times += ("one_more" in wrong) - ("one_less" in wrong)
+    times = 5 if "always_5" in wrong else times
+    factor = times if "no_power" in wrong else 2 * times if "doubled" in wrong else 2**times
     unchecked = {"floor", "rounded", "up"} & wrong
     bad_height = height % factor and "height_unchecked" not in wrong
     bad_width = width % factor and "width_unchecked" not in wrong
+    if "both_needed" in wrong:
+        bad_height = bad_width = bad_height and bad_width
     if "only_zero" in wrong:
         bad_height, bad_width = height < factor, width < factor
     if (bad_height or bad_width) and not unchecked:
@@ -157,6 +170,11 @@ _LATENT = Exercise(
         "swapped": "Height and width are swapped: the result is (height, width).",
         "always_5": 'You halve 5 times in every plan: "more" has 6 doublings, "most" 7.',
         "one_less": "You halve once too few.",
+        "one_more": "You halve once too often.",
+        "no_power": "You divide by the number of halvings; n halvings divide by 2 ** n.",
+        "doubled": "You divide by twice the number of halvings; n halvings divide by 2 ** n.",
+        "both_needed": "You raise a ValueError only where both sides leave a remainder; one is enough (`or`, "
+        "not `and`).",
     },
     hints=(
         "The generator doubles the size 5, 6 or 7 times. Which number do you get if you double n times?",
@@ -200,6 +218,9 @@ def _first_cases() -> list[Case]:
         labels("without z, a square", 3, (4, 4), 2),
         noise("with z, as many channels as rows as columns", 3, (3, 3), 3),
         noise("with z, one pixel", 2, (1, 1), 6),
+        case(
+            "without z, height halved, width kept", label_maps(2, 3, 8, 3), None, nn.Conv2d(3, 4, 3, padding=1), (4, 3)
+        ),
     ]
 
 
@@ -229,6 +250,7 @@ def _first_mistaken(wrong, segmap, z, fc, size):
 
 
 def _activated(wrong, y):
+    y = torch.tanh(y) if "tanh" in wrong else y
     return F.relu(y) if "relu" in wrong else F.leaky_relu(y, 0.2) if "leaky" in wrong else y
 
 
@@ -255,6 +277,7 @@ _FIRST = Exercise(
         "flat": "With z the result of fc is still flat: reshape it to (n, c, h, w).",
         "relu": "There is no activation after fc; the first block begins with a norm.",
         "leaky": "There is no activation after fc (you have a LeakyReLU); the first block begins with a norm.",
+        "tanh": "There is no activation after fc (you have tanh); the first block begins with a norm.",
     },
     hints=(
         "Two cases: `z is None` and not. In both of them `fc` is called once; what goes in and what comes out differs.",
@@ -294,6 +317,8 @@ def run_blocks(
 def _run_cases() -> list[Case]:
     def one(plan, n, c, size):
         blocks = nn.ModuleList(PaintBlock(c, 3) for _ in range(8 if plan == "most" else 7))
+        for block in blocks:  # large weights: what goes into the first block must be felt after the last one
+            block.conv.weight.data *= 2
         factor = {"normal": 32, "more": 64, "most": 128}[plan]
         segmap = label_maps(n, 3, size[0] * factor, size[1] * factor)
         return case(f'"{plan}", {n} image(s), first map {size[0]}x{size[1]}', torch.randn(n, c, *size), segmap, blocks,
@@ -310,13 +335,18 @@ def _run_mistaken(wrong, x, segmap, blocks, plan):
         if "zeros" in wrong:
             y = y[:, :, :, None, :, None] * y.new_tensor([[1.0, 0.0], [0.0, 0.0]])[:, None, :]
             return y.reshape(*y.shape[:2], y.shape[2] * 2, y.shape[4] * 2)
-        return F.interpolate(y, scale_factor=2, mode=mode)
+        if "tiled" in wrong:
+            return y.repeat(1, 1, 2, 2)
+        return y if "never" in wrong else F.interpolate(y, scale_factor=2, mode=mode)
 
     third = plan != "normal" if "third_swapped" not in wrong else plan == "normal"
     third = plan == "most" if "only_most" in wrong else third or "always" in wrong
     if "shrunk_labels" in wrong:
         segmap = F.interpolate(segmap, size=x.shape[-2:], mode="nearest")
+    x = double(x) if "before_first" in wrong else x
     for i, block in enumerate(blocks):
+        if i == 0 and "skips_first" in wrong:
+            continue
         doubles = i > 0 and (i != 2 or third)
         if "second" in wrong and plan == "normal" and i in (1, 2):
             doubles = i == 2
@@ -325,7 +355,8 @@ def _run_mistaken(wrong, x, segmap, blocks, plan):
             x = double(x) if i < len(blocks) - 1 and (i != 2 or third) else x
             continue
         x = double(x) if doubles and "first" not in wrong else x
-        x = block(x, segmap)
+        x = x + block(x, segmap) if "residual" in wrong else block(x, segmap)
+        x = F.leaky_relu(x, 0.2) if "activated" in wrong else x
         if "first" in wrong:
             x = double(x) if i + 2 < len(blocks) and (i != 1 or third) or i + 1 == len(blocks) else x
     return double(x) if "last" in wrong else x
@@ -341,8 +372,15 @@ _RUN = Exercise(
     cases=_run_cases,
     mistaken=_run_mistaken,
     mistakes={
-        "always": 'The plan "normal" doubles five times, not six: head_0 and G_middle_0 are followed by a doubling '
-        "each only in the other plans; before the third block (G_middle_1) it keeps the size.",
+        "always": 'The plan "normal" doubles five times, not six: it keeps the size before the third block '
+        "(G_middle_1).",
+        "before_first": "x is doubled before the first block too; that one gets the map as it came in.",
+        "never": "The map never grows: the doubled x has to be what the block gets.",
+        "skips_first": "The first block isn't run; only the doubling before it is left out.",
+        "residual": "You add each block's input to its result; the blocks do that inside.",
+        "activated": "There is an activation behind each block; a block's result goes on as it is.",
+        "tiled": "The map is laid out four times side by side (`repeat`); doubling repeats each pixel, which stays in "
+        "its place.",
         "third_swapped": 'It is the other way round: "normal" doesn\'t double before the third block, "more" and '
         '"most" do.',
         "only_most": 'The plan "more" doubles before the third block too, not only "most".',
@@ -350,8 +388,8 @@ _RUN = Exercise(
         "you have it the other way round.",
         "last": "The map is doubled once more after the last block.",
         "first": "One of the doublings comes after the last block; every one comes before a block.",
-        "late": "The third block is run before the doubling that it should see, or after one that it shouldn't: it "
-        'is the step before block three that is left out in "normal", not the step after it.',
+        "late": 'In "normal" you leave out the doubling after the third block (before the fourth); it is the one '
+        "before the third.",
         "bilinear": 'The map is doubled with bilinear interpolation; the generator uses mode="nearest".',
         "zeros": "The new pixels are zeros; nearest-neighbour doubling repeats each pixel.",
         "shrunk_labels": "The blocks get the label map shrunk to the first map's size; each gets the full-size map and "
@@ -463,6 +501,7 @@ def _count_cases() -> list[Case]:
 
 def _count_mistaken(wrong, fin, fout, label_channels, hidden, kernel):
     bias = 0 if "no_bias" in wrong else 1
+    hidden = 128 if "always_128" in wrong else hidden
 
     def spade(channels):
         area = 9 if "spade_3x3" in wrong else kernel if "no_square" in wrong else kernel**2
@@ -473,13 +512,19 @@ def _count_mistaken(wrong, fin, fout, label_channels, hidden, kernel):
         return shared + outputs * (hidden * area + bias) * channels + affine
 
     middle = max(fin, fout) if "max" in wrong else fout if "fout" in wrong else min(fin, fout)
+    middle = fin if "fin" in wrong else middle
     area = kernel**2 if "all_kernel" in wrong else 9
     count = spade(fin) + (area * fin + bias) * middle + spade(middle) + (area * middle + bias) * fout
     if "no_spade_1" in wrong:
         count -= spade(middle)
+    if "spade_1_fout" in wrong:
+        count += spade(fout) - spade(middle)
+    if "one_shared" in wrong:
+        count -= (label_channels * kernel**2 + 1) * hidden * (2 if fin != fout else 1)
     if (fin != fout or "always_skip" in wrong) and "no_skip" not in wrong:
-        count += 0 if "no_norm_s" in wrong else spade(fin)
-        count += fin * fout * (9 if "skip_3x3" in wrong else 1) + (fout if "skip_bias" in wrong else 0)
+        count += 0 if "no_norm_s" in wrong else spade(fout if "norm_s_fout" in wrong else fin)
+        weights = 0 if "no_conv_s" in wrong else fin * fout
+        count += weights * (9 if "skip_3x3" in wrong else 1) + (fout if "skip_bias" in wrong else 0)
     return count
 
 
@@ -499,8 +544,14 @@ _COUNT = Exercise(
         "skip_3x3": "conv_s is a 1x1 convolution, fin * fout weights (the paper's figure draws 3x3, the code has 1x1).",
         "no_skip": "The learned skip path is missing where fin and fout differ: norm_s and conv_s.",
         "no_norm_s": "The skip path's own SPADE layer (norm_s) is missing.",
+        "no_conv_s": "The skip path's 1x1 convolution (conv_s) is missing.",
+        "norm_s_fout": "The skip path's SPADE layer comes before its convolution: it has fin channels.",
+        "spade_1_fout": "The second SPADE layer of the main path has as many channels as the inner width.",
+        "one_shared": "Each SPADE layer has a shared convolution of its own; you counted one for the whole block.",
+        "always_128": "Your hidden layer always has 128 channels; take the argument `hidden`.",
         "always_skip": "Where fin = fout the skip path is x itself and has no parameters.",
         "max": "The inner width is min(fin, fout), not the larger one.",
+        "fin": "The inner width is min(fin, fout); you took fin, which differs where a block narrows.",
         "fout": "The inner width is min(fin, fout); you took fout, which differs where a block widens.",
         "one_output": "A SPADE layer has two output convolutions, gamma and beta; you counted one.",
         "not_shared": "gamma and beta share one hidden convolution; you counted it twice.",

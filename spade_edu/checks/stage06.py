@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .. import losses
+from .calling import Complaint
 from .exercise import Case, Exercise, case
 from .stage05 import label_maps
 
@@ -221,12 +222,10 @@ def _matching_cases() -> list[Case]:
 
 def _matching_mistaken(wrong, fake, real):
     totals = []
+    part = slice(None) if "with_prediction" in wrong else slice(0, -1)
+    part = slice(1, None) if "first_left_out" in wrong else slice(-1, None) if "only_prediction" in wrong else part
     for f, r in zip(fake, real):
-        f, r = (
-            (f, r) if "with_prediction" in wrong else (f[1:], r[1:]) if "first_left_out" in wrong else (f[:-1], r[:-1])
-        )
-        if "only_prediction" in wrong:
-            f, r = f[-1:], r[-1:]
+        f, r = f[part], r[part]
         f = [a.detach() for a in f] if "fake_detached" in wrong else f
         r = r if "attached" in wrong or "fake_detached" in wrong else [b.detach() for b in r]
         distances = [_distance(wrong, a, b) for a, b in zip(f, r)]
@@ -349,7 +348,13 @@ def _step_cases() -> list[Case]:
 def _without_backward(loss: object, generator: nn.Module, discriminator: nn.Module, *inputs: Tensor) -> object:
     """The loss as it is, if no gradient has been computed yet."""
     if any(p.grad is not None for network in (generator, discriminator) for p in network.parameters()):
-        raise RuntimeError("it calls backward() itself: return the loss, the trainer does the rest")
+        raise Complaint("It calls backward() itself: return the loss, the trainer does the rest.")
+    for name, network in (("generator", generator), ("discriminator", discriminator)):
+        if not all(p.requires_grad for p in network.parameters()):
+            raise Complaint(f"The {name}'s weights are left with requires_grad off, so it can't learn any more: detach "
+                            "the picture instead.")  # fmt: skip
+        if not network.training:
+            raise Complaint(f"The {name} is left in eval mode: leave modes to the caller.")
     return loss
 
 
@@ -360,7 +365,10 @@ def _step_mistaken(wrong, generator, discriminator, segmap, real):
     if "no_gradient" in wrong:
         with torch.no_grad():
             return hinge_discriminator(discriminator(segmap, real), discriminator(segmap, fake))
-    on_real, on_fake = discriminator(segmap, real), discriminator(segmap, fake)
+    judge = (lambda s, x: discriminator(x, s)) if "arguments" in wrong else discriminator
+    on_real, on_fake = judge(segmap, real), judge(segmap, fake)
+    on_fake = on_real if "real_twice" in wrong else on_fake
+    on_real = on_fake if "fake_twice" in wrong else on_real
     if "real_detached" in wrong:
         on_real = [[m.detach() for m in scale] for scale in on_real]
     if "fake_detached" in wrong:
@@ -391,6 +399,9 @@ _STEP = Exercise(
         "before D sees it.",
         "real_detached": "The prediction on the real pictures is detached; D has to learn from them too.",
         "generator": "That is the generator's loss, -mean D(fake); here the discriminator's is asked for.",
+        "arguments": "D's arguments are exchanged: discriminator(segmap, picture), the label map first.",
+        "real_twice": "The real pictures are judged twice, as real and as fake: the fake half needs G's pictures.",
+        "fake_twice": "G's pictures are judged twice, as real and as fake: the real half needs `real`.",
         "rescaled": "The fake is moved to [0, 1]; D sees real and fake in the same range, [-1, 1].",
         "shuffled": "Real and fake don't get the same label map.",
         **{name: text for name, text in _HINGE_DISCRIMINATOR.mistakes.items() if name in (
@@ -452,7 +463,7 @@ def _spectral_mistaken(wrong, weight, u, eps):
             return x / (x.norm() + eps)
         return x / x.norm() if "no_eps" in wrong else F.normalize(x, dim=0, eps=eps)
 
-    constant = (lambda t: t) if "attached" in wrong else torch.Tensor.detach
+    constant = (lambda t: t) if {"attached", "attached_inside"} & wrong else torch.Tensor.detach
     old = u
     v = normalise(constant(matrix).T @ u)
     if "not_updated" not in wrong:
@@ -461,7 +472,10 @@ def _spectral_mistaken(wrong, weight, u, eps):
         for _ in range(9):
             v = normalise(constant(matrix).T @ u)
             u = normalise(constant(matrix) @ v)
-    sigma = u @ matrix @ v
+    if "two_steps" in wrong:
+        v = normalise(constant(matrix).T @ u)
+        u = normalise(constant(matrix) @ v)
+    sigma = (old if "sigma_old" in wrong else u) @ matrix @ v
     if "exact" in wrong:
         sigma = torch.linalg.matrix_norm(matrix, 2)
     if "frobenius" in wrong:
@@ -470,7 +484,7 @@ def _spectral_mistaken(wrong, weight, u, eps):
         sigma = sigma.detach()
     if "squared" in wrong:
         sigma = sigma.square()
-    u = old if "old_u" in wrong else u
+    u = old if "old_u" in wrong else u.detach() if "attached_inside" in wrong else u
     return (weight * sigma if "multiplied" in wrong else weight / sigma), u
 
 
@@ -486,6 +500,10 @@ _SPECTRAL = Exercise(
     mistakes={
         "attached": "u and v carry a gradient; they count as constants (compute them under torch.no_grad()), and only "
         "sigma = u^T W v passes one to W.",
+        "attached_inside": "The gradient of sigma also flows through v or the new u; detach them before sigma is "
+        "computed, not only on return.",
+        "sigma_old": "sigma is computed with the old u; it uses the new one, u'^T W v.",
+        "two_steps": "You take two steps of power iteration; it is one a call.",
         "sigma_detached": "sigma is cut off from the gradient; it flows through sigma too, since W / sigma depends on "
         "W "
         "twice.",
@@ -520,7 +538,7 @@ _SPECTRAL = Exercise(
 def two_time_scales(
     generator: nn.Module, discriminator: nn.Module, lr: float
 ) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
-    """Adam for G at lr / 2 and for D at 2 lr, both with betas (0, 0.9)."""
+    """Adam for G at lr / 2 and for D at 2 lr, both with betas (0.0, 0.9)."""
     optimizer_g = torch.optim.Adam(generator.parameters(), lr=lr / 2, betas=(0.0, 0.9))
     optimizer_d = torch.optim.Adam(discriminator.parameters(), lr=lr * 2, betas=(0.0, 0.9))
     return optimizer_g, optimizer_d
@@ -538,7 +556,7 @@ def _facts(result: object, generator: nn.Module, discriminator: nn.Module, lr: f
         return result
     kind = torch.optim.Optimizer
     if not isinstance(result, tuple | list) or len(result) != 2 or not all(isinstance(o, kind) for o in result):
-        raise TypeError("return two optimizers, the generator's and the discriminator's (torch.optim.Adam)")
+        raise Complaint("Return two optimizers, the generator's and the discriminator's (torch.optim.Adam).")
     facts = {}
     for name, optimizer in zip(("G", "D"), result):
         group = optimizer.param_groups[0]
@@ -658,13 +676,15 @@ def _average_cases() -> list[Case]:
 def _returned(output: object, averaged: nn.Module, network: nn.Module, decay: float) -> object:
     """The average, if that is what came back."""
     if output is not averaged and output is not ...:
-        raise TypeError("return `averaged`, the network that was changed in place")
+        raise Complaint("Return `averaged`, the network itself, changed in place.")
     return output
 
 
 def _average_mistaken(wrong, averaged, network, decay):
     decay = 1 - decay if "reversed" in wrong else 0.999 if "fixed" in wrong else decay
     buffers = {name for name, _ in averaged.named_buffers()}
+    if "unchanged" in wrong:
+        return averaged
     with torch.no_grad():
         for (name, old), new in zip(averaged.state_dict().items(), network.state_dict().values()):
             if name in buffers and "no_buffers" in wrong:
@@ -706,6 +726,8 @@ _AVERAGE = Exercise(
         "copied": "The network is copied; only a share of 1 - decay of it comes in.",
         "no_decay": "The old average must shrink: decay * old + (1 - decay) * new, or it grows without end.",
         "fixed": "Your decay is always 0.999; take the argument.",
+        "unchanged": "`averaged` is as before. (`p = ...` in a loop only gives the name p to a new tensor; change the "
+        "tensor itself, as p.copy_(...) does.)",
         "wrong_one": "You change the trained network; it is the average that follows it.",
     },
     hints=(

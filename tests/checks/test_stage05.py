@@ -106,7 +106,110 @@ def count_by_building(fin, fout, label_channels, hidden, kernel):
     return sum(p.numel() for p in block.parameters())
 
 
+def latent_checked(factor, bad):
+    """Divided by factor(halvings), with a ValueError where bad(height's remainder, width's remainder)."""
+
+    def answer(height, width, plan):
+        by = factor(DOUBLINGS[plan])
+        if bad(height % by, width % by):
+            raise ValueError
+        return height // by, width // by
+
+    return answer
+
+
+def latent_asserted(height, width, plan):
+    factor = 2 ** DOUBLINGS[plan]
+    assert height % factor == width % factor == 0
+    return height // factor, width // factor
+
+
+def latent_error_returned(height, width, plan):
+    factor = 2 ** DOUBLINGS[plan]
+    return ValueError() if height % factor or width % factor else (height // factor, width // factor)
+
+
+def shrunk_by_factor(segmap, z, fc, size):
+    if z is None:
+        return fc(F.interpolate(segmap, scale_factor=size[0] / segmap.shape[2]))
+    return fc(z).view(len(z), -1, *size)
+
+
+def start_squashed(segmap, z, fc, size):
+    return torch.tanh(fc(F.interpolate(segmap, size=size) if z is None else z)).view(len(segmap), -1, *size)
+
+
+def run_around(before=lambda x, i: x, block=lambda b, x, s: b(x, s), first=0):
+    """The right order, with something else before each block, in place of it, or without the first ones."""
+
+    def answer(x, segmap, blocks, plan):
+        for i, b in enumerate(blocks):
+            x = before(x, i > 0 and (i != 2 or plan != "normal"))
+            x = block(b, x, segmap) if i >= first else x
+        return x
+
+    return answer
+
+
+double = lambda x, due: F.interpolate(x, scale_factor=2) if due else x  # noqa: E731
+
+
+def count_with(layers):
+    """layers(fin, fout, middle): widths of SPADE layers (main path, skip path), conv_s's weights."""
+
+    def answer(fin, fout, label_channels, hidden, kernel):
+        m = min(fin, fout)
+        widths, skip, weights = layers(fin, fout, m)
+        widths = widths + (skip if fin != fout else [])
+        each = (label_channels * kernel**2 + 1) * hidden
+        count = sum(each + 2 * (hidden * kernel**2 + 1) * c for c in widths)
+        return count + (9 * fin + 1) * m + (9 * m + 1) * fout + (weights if fin != fout else 0)
+
+    return answer
+
+
+right_layers = count_with(lambda a, b, m: ([a, m], [a], a * b))
+
+
+def count_one_shared(fin, fout, label_channels, hidden, kernel):
+    extra = (label_channels * kernel**2 + 1) * hidden * (1 if fin == fout else 2)
+    return right_layers(fin, fout, label_channels, hidden, kernel) - extra
+
+
+def count_fin_inside(fin, fout, label_channels, hidden, kernel):
+    count = right_layers(fin, fout, label_channels, hidden, kernel)
+    m = min(fin, fout)
+    return count + (2 * (hidden * kernel**2 + 1) + 9 * fin + 1 + 9 * fout) * (fin - m)
+
+
 WRONG = [
+    ("channel_plan", lambda ngf, p: plan(16, 16, 16, 16, 8, 4, 2, 1)(ngf, "most"), "Every plan gets the eighth block"),
+    ("latent_size", latent_checked(lambda n: n, lambda a, b: a or b), "divide by 2 ** n"),
+    ("latent_size", latent_checked(lambda n: 2 * n, lambda a, b: a or b), "twice the number of halvings"),
+    ("latent_size", latent_checked(lambda n: 2 ** (n + 1), lambda a, b: a or b), "once too often"),
+    ("latent_size", latent_checked(lambda n: 2**n, lambda a, b: a and b), "one is enough"),
+    ("latent_size", latent_asserted, "should raise ValueError here. It stops with AssertionError"),
+    ("latent_size", latent_error_returned, "The error is returned; raise it"),
+    ("first_map", shrunk_by_factor, "height halved, width kept"),
+    ("first_map", start_squashed, "you have tanh"),
+    ("run_blocks", run_around(lambda x, due: x), "The map never grows"),
+    ("run_blocks", run_with(lambda i, plan: i != 2 or plan != "normal"), "before the first block too"),
+    ("run_blocks", run_around(double, first=1), "The first block isn't run"),
+    ("run_blocks", run_around(double, lambda b, x, s: x + b(x, s)), "add each block's input"),
+    ("run_blocks", run_around(double, lambda b, x, s: F.leaky_relu(b(x, s), 0.2)), "activation behind each block"),
+    ("run_blocks", run_around(lambda x, due: x.repeat(1, 1, 2, 2) if due else x), "side by side"),
+    (
+        "run_blocks",
+        run_around(lambda x, due: F.interpolate(x, scale_factor=2, mode="bicubic") if due else x),
+        "values differ",
+    ),
+    ("to_picture", lambda x, conv: torch.tanh(torch.nn.Conv2d(x.shape[1], 3, 3, padding=1)(x)), "a new layer"),
+    ("count_block", count_with(lambda a, b, m: ([a, b], [a], a * b)), "as many channels as the inner width"),
+    ("count_block", count_with(lambda a, b, m: ([a, m], [b], a * b)), "comes before its convolution"),
+    ("count_block", count_with(lambda a, b, m: ([a, m], [a], 0)), "(conv_s) is missing"),
+    ("count_block", count_one_shared, "one for the whole block"),
+    ("count_block", count_fin_inside, "you took fin"),
+    ("count_block", lambda a, b, n, h, k: right_layers(a, b, n, 128, k), "always has 128 channels"),
     ("channel_plan", plan(16, 16, 16, 8, 4, 2, 1), "A wide block is missing"),
     (
         "channel_plan",
@@ -117,7 +220,7 @@ WRONG = [
     ("channel_plan", float_plan, "floats"),
     ("channel_plan", lambda ngf, p: plan(16, 16, 16, 16, 8, 4, 2, 1)(64, p), "don't depend on ngf"),
     ("channel_plan", plan(1, 2, 4, 8, 16, 16, 16, 16), "expected"),
-    ("channel_plan", lambda ngf, p: zip([1], [2]), "return a list"),
+    ("channel_plan", lambda ngf, p: zip([1], [2]), "Return a list"),
     ("latent_size", latent_by(lambda a, b: a // b), "rounded down"),
     ("latent_size", latent_by(lambda a, b: round(a / b)), "rounded; the official code"),
     ("latent_size", latent_by(lambda a, b: math.ceil(a / b)), "rounded up"),

@@ -142,7 +142,68 @@ def double(lr):
     return 2 * lr
 
 
+def with_networks_as(prepare):
+    """The right loss, after `prepare(generator)` has changed the generator for good."""
+
+    def answer(generator, discriminator, segmap, real):
+        prepare(generator)
+        fake = generator(segmap).detach()
+        return losses.hinge_discriminator(discriminator(segmap, real), discriminator(segmap, fake))
+
+    return answer
+
+
+def judged(pairs):
+    """The hinge loss of D on pairs(segmap, real, fake): its arguments for the real half, and for the fake one."""
+
+    def answer(generator, discriminator, segmap, real):
+        on_real, on_fake = pairs(segmap, real, generator(segmap).detach())
+        return losses.hinge_discriminator(discriminator(*on_real), discriminator(*on_fake))
+
+    return answer
+
+
+def power_step(steps=1, sigma_from="new", detached=True):
+    def answer(weight, u, eps):
+        matrix, old = weight.flatten(1), u
+        fixed = matrix.detach() if detached else matrix
+        for _ in range(steps):
+            v = F.normalize(fixed.T @ u, dim=0, eps=eps)
+            u = F.normalize(fixed @ v, dim=0, eps=eps)
+        return weight / ((old if sigma_from == "old" else u) @ matrix @ v), u.detach()
+
+    return answer
+
+
+def predictions_matched(fake, real):
+    return sum(F.l1_loss(f[-1], r[-1].detach()) for f, r in zip(fake, real)) / len(fake)
+
+
+def names_rebound(averaged, network, decay):
+    for p, q in zip(averaged.state_dict().values(), network.state_dict().values()):
+        p = decay * p + (1 - decay) * q
+    return averaged
+
+
+def changed_without_no_grad(averaged, network, decay):
+    for p, q in zip(averaged.parameters(), network.parameters()):
+        p.mul_(decay).add_(q, alpha=1 - decay)
+    return averaged
+
+
 WRONG = [
+    ("discriminator_loss", with_networks_as(lambda g: g.requires_grad_(False)), "left with requires_grad off"),
+    ("discriminator_loss", with_networks_as(lambda g: g.eval()), "left in eval mode"),
+    ("discriminator_loss", judged(lambda s, real, fake: ((s, real), (s, real))), "real pictures are judged twice"),
+    ("discriminator_loss", judged(lambda s, real, fake: ((s, fake), (s, fake))), "G's pictures are judged twice"),
+    ("discriminator_loss", judged(lambda s, real, fake: ((real, s), (fake, s))), "arguments are exchanged"),
+    ("spectral_norm_step", power_step(steps=2), "two steps"),
+    ("spectral_norm_step", power_step(sigma_from="old"), "computed with the old u"),
+    ("spectral_norm_step", power_step(detached=False), "not only on return"),
+    ("update_average", names_rebound, "only gives the name p to a new tensor"),
+    ("update_average", changed_without_no_grad, "Change weights under `with torch.no_grad():`"),
+    ("hinge_generator", lambda fake: -fake[0][-1].abs().mean(), "The result is"),
+    ("feature_matching", predictions_matched, "You compare the predictions"),
     ("hinge_generator", lambda fake: mean_over(fake, torch.mean), "wrong sign"),
     ("hinge_generator", lambda fake: mean_over(fake, lambda d: F.relu(1 - d).mean()), "discriminator's half"),
     ("hinge_generator", lambda fake: -sum(s[-1].mean() for s in fake), "scales are added up"),
@@ -180,12 +241,12 @@ WRONG = [
     ("two_time_scales", adams(half, double, (0.9, 0.999)), "defaults"),
     ("two_time_scales", both_networks, "also moves the discriminator"),
     ("two_time_scales", adams(half, double, make=torch.optim.AdamW), "AdamW"),
-    ("two_time_scales", lambda G, D, lr: two_time_scales(G, D, lr)[0], "return two optimizers"),
+    ("two_time_scales", lambda G, D, lr: two_time_scales(G, D, lr)[0], "Return two optimizers"),
     ("update_average", reversed_decay, "wrong way round"),
     ("update_average", parameters_only, "buffers aren't averaged"),
     ("update_average", loaded, "whole number"),
     ("update_average", trained_changed, ""),
-    ("update_average", lambda a, b, d: b, "return `averaged`"),
+    ("update_average", lambda a, b, d: b, "Return `averaged`"),
     ("update_average", lambda a, b, d: None, "returns nothing"),
 ]  # fmt: skip
 RIGHT = [
