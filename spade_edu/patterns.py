@@ -26,6 +26,7 @@ from torch.nn import functional as F
 from .distributed import all_agree
 from .labels import resize_segmap
 from .normalization import SPADE, BatchNorm2d, SyncBatchNorm, several_processes
+from .spectral import compute_dtype
 
 # Which is faster? Multiplying costs a share of the convolutions' time, looking up costs as much as so many hidden
 # channels would (found with benchmarks/layer.py). Windows are taken where both together come to at most MAX_COST.
@@ -138,21 +139,33 @@ class WindowConv:
 
     def __call__(self, table: Float[Tensor, "ids c"], conv: nn.Conv2d) -> Float[Tensor, "windows c2"]:
         """The convolution's value at the centre of each window."""
-        matrix = conv.weight.permute(1, 2, 3, 0).flatten(1)
-        products = F.pad(table, (0, 0, 0, 1)) @ matrix  # the last id, outside, is zero
-        return _SumProducts.apply(products.view(-1, len(conv.bias)), self) + conv.bias
+        dtype = compute_dtype(conv.weight)
+        return _ConvWindows.apply(table.to(dtype), conv.weight, dtype, self) + conv.bias
 
 
-class _SumProducts(torch.autograd.Function):
+class _ConvWindows(torch.autograd.Function):
+    """WindowConv without its bias; no copy of the weight is kept."""
+
     @staticmethod
-    def forward(ctx, products: Tensor, windows: WindowConv) -> Tensor:
-        ctx.users, ctx.dtype = windows.users, products.dtype
-        return F.embedding_bag(windows.products, products, mode="sum")
+    def forward(ctx, table: Tensor, weight: Tensor, dtype: torch.dtype, windows: WindowConv) -> Tensor:
+        ctx.save_for_backward(table, weight)
+        ctx.users = windows.users
+        products = F.pad(table, (0, 0, 0, 1)) @ _matrix(weight, dtype)  # the last id, outside, is zero
+        return F.embedding_bag(windows.products, products.view(-1, len(weight)), mode="sum")
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:
-        return ctx.users.sum(grad.to(ctx.dtype).contiguous()), None
+    def backward(ctx, grad: Tensor):
+        table, weight = ctx.saved_tensors
+        c2, c, *kernel = weight.shape
+        products = ctx.users.sum(grad.to(table.dtype).contiguous()).view(len(table) + 1, -1)[:-1]
+        dweight = (table.t() @ products).view(c, *kernel, c2).permute(3, 0, 1, 2)
+        dtable = products @ _matrix(weight, table.dtype).t() if ctx.needs_input_grad[0] else None
+        return dtable, torch.empty_like(weight).copy_(dweight), None, None
+
+
+def _matrix(weight: Float[Tensor, "c2 c k k"], dtype: torch.dtype) -> Float[Tensor, "c k_k_c2"]:
+    return weight.to(dtype).permute(1, 2, 3, 0).flatten(1)
 
 
 class Level:

@@ -5,6 +5,7 @@ nothing but the word.
 """
 
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -17,6 +18,13 @@ def full_precision(device: torch.device) -> AbstractContextManager:
     return nullcontext() if device.type == "meta" else torch.autocast(device.type, enabled=False)
 
 
+def compute_dtype(weight: Tensor) -> torch.dtype:
+    """The type that a convolution with this weight computes in: mixed precision's where it is on."""
+    device = weight.device.type
+    mixed = device != "meta" and torch.is_autocast_enabled(device)
+    return torch.get_autocast_dtype(device) if mixed else weight.dtype
+
+
 class SpectralNorm(nn.Module):
     """Mixin for a convolution: its `weight` is used as weight / sigma, sigma being its largest singular value.
 
@@ -25,7 +33,7 @@ class SpectralNorm(nn.Module):
     The order matters in training: it is the official code's (torch's newer parametrisation updates u first).
     """
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args, **kwargs: Any):
         super().__init__(*args, **kwargs)
         rows, columns = self.matrix().shape
         self.register_buffer("u", F.normalize(torch.randn(rows), dim=0, eps=1e-12))

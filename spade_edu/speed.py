@@ -20,7 +20,7 @@ from .blocks import SPADEResnetBlock
 from .discriminators import MultiScaleDiscriminator
 from .normalization import BatchNorm2d
 from .patterns import PatternSPADE, replace_modules, with_patterns
-from .spectral import SpectralConv2d, full_precision
+from .spectral import SpectralConv2d, compute_dtype, full_precision
 
 
 class FastSpectralConv2d(SpectralConv2d):
@@ -35,13 +35,13 @@ class FastSpectralConv2d(SpectralConv2d):
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c2 h2 w2"]:
         """Convolve with weight / sigma."""
-        x = x.to(_wanted_dtype(self.weight))
+        x = x.to(compute_dtype(self.weight))
         with full_precision(x.device):
             return _ConvOverSigma.apply(x, self.weight, self.bias, *self.sigma(), self.stride, self.padding)
 
     def normalised_weight(self) -> Tensor:
         """weight / sigma, rounded to 16 bits under autocast."""
-        dtype = _wanted_dtype(self.weight)
+        dtype = compute_dtype(self.weight)
         with full_precision(self.weight.device):
             return _DivideBySigma.apply(self.weight, *self.sigma(), dtype)
 
@@ -57,13 +57,6 @@ class FastSpectralConv2d(SpectralConv2d):
         if self.training:
             self.u.copy_(F.normalize(stretched, dim=0, eps=1e-12))
         return torch.dot(self.u, stretched), self.u.clone(), v
-
-
-def _wanted_dtype(weight: Tensor) -> torch.dtype:
-    """The type that a convolution computes in: autocast's where it is on (the meta device has none)."""
-    device = weight.device.type
-    mixed = device != "meta" and torch.is_autocast_enabled(device)
-    return torch.get_autocast_dtype(device) if mixed else weight.dtype
 
 
 class _ConvOverSigma(torch.autograd.Function):

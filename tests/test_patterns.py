@@ -164,6 +164,8 @@ def test_windows_are_taken_where_few_are_distinct_only():
     assert patterns.level(blocky_map(2, 4, 64, 64, 16), (64, 64), 3, 128) is not None
     assert patterns.level(blocky_map(2, 4, 64, 64, 1), (64, 64), 3, 128) is None
     assert patterns.level(blocky_map(2, 4, 64, 64, 16), (8, 8), 3, 128) is None
+    blocks = blocky_map(2, 4, 64, 64, 6)  # looking up is dear where the convolutions saved are narrow
+    assert patterns.level(blocks, (64, 64), 3, 128) is not None and patterns.level(blocks, (64, 64), 3, 8) is None
 
 
 def test_a_plan_is_made_once_a_label_map_and_anew_when_it_changes():
