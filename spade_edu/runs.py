@@ -177,6 +177,8 @@ class Run:
             step, seconds = int(state["step"]), float(state["seconds"])
             self.trainer.load_state_dict(state["trainer"])
             distributed.set_random_states(state["rng"], self.device)
+        except UserError:  # whole, but of another number of processes
+            raise
         except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
             raise CheckpointError(f"{path / 'state.pt'}: not a whole checkpoint ({type(error).__name__}).") from None
         self.step, self.seconds, self.saved = step, seconds, step
