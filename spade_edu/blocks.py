@@ -1,5 +1,7 @@
 """Residual blocks: pix2pixHD's, and SPADE's."""
 
+from typing import Any
+
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -8,7 +10,7 @@ from .normalization import SPADE, make_norm
 from .spectral import SpectralConv2d, SpectralConvTranspose2d
 
 
-def conv(*args, spectral: bool = False, transposed: bool = False, **kwargs) -> nn.Module:
+def conv(*args, spectral: bool = False, transposed: bool = False, **kwargs: Any) -> nn.Module:
     """A convolution, transposed or not, with or without spectral norm."""
     if transposed:
         return SpectralConvTranspose2d(*args, **kwargs) if spectral else nn.ConvTranspose2d(*args, **kwargs)

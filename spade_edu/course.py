@@ -12,6 +12,7 @@ import os
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -59,7 +60,7 @@ class Lab:
         sample = spread(self.train if split == "train" else self.val, count)
         return to_batch(sample, self.labels, torch.device(self.device)), sample
 
-    def trainer(self, **settings) -> Trainer:
+    def trainer(self, **settings: Any) -> Trainer:
         """New networks and their Trainer, with single settings of the configuration changed; seeded by its seed."""
         config = replace(self.config, **settings)
         torch.manual_seed(config.seed)

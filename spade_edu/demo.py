@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int64
@@ -72,7 +73,7 @@ def run_demo(out: Path, *, preset_name: str = "cpu", seed: int = 0, keep_weights
     return report
 
 
-def model_config(name: str, preset_name: str, seed: int, **overrides) -> TrainingConfig:
+def model_config(name: str, preset_name: str, seed: int, **overrides: Any) -> TrainingConfig:
     """The configuration of one of MODELS; SPADE comes with the style encoder."""
     model = {"pix2pixhd_pp": "pix2pixhd++"}.get(name, name)
     config = preset(preset_name, model, data="streets", seed=seed, style=name == "spade", **overrides)

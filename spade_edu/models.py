@@ -2,7 +2,7 @@
 
 import dataclasses
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -78,7 +78,7 @@ def _discriminator(config: TrainingConfig, channels: int) -> nn.Module:
 
 
 def _pix2pixhd_generator(
-    config: TrainingConfig, channels: int, kind: type[Pix2PixHDGenerator], **options
+    config: TrainingConfig, channels: int, kind: type[Pix2PixHDGenerator], **options: Any
 ) -> Pix2PixHDGenerator:
     factor = 2**config.num_downsampling
     if config.height % factor or config.width % factor:

@@ -10,6 +10,7 @@ scales, layers and blocks all follow from the names and shapes. Numbers are used
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -172,14 +173,16 @@ def _fill_pix2pixhd_discriminator(state: State) -> nn.Module:
     )
 
 
-def _fill_discriminator(state: State, *, first: Tensor, scales: int, layers: int, **options) -> MultiScaleDiscriminator:
+def _fill_discriminator(
+    state: State, *, first: Tensor, scales: int, layers: int, **options: Any
+) -> MultiScaleDiscriminator:
     ndf, channels = first.shape[:2]
     widest = max(len(value) for value in state.values() if value.ndim == 4)
     sizes = dict(ndf=ndf, max_width=widest, num_scales=scales, num_layers=layers - 1)
     return _fill(state, MultiScaleDiscriminator, channels - 3, **sizes, **options)
 
 
-def _fill(state: State, kind: type[nn.Module], *args, **options) -> nn.Module:
+def _fill(state: State, kind: type[nn.Module], *args, **options: Any) -> nn.Module:
     """Build a network without memory of its own, check names and shapes, and give it copies of the tensors."""
     with torch.device("meta"):
         network = kind(*args, **options)

@@ -44,7 +44,7 @@ class Step(NamedTuple):
 class LiveBytes(TorchDispatchMode):
     """Adds up the storages that operations make, until each is freed."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.now = self.most = 0
         self.seen = weakref.WeakSet()

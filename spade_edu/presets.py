@@ -1,6 +1,7 @@
 """Presets: configurations by name. A preset is data; every field can be overridden."""
 
 import dataclasses
+from typing import Any
 
 import torch
 
@@ -77,7 +78,7 @@ PRESETS = {
 PIX2PIXHD_WIDTH = {"cpu": 24}
 
 
-def preset(name: str, model: str = "spade", **overrides) -> TrainingConfig:
+def preset(name: str, model: str = "spade", **overrides: Any) -> TrainingConfig:
     """The configuration called `name` for `model` (or a row of ROWS), with single fields overridden.
 
     Errors: a UserError for a name or a field that doesn't exist.

@@ -77,7 +77,7 @@ class TrainingConfig:
     fast: bool = False  # same results in less time and memory (spade_edu.patterns, spade_edu.speed)
     seed: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for field in fields(self):
             check_setting(field.name, getattr(self, field.name), type(field.default))
 

@@ -3,7 +3,7 @@
 import colorsys
 import json
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Int32
@@ -56,7 +56,7 @@ class Folder(PairedFiles):
         super().__init__(pairs, space, transform, values, seed)
 
     @classmethod
-    def from_root(cls, root: str | Path, split: str = "train", **options) -> "Folder":
+    def from_root(cls, root: str | Path, split: str = "train", **options: Any) -> "Folder":
         """Open images, labels and, if there, instances in ROOT/SPLIT, with ROOT/classes.json or classes.txt.
 
         `options` are those of the class: height, width, augment, seed.

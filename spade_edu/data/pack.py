@@ -9,6 +9,7 @@ import os
 import tarfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int32
@@ -73,7 +74,7 @@ def _as_picture(ids: Int32[np.ndarray, "h w"]) -> Image.Image:
     return Image.fromarray(ids.astype(np.uint8 if ids.max() < 256 else np.uint16))
 
 
-def _encode(picture: Image.Image, kind: str, **options) -> bytes:
+def _encode(picture: Image.Image, kind: str, **options: Any) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, format=kind, **options)
     return buffer.getvalue()

@@ -34,7 +34,7 @@ class JointTransform:
     load: tuple[int, int] | None = None
     augment: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.height < 1 or self.width < 1:
             raise DataError(f"expected a height and a width of at least 1, got {self.height}x{self.width}.")
         if self.load and (self.load[0] < self.height or self.load[1] < self.width):

@@ -21,7 +21,7 @@ FEATURES = "Inception-v3 of the published FID network"
 class Inception(nn.Module):
     """Images in [0, 1] to 2048 features, frozen and in eval mode."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.layers = _layers()
         self.eval().requires_grad_(False)

@@ -28,7 +28,7 @@ class Choice:
     seconds: float
     participant: str
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("mask", "left", "right", "participant"):
             value = getattr(self, name)
             if not isinstance(value, str) or not value:

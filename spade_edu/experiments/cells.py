@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -104,7 +105,7 @@ class Bench:
         """How many validation scenes of Streets are scored."""
         return 4 if self.preset_name == "test" else demo.SCENES
 
-    def cell(self, row: str, seed: int, **overrides) -> Cell:
+    def cell(self, row: str, seed: int, **overrides: Any) -> Cell:
         """The cell of a row: of presets.ROWS, or of spade_edu.related.SYSTEMS (which take SPADE's settings)."""
         system = "" if row in ROWS else row
         settings = dict(data=self.base.data, root=self.base.root, images=self.base.images, seed=seed)

@@ -1,5 +1,7 @@
 """pix2pixHD's generators (Wang et al. 2018): the label map enters once, at the bottom, and is normalised away."""
 
+from typing import Any
+
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -43,7 +45,7 @@ class Pix2PixHDGenerator(nn.Module):
         layers += [nn.ReflectionPad2d(3), nn.Conv2d(ngf, 3, 7), nn.Tanh()]
         self.model = nn.Sequential(*layers)
 
-    def layer(self, fin: int, fout: int, kernel_size: int, **shape) -> list[nn.Module]:
+    def layer(self, fin: int, fout: int, kernel_size: int, **shape: Any) -> list[nn.Module]:
         """A convolution, its norm, ReLU."""
         spectral, bias = self.options["spectral"], self.options["bias"]
         layer = conv(fin, fout, kernel_size, spectral=spectral, bias=bias, **shape)

@@ -1,5 +1,7 @@
 """The SPADE generator: a decoder that is told the label map at every layer (paper, figures 4 and 12)."""
 
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -78,7 +80,7 @@ class SPADEGenerator(nn.Module):
             self.up_4 = block(ngf, last)
         self.conv_img = nn.Conv2d(last, 3, 3, padding=1)
 
-    def make_block(self, fin: int, fout: int, **options) -> nn.Module:
+    def make_block(self, fin: int, fout: int, **options: Any) -> nn.Module:
         """One residual block, called as block(x, segmap)."""
         return SPADEResnetBlock(fin, fout, self.label_channels, **options)
 

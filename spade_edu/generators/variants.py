@@ -5,6 +5,8 @@ intermediate layers; "w/ SPADE" puts SPADE into pix2pixHD's encoder-decoder. Whi
 counts (docs/paper-vs-code.md).
 """
 
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -51,7 +53,7 @@ class ConcatResnetBlock(nn.Module):
 class ConcatGenerator(SPADEGenerator):
     """Table 3's "decoder w/ Concat": SPADE's generator with concatenation in SPADE's place."""
 
-    def make_block(self, fin: int, fout: int, *, norm: str, spectral: bool, **unused) -> nn.Module:
+    def make_block(self, fin: int, fout: int, *, norm: str, spectral: bool, **unused: Any) -> nn.Module:
         """A block without SPADE (kernel_size and hidden_channels concern SPADE only)."""
         return ConcatResnetBlock(fin, fout, self.label_channels, norm=norm, spectral=spectral)
 
@@ -99,7 +101,7 @@ class ConcatPix2PixHDBlock(LabelledResnetBlock):
 class LabelledPix2PixHDGenerator(Pix2PixHDGenerator):
     """pix2pixHD++ whose layers may ask for the label map again."""
 
-    def __init__(self, label_channels: int, **options):
+    def __init__(self, label_channels: int, **options: Any):
         super().__init__(label_channels, **options)
         self.model = LabelledSequential(*self.model)
 
@@ -113,7 +115,7 @@ class LabelledPix2PixHDGenerator(Pix2PixHDGenerator):
 class SPADEPix2PixHDGenerator(LabelledPix2PixHDGenerator):
     """Table 3's "pix2pixHD++ w/ SPADE": SPADE in place of every norm of the encoder-decoder."""
 
-    def __init__(self, label_channels: int, *, kernel_size: int = 3, hidden_channels: int = 128, **options):
+    def __init__(self, label_channels: int, *, kernel_size: int = 3, hidden_channels: int = 128, **options: Any):
         self.spade_options = dict(kernel_size=kernel_size, hidden_channels=hidden_channels)
         super().__init__(label_channels, **options)  # calls make_norm and make_block
 

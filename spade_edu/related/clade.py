@@ -9,6 +9,7 @@ Departures: without the variant that also uses each pixel's offset from its segm
 """
 
 import dataclasses
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int64
@@ -99,7 +100,7 @@ class CLADEGenerator(SPADEGenerator):
 
     edges = False
 
-    def make_block(self, fin: int, fout: int, *, norm: str, spectral: bool, **unused) -> nn.Module:
+    def make_block(self, fin: int, fout: int, *, norm: str, spectral: bool, **unused: Any) -> nn.Module:
         """A block without SPADE (kernel_size and hidden_channels concern SPADE only)."""
         return CLADEResnetBlock(fin, fout, self.label_channels, edges=self.edges, norm=norm, spectral=spectral)
 

@@ -6,6 +6,7 @@ own; both send `core.state()` to the browser and hand each request from there to
 
 import base64
 from pathlib import Path
+from typing import Any
 
 import anywidget
 import traitlets
@@ -76,7 +77,7 @@ class Tool(anywidget.AnyWidget):
         self.refresh()
         self.send({"answer": request.get("id"), "error": error})
 
-    def _repr_mimebundle_(self, **kwargs) -> tuple[dict, dict]:
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict, dict]:
         data, metadata = super()._repr_mimebundle_(**kwargs)
         return data | {"image/png": base64.b64encode(png_bytes(self.still())).decode()}, metadata
 

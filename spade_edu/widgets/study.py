@@ -27,7 +27,7 @@ class Pair:
     images: dict[str, Float[Tensor, "3 _ _"]]
     label: UInt8[Tensor, "_ _ 3"]
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if len(self.images) != 2:
             raise UserError(f"{self.mask}: a pair has the pictures of two systems, not of {len(self.images)}.")
 
@@ -60,7 +60,9 @@ class Comparison(Core):
         if not self.participant or self.at == len(self.pairs) or request.get("pair") != self.at:
             raise UserError("This pair is not being asked: it was answered already, or nobody has begun.")
         if side not in SIDES or type(seconds) not in (int, float) or not 0 <= seconds <= LONGEST:
-            raise UserError(f"Expected 'left' or 'right' and the seconds it took, got {side!r:.40} and {seconds!r:.40}.")
+            raise UserError(
+                f"Expected 'left' or 'right' and the seconds it took, got {side!r:.40} and {seconds!r:.40}."
+            )
         left, right = self.systems[self.at]
         append_choice(
             self.path, mask=self.pairs[self.at].mask, left=left, right=right, chosen=side,

@@ -64,7 +64,7 @@ class DeepLab(nn.Module):
     # BGR in 0 .. 255, mean of each channel taken off, no division
     mean, std, scale, bgr = (104.008, 116.669, 122.675), (1.0, 1.0, 1.0), 255.0, True
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         stem = OrderedDict(
             conv1=ConvNorm(3, 64, 7, stride=2), relu=nn.ReLU(), pool=nn.MaxPool2d(3, 2, 1, ceil_mode=True)

@@ -17,7 +17,7 @@ class DRN(nn.Module):
     # RGB in [0, 1], statistics of Cityscapes
     mean, std, scale, bgr = (0.29010095, 0.32808144, 0.28696394), (0.18295405, 0.18656561, 0.18447509), 1.0, False
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.base = nn.Sequential(
             conv_norm_relu(3, 16, 7),

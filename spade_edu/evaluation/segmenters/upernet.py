@@ -16,7 +16,7 @@ POOLS = (1, 2, 3, 6)
 class Encoder(nn.Module):
     """ResNet-101 with a stem of three 3x3 convolutions in place of one 7x7, no dilation."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.conv1, self.bn1, self.relu = conv_norm_relu(3, 64, 3, stride=2)
         self.conv2, self.bn2, _ = conv_norm_relu(64, 64, 3)
@@ -42,7 +42,7 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """Pyramid pooling on the top map, then a feature pyramid down to stride 4."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.ppm_conv = nn.ModuleList(conv_norm_relu(2048, WIDTH, 1) for _ in POOLS)
         self.ppm_last_conv = conv_norm_relu(2048 + len(POOLS) * WIDTH, WIDTH, 3)
@@ -71,7 +71,7 @@ class UPerNet(nn.Module):
     # RGB in [0, 1], statistics of ImageNet
     mean, std, scale, bgr = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), 1.0, False
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.encoder = Encoder()
         self.decoder = Decoder()
