@@ -171,7 +171,8 @@ def _values(expected: dict, got: dict, tolerance: float) -> Difference | None:
                 return Difference("value", f"{what} {text}")
         elif _number(e) is not None:
             scale = max(abs(_number(e)), FLOOR)
-            if not abs(_number(g) - _number(e)) <= tolerance * scale:
+            both_nan = _number(g) != _number(g) and _number(e) != _number(e)
+            if not abs(_number(g) - _number(e)) <= tolerance * scale and not both_nan:
                 return Difference("value", f"{what} is {_pair(_number(g), _number(e))}.")
         elif e != g:
             return Difference("value", f"{what} is {str(g)[:80]!r}; expected {str(e)[:80]!r}.")

@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float, Float64, Int64, Integer
 from torch import Tensor
 
+from .calling import Complaint
 from .exercise import Case, Exercise, case
 
 
@@ -15,11 +16,11 @@ def as_number(output: object, empty: bool) -> object:
     if output is ...:
         return output
     if isinstance(output, complex):
-        raise TypeError("the result is a complex number: take its real part")
+        raise Complaint("The result is a complex number: take its real part.")
     if getattr(output, "shape", ()) not in ((), (1,)):
-        raise TypeError(f"return one number, not something of shape {tuple(output.shape)}")
+        raise Complaint(f"Return one number, not something of shape {tuple(output.shape)}.")
     if not isinstance(output, int | float) and not hasattr(output, "item"):
-        raise TypeError(f"return a number, not {type(output).__name__}")
+        raise Complaint(f"Return a number, not something of type {type(output).__name__}.")
     value = torch.tensor(float(output), dtype=torch.float64)
     return value[None][:0] if empty and value.isnan() else value
 
@@ -52,7 +53,7 @@ def _statistics_cases() -> list[Case]:
 
 
 def _statistics_mistaken(wrong, features):
-    x = features if "single" in wrong else features.double()
+    x = features if {"single", "late"} & wrong else features.double()
     mean = x.mean(1) if "transposed" in wrong else x.mean(0)
     if "rows" in wrong:
         return mean, (x - x.mean(1, keepdim=True)) @ (x - x.mean(1, keepdim=True)).T / (x.shape[1] - 1)
@@ -71,6 +72,7 @@ def _statistics_mistaken(wrong, features):
     if "square_rooted" in wrong:
         cov = cov.sign() * cov.abs().sqrt()
     mean = mean.sum().expand(len(mean)) / len(mean) if "one_mean" in wrong else mean
+    mean, cov = (mean.double(), cov.double()) if "late" in wrong else (mean, cov)
     return (cov, mean) if "swapped" in wrong else (mean, cov)
 
 
@@ -93,6 +95,8 @@ _STATISTICS = Exercise(
         "(axis 0), and the covariance is (d, d).",
         "single": "The statistics are computed in float32; a difference of large traces needs float64: .double() "
         "first.",
+        "late": "The statistics are computed in float32 and turned into float64 at the end, when the digits are lost: "
+        ".double() first.",
         "diagonal": "Only the variances are there; the covariance has the products of different features too.",
         "correlation": "That is the correlation; the covariance isn't divided by the deviations.",
         "square_rooted": "You took the root; the covariance holds squared units.",
@@ -151,14 +155,20 @@ def _update_mistaken(wrong, count, mean, scatter, batch):
     new_mean = mean + shift * n / total
     new_mean = (mean + batch_mean) / 2 if "plain_mean" in wrong else new_mean
     new_mean = 0.9 * mean + 0.1 * batch_mean if "momentum" in wrong else new_mean
-    centre = mean if "old_centre" in wrong else new_mean if "new_centre" in wrong else batch_mean
+    new_mean = mean + shift * count / total if "weights_swapped" in wrong else new_mean
+    new_mean = batch_mean if "last_mean" in wrong else new_mean
+    old, new = {"old_centre", "old_and_shift"} & wrong, {"new_centre", "new_and_shift"} & wrong
+    centre = mean if old else new_mean if new else 0 if "uncentred" in wrong else batch_mean
     inside = (batch - centre).T @ (batch - centre)
-    inside = inside / n if "averaged" in wrong else inside / max(n - 1, 1) if "covariance" in wrong else inside
-    weight = count * n / total
+    inside = inside / n if "averaged" in wrong else inside / (n - 1) if "covariance" in wrong else inside
+    weight = n / total if "weight_share" in wrong else count * n if "weight_product" in wrong else count * n / total
+    weight = 1 if "weight_one" in wrong else weight
     weight = weight / total if "shift_mean" in wrong else weight
     weight = 0 if {"no_shift", "old_centre", "new_centre"} & wrong else weight
     scatter = inside if "forgotten" in wrong else scatter + inside
     between = torch.diag(shift.square()) if "shift_diagonal" in wrong else torch.outer(shift, shift)
+    between = shift * shift if "shift_vector" in wrong else between
+    total = n if "count_of_batch" in wrong else total
     return total, new_mean, scatter + between * weight
 
 
@@ -179,6 +189,19 @@ _UPDATE = Exercise(
         "count * n / (count + n) * outer(shift, shift).",
         "new_centre": "The batch is centred on the new mean; but the old vectors' distance from the new mean counts "
         "too. Take the batch's own mean, and add count * n / (count + n) * outer(shift, shift).",
+        "old_and_shift": "The batch is centred on the old mean, which holds the distance of the means already; take "
+        "the batch's own mean.",
+        "new_and_shift": "The batch is centred on the new mean, which holds part of the distance of the means already; "
+        "take the batch's own mean.",
+        "uncentred": "The batch's own mean isn't subtracted before multiplying.",
+        "weight_share": "outer(shift, shift) has the weight count * n / (count + n); yours lacks the count.",
+        "weight_product": "outer(shift, shift) has the weight count * n / (count + n); yours isn't divided.",
+        "weight_one": "outer(shift, shift) has the weight count * n / (count + n); yours is 1.",
+        "shift_vector": "shift * shift is a vector, which is added to every row; torch.outer(shift, shift) is the "
+        "matrix.",
+        "weights_swapped": "The mean moves by the batch's share, n / (count + n); you took the other share.",
+        "last_mean": "The mean is that of the batch alone; it is that of everything so far.",
+        "count_of_batch": "The count is that of the batch alone; it is that of everything so far.",
         "shift_mean": "The term for the distance of the means is divided by the total once too often: the weight is "
         "count * n / (count + n).",
         "shift_diagonal": "The distance of the means enters as a matrix, torch.outer(shift, shift), not only in the "
@@ -251,6 +274,14 @@ def _frechet_mistaken(wrong, mu1, cov1, mu2, cov2):
     root1, root2 = _root(cov1), _root(cov2)
     if "elementwise" in wrong:
         overlap = (cov1 @ cov2).clamp(min=0).sqrt().trace()
+    elif "flipped" in wrong:
+        values, vectors = torch.linalg.eigh(cov1)
+        root1 = vectors.T @ torch.diag(values.clamp(min=0).sqrt()) @ vectors
+        overlap = torch.linalg.eigvalsh(root1 @ cov2 @ root1).clamp(min=0).sqrt().sum()
+    elif "unsymmetric" in wrong:
+        overlap = torch.linalg.eigvalsh(cov1 @ cov2).clamp(min=0).sqrt().sum()
+    elif "no_first_root" in wrong:
+        overlap = torch.linalg.eigvalsh(cov1 @ cov2 @ cov1).clamp(min=0).sqrt().sum()
     elif "no_root" in wrong:
         overlap = (cov1 @ cov2).trace()
     elif "roots_multiplied" in wrong:
@@ -293,6 +324,10 @@ _FRECHET = Exercise(
         "elementwise": "You take the root of each entry; the root of a matrix is another one, whose product with "
         "itself "
         "gives it back. Take eigenvalues: the trace of the root is the sum of their roots.",
+        "flipped": "The eigenvectors are the columns: the root is vectors @ diag(...) @ vectors.T; yours has the T in "
+        "front.",
+        "unsymmetric": "C1 C2 isn't symmetric, and eigvalsh looks at one triangle only; take C1^1/2 C2 C1^1/2.",
+        "no_first_root": "C1 itself stands on both sides of C2; it is the root of C1.",
         "no_root": "The root of the product of the covariances is missing.",
         "roots_multiplied": "You multiply the roots of both covariances; the root of the product is something else, "
         "unless both have the same eigenvectors.",
@@ -472,6 +507,8 @@ def _iou_cases() -> list[Case]:
         one("all wrong", [0, 3], [2, 0]),
         one("one class", [6]),
         one("a rare and a common class", [1, 2, 0], [3, 900, 40], [0, 10, 30]),
+        one("a class that is there, and predicted elsewhere", [0, 2, 0, 0], [3, 5, 0, 1], [0, 0, 0, 4], [0, 0, 0, 6]),
+        one("a class that is only predicted, and one without a hit", [0, 3, 1], [2, 9, 4], [0, 0, 0]),
         one("nothing counted: nan", [0, 0], [0, 0]),
     ]
 
@@ -481,8 +518,11 @@ def _iou_mistaken(wrong, counts):
     union = target + predicted - hits
     if "total" in wrong:
         return (hits.sum() / union.sum()).item()
+    if "accuracy" in wrong:
+        return (hits.sum() / counts.sum()).item()
     union = target + predicted if "hits_twice" in wrong else union
-    union = target if "recall" in wrong else predicted if "precision" in wrong else union
+    union = target if {"recall", "recall_nan"} & wrong else union
+    union = predicted if {"precision", "precision_nan"} & wrong else union
     union = target + predicted - 2 * hits if "no_hits" in wrong else union
     values = (2 * hits if "dice" in wrong else hits) / (target + predicted if "dice" in wrong else union)
     if "absent_0" in wrong:
@@ -491,7 +531,9 @@ def _iou_mistaken(wrong, counts):
         return values.nan_to_num(1.0).mean().item()
     if "not_left_out" in wrong:
         return values.mean().item()
-    kept = ~values.isnan()
+    kept = (target + predicted > 0) if {"recall_nan", "precision_nan"} & wrong else ~values.isnan()
+    kept = kept & (predicted > 0) if "predicted_only" in wrong else kept
+    kept = kept & (predicted > 0) & (target > 0) if "both_only" in wrong else kept
     kept = kept & (target > 0) if "target_only" in wrong else kept & (hits > 0) if "hits_only" in wrong else kept
     if "weighted" in wrong:
         return ((values * target)[kept].sum() / target[kept].sum()).item()
@@ -519,12 +561,19 @@ _IOU = Exercise(
         "out of the mean.",
         "not_left_out": "A class that is neither in the target nor predicted makes the mean nan; leave it out.",
         "target_only": "A class that is predicted but not in the target is left out; its IoU is 0 and counts.",
+        "predicted_only": "A class that is in the target but never predicted is left out; its IoU is 0 and counts.",
+        "both_only": "A class is left out unless it is both in the target and predicted; one of the two is enough.",
         "hits_only": "Classes without a hit are left out; their IoU is 0 and counts, if they are there at all.",
         "hits_twice": "The hits count twice in the union: target + predicted - hits.",
         "no_hits": "The union lacks the hits: it is target + predicted - hits.",
         "dice": "That is Dice (2 hits / (target + predicted)); IoU is hits / (target + predicted - hits).",
         "recall": "You divide by the pixels of the class in the target: that is its recall. Divide by the union.",
         "precision": "You divide by the pixels predicted as the class: that is its precision. Divide by the union.",
+        "accuracy": "That is the share of right pixels, on which large classes decide; average the classes' IoU.",
+        "recall_nan": "You divide by the pixels of the class in the target: that is its recall, and 0 / 0 for a class "
+        "that is only predicted. Divide by the union.",
+        "precision_nan": "You divide by the pixels predicted as the class: that is its precision, and 0 / 0 for a "
+        "class that is never predicted. Divide by the union.",
         "total": "The hits and unions of all classes are added up first; take the mean of the classes' IoU.",
         "weighted": "The classes are weighted by their pixels; in mIoU every class counts alike.",
         "without_first": "Class 0 is left out; it counts like the others.",
@@ -575,6 +624,8 @@ def _accuracy_mistaken(wrong, prediction, target, ignored):
     right = (prediction == target).double()
     if "void_wrong" in wrong:
         return ((right * counted).sum() / target.numel()).item()
+    if "hits_on_void" in wrong:
+        return (right.sum() / counted.sum()).item()
     if "void_right" in wrong:
         return torch.where(counted, right, 1.0).mean().item()
     if "all" in wrong:
@@ -605,6 +656,8 @@ _ACCURACY = Exercise(
         "void_wrong": "Void pixels count as wrong; they don't count at all: divide by the number of pixels whose "
         "target "
         "isn't void.",
+        "hits_on_void": "Right pixels are counted on void too, and divided by those that aren't void; leave void out "
+        "of both.",
         "void_right": "Void pixels count as right; they don't count at all.",
         "all": "Void pixels take part: where the prediction is void too they are right, else wrong. Leave them out.",
         "by_prediction": "You leave out pixels by the prediction; it is the target that says which pixels count.",

@@ -27,6 +27,7 @@ def _concat_cases() -> list[Case]:
         one("labels of the same size", 1, 2, (3, 5), 3, (3, 5)),
         one("labels smaller than x", 2, 2, (6, 4), 3, (3, 2)),
         one("a batch of 1, 8 times larger labels", 1, 4, (2, 3), 2, (16, 24)),
+        one("half the height, the same width", 2, 2, (3, 5), 3, (6, 5)),
         one("as many channels as classes", 3, 3, (4, 4), 3, (8, 8)),
     ]
 
@@ -93,7 +94,7 @@ def count_parameters(network: nn.Module) -> int:
 class _Shared(nn.Module):
     """Two layers with one weight, a frozen layer, a batch norm with buffers, and a parameter of its own."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.first, self.second, self.frozen = nn.Linear(4, 4), nn.Linear(4, 4), nn.Conv2d(2, 3, 3)
         self.second.weight = self.first.weight
@@ -120,6 +121,12 @@ def _count_cases() -> list[Case]:
 
 def _count_mistaken(wrong, network):
     parameters = list(network.parameters())
+    if "state" in wrong:
+        return sum(tensor.numel() for tensor in network.state_dict().values())
+    if "each_module" in wrong:
+        return sum(count_parameters(module) for module in network.modules())
+    if "children" in wrong:
+        return sum(count_parameters(child) for child in network.children())
     if "buffers" in wrong:
         return count_parameters(network) + sum(b.numel() for b in network.buffers())
     if "top" in wrong:
@@ -158,6 +165,12 @@ _COUNT = Exercise(
         "only_frozen": "You count the frozen ones; count those with requires_grad.",
         "tensors": "You count the tensors; count the numbers in them (numel).",
         "buffers": "Buffers are counted too (batch norm's running statistics); they aren't trained.",
+        "state": "state_dict() also holds buffers (batch norm's running statistics and counter) and frozen weights, "
+        "and a shared weight twice; network.parameters() doesn't.",
+        "each_module": "modules() lists a network and the layers inside it, so that a layer's parameters are counted "
+        "again for each network around it.",
+        "children": "Only the network's children are counted: a single layer has none, and a parameter of the "
+        "network's own is missed.",
         "top": "Layers inside layers are missed; network.parameters() walks through all of them.",
         "twice": "A weight that two layers share is counted twice; network.parameters() gives it once.",
         "no_biases": "The biases are missing.",
@@ -215,6 +228,9 @@ def _error_mistaken(wrong, scores):
     error = torch.sqrt(variance / seeds)
     error = variance.sqrt() if "deviation" in wrong else variance if "variance" in wrong else error
     error = variance.sqrt() / seeds if "by_n" in wrong else variance / seeds if "no_root" in wrong else error
+    error = torch.sqrt(variance / len(scores)) if "by_systems" in wrong else error
+    error = torch.sqrt(variance / (seeds - 1)) if "by_n_minus_1" in wrong else error
+    error = torch.sqrt(variance / scores.numel()) if "by_all" in wrong else error
     error = 1.96 * error if "interval" in wrong else error
     return (error, mean) if "swapped" in wrong else (mean, error)
 
@@ -235,6 +251,10 @@ _ERROR = Exercise(
         "no_root": "The root is missing: the error is sqrt(variance / seeds).",
         "biased": "The deviation divides by n; from a few seeds it is estimated with n - 1.",
         "by_n": "You divide the deviation by the number of seeds; divide by its root.",
+        "by_systems": "You divide by the root of the number of systems; it is that of the seeds, scores.shape[1].",
+        "by_n_minus_1": "You divide by the root of seeds - 1; the deviation has its n - 1 already, and goes over the "
+        "root of the number of seeds.",
+        "by_all": "You divide by the root of the number of all scores; it is that of the seeds in a row.",
         "pooled": "The deviation is taken over all systems at once; each has its own.",
         "axis": "The mean is taken over the systems; a row holds one system's seeds, so average over axis 1.",
         "median": "The first result is the median; take the mean.",
@@ -270,8 +290,12 @@ def _glorot_cases() -> list[Case]:
 
 def _glorot_mistaken(wrong, shape, gain):
     area = 1 if "no_area" in wrong else shape[-1] if "one_side" in wrong and len(shape) > 2 else math.prod(shape[2:])
+    if {"height_squared", "width_squared"} & wrong and len(shape) > 2:
+        area = shape[2 if "height_squared" in wrong else 3] ** 2
+    area = sum(shape[2:]) if "sides_added" in wrong and len(shape) > 2 else area
     fan_in, fan_out = shape[1] * area, shape[0] * area
     fan_out = shape[0] if "area_in_only" in wrong else fan_out
+    fan_in = shape[1] if "area_out_only" in wrong else fan_in
     fans = fan_in + fan_out
     fans = 2 * fan_in if "fan_in" in wrong else 2 * fan_out if "fan_out" in wrong else fans
     fans = fan_in * fan_out if "product" in wrong else fans
@@ -298,6 +322,10 @@ _GLOROT = Exercise(
         "always_002": "Your gain is always 0.02; take the argument.",
         "no_area": "A convolution's fans count the area of the kernel too: channels * kernel height * kernel width.",
         "one_side": "The fans take the kernel's area, height * width; you took one side.",
+        "height_squared": "You take the kernel's height squared for its area; a kernel may be 1x5.",
+        "width_squared": "You take the kernel's width squared for its area; a kernel may be 1x5.",
+        "sides_added": "The sides of the kernel are added; its area is height * width.",
+        "area_out_only": "Both fans count the kernel's area, not only fan_out.",
         "area_in_only": "Both fans count the kernel's area, not only fan_in.",
         "fan_in": "Only fan_in is used; Glorot's takes the mean of fan_in and fan_out.",
         "fan_out": "Only fan_out is used; Glorot's takes the mean of fan_in and fan_out.",

@@ -189,7 +189,7 @@ def _walk_cases() -> list[Case]:
         case("5 steps", torch.randn(4), torch.randn(4), 5),
         case("2 steps: both ends", torch.randn(3), torch.randn(3), 2),
         case("3 steps of 3 numbers", torch.randn(3), torch.randn(3), 3),
-        case("from zero", torch.zeros(4), torch.randn(4), 4),
+        case("from a short code", 1e-3 * torch.randn(4), torch.randn(4), 4),
         case("from a code to itself", *[torch.tensor([0.5, -2.0])] * 2, 6),
         case("one number", torch.randn(1), torch.randn(1), 7),
         case("codes of different length", torch.randn(5), 5 * torch.randn(5), 4),
@@ -269,6 +269,7 @@ def _pool_cases() -> list[Case]:
         one("2 pictures with the same ids", 2, 3, 4, 5, [0, 1, 2]),
         one("a batch of 1", 1, 2, 3, 4, [7, 8]),
         one("large ids and a negative one", 2, 2, 4, 4, [7, 1001, 1002, -1]),
+        one("ids that 8 bits can't tell apart, and 255", 2, 2, 4, 4, [26001, 26257, 255, -1]),
         one("as many channels as pictures as ids", 3, 3, 3, 3, [0, 1, 2]),
         case("one instance a picture", torch.randn(2, 3, 3, 4), constant),
         case("every pixel its own instance", torch.randn(1, 2, 2, 3), torch.arange(6).view(1, 2, 3)),
@@ -279,6 +280,7 @@ def _pool_cases() -> list[Case]:
 def _pool_mistaken(wrong, x, instance):
     x = x.detach() if "detached" in wrong else x
     result = torch.zeros_like(x)
+    instance = instance % 256 if "eight_bits" in wrong else instance
     for picture, ids in enumerate(instance):
         for number in ids.unique():
             mask = ids == number
@@ -294,6 +296,9 @@ def _pool_mistaken(wrong, x, instance):
             pooled = x[picture].mean(dim=(1, 2))[:, None] if "picture" in wrong else pooled
             pooled = values[:, :1] if "first_pixel" in wrong else pooled
             pooled = pooled * 0 if number == 0 and "zero_left_out" in wrong else pooled
+            kept = number == 0 and "zero_kept" in wrong or number == 255 and "void_kept" in wrong
+            kept = kept or number < 0 and "negative_kept" in wrong
+            pooled = values if kept else pooled
             pooled = values - pooled if "removed" in wrong else pooled
             result[picture, :, mask] = pooled.expand(-1, int(mask.sum()))
     return result
@@ -318,6 +323,10 @@ _POOL = Exercise(
         "median": "You take the median; take the mean.",
         "first_pixel": "Every instance gets the value of its first pixel; take the mean.",
         "zero_left_out": "Instance 0 is left out; an id of 0 is an instance like the others.",
+        "zero_kept": "The pixels of instance 0 are left as they were; an id of 0 is an instance like the others.",
+        "void_kept": "The pixels of id 255 are left as they were; here it is an instance like the others.",
+        "negative_kept": "The pixels of negative ids are left as they were; ids may be any whole numbers.",
+        "eight_bits": "Ids are cut to 8 bits, so that 26001 and 26257 become one object.",
         "removed": "The mean is subtracted; the pixels are replaced by it.",
         "detached": "The result is cut off from the gradient; the encoder behind x has to learn.",
     },
@@ -368,11 +377,15 @@ def _diversity_mistaken(wrong, samples):
         distances = [d.mean().abs() for d in difference]
     elif "squared" in wrong or "euclid" in wrong:
         distances = [d.square().mean() if "squared" in wrong else d.norm() for d in difference]
+    elif "rms" in wrong:
+        distances = [d.square().mean().sqrt() for d in difference]
     elif "signed" in wrong:
         distances = [d.mean() for d in difference]
     else:
         distances = [d.abs().sum() if "pixels_summed" in wrong else d.abs().mean() for d in difference]
     distances = torch.stack(distances)
+    if "one_pair" in wrong:
+        return distances[0]
     if "farthest" in wrong:
         return distances.max()
     total = distances.sum()
@@ -400,6 +413,8 @@ _DIVERSITY = Exercise(
         "to_mean": "The samples are compared with their mean; compare all pairs.",
         "deviation": "That is the standard deviation; asked for is the mean absolute difference of pairs.",
         "variance": "That is the variance; asked for is the mean absolute difference of pairs.",
+        "rms": "You take the root of the mean square; take the mean absolute difference.",
+        "one_pair": "Only the first two samples are compared; compare all pairs.",
         "squared": "The differences are squared; take absolute ones.",
         "euclid": "You take the Euclidean distance; take the mean absolute difference.",
         "signed": "The differences keep their sign and cancel out: take absolute values.",
@@ -439,7 +454,9 @@ class SmallGenerator(nn.Module):
         self.labels, self.style = nn.Conv2d(label_channels, 3, 1), nn.Linear(z_dim, 3)
 
     def forward(self, segmap: Float[Tensor, "n l h w"], z: Float[Tensor, "n d"]) -> Float[Tensor, "n 3 h w"]:
-        """Each class has its colour, and the style tints them all."""
+        """Each class has its colour, and the style tints them all. As many codes as label maps."""
+        if len(z) != len(segmap):
+            raise ValueError(f"The generator got {len(segmap)} label maps and {len(z)} codes: it needs one code each.")
         return torch.tanh(self.labels(segmap) + self.style(z)[:, :, None, None])
 
 

@@ -189,7 +189,69 @@ def share(prediction, target, ignored):
     return right / counted.sum().item() if counted.any() else float("nan")
 
 
+def updated(centre="batch", weight=lambda count, n: count * n / (count + n), between=torch.outer, share=None):
+    """update_statistics with the batch about another centre, or another weight or product of the shift."""
+
+    def answer(count, mean, scatter, batch):
+        n, own = len(batch), batch.mean(0)
+        shift = own - mean
+        new = mean + shift * (share or (lambda c, k: k / (c + k)))(count, n)
+        centred = batch - {"batch": own, "old": mean, "new": new, "none": 0 * own}[centre]
+        return count + n, new, scatter + centred.T @ centred + between(shift, shift) * weight(count, n)
+
+    return answer
+
+
+def distance_with(eigenvalues):
+    """The Fréchet distance with `eigenvalues(cov1, cov2)` under the last root."""
+    return lambda mu1, cov1, mu2, cov2: float(
+        (mu1 - mu2).square().sum() + (cov1 + cov2).trace() - 2 * eigenvalues(cov1, cov2).clamp(min=0).sqrt().sum()
+    )
+
+
+def transposed_root(cov1, cov2):
+    values, vectors = torch.linalg.eigh(cov1)
+    root = vectors.T @ torch.diag(values.clamp(min=0).sqrt()) @ vectors
+    return torch.linalg.eigvalsh(root @ cov2 @ root)
+
+
+def unclamped_root(cov1, cov2):
+    values, vectors = torch.linalg.eigh(cov1)
+    root = vectors * values.sqrt() @ vectors.T
+    return torch.linalg.eigvalsh(root @ cov2 @ root)
+
+
+def iou_over(kept):
+    def answer(counts):
+        hits, target, predicted = counts.diag(), counts.sum(1), counts.sum(0)
+        return (hits / (target + predicted - hits))[kept(target, predicted)].mean().item()
+
+    return answer
+
+
 WRONG = [
+    ("feature_statistics", lambda f: (f.mean(0).double(), f.T.cov().double()), "when the digits are lost"),
+    ("update_statistics", updated("old"), "holds the distance of the means already"),
+    ("update_statistics", updated("new"), "holds part of the distance"),
+    ("update_statistics", updated("none"), "own mean isn't subtracted"),
+    ("update_statistics", updated(weight=lambda c, n: n / (c + n)), "yours lacks the count"),
+    ("update_statistics", updated(weight=lambda c, n: c * n), "yours isn't divided"),
+    ("update_statistics", updated(weight=lambda c, n: 1), "yours is 1"),
+    ("update_statistics", updated(between=torch.mul), "added to every row"),
+    ("update_statistics", updated(share=lambda c, n: c / (c + n)), "you took the other share"),
+    ("update_statistics", updated(share=lambda c, n: 1), "The mean is that of the batch alone"),
+    ("update_statistics", lambda c, m, s, b: (len(b), *updated()(c, m, s, b)[1:]), "The count is that of the batch"),
+    ("frechet_distance", distance_with(transposed_root), "yours has the T in front"),
+    ("frechet_distance", distance_with(lambda a, b: torch.linalg.eigvalsh(a @ b)), "isn't symmetric"),
+    ("frechet_distance", distance_with(lambda a, b: torch.linalg.eigvalsh(a @ b @ a)), "it is the root of C1"),
+    ("frechet_distance", distance_with(unclamped_root), "root of a number just below 0"),
+    ("mean_iou", iou_over(lambda target, predicted: predicted > 0), "never predicted is left out"),
+    ("mean_iou", iou_over(lambda target, predicted: (predicted > 0) & (target > 0)), "one of the two is enough"),
+    ("mean_iou", lambda counts: (counts.diag().sum() / counts.sum()).item(), "share of right pixels"),
+    ("mean_iou", lambda c: (c.diag() / c.sum(1))[c.sum(1) + c.sum(0) > 0].mean().item(), "its recall, and 0 / 0"),
+    ("mean_iou", lambda c: (c.diag() / c.sum(0))[c.sum(1) + c.sum(0) > 0].mean().item(), "its precision, and 0 / 0"),
+    ("mean_iou", lambda counts: [0.5], "Return a number"),
+    ("pixel_accuracy", lambda p, t, i: ((p == t).sum() / (t != i).sum()).item(), "counted on void too"),
     ("feature_statistics", statistics(lambda x: x.T.cov(correction=0)), "divides by n;"),
     ("feature_statistics", statistics(torch.cov), "torch.cov wants the features in the rows"),
     ("feature_statistics", statistics(lambda x: x.T.cov(), lambda x: x), "float32"),
@@ -208,7 +270,8 @@ WRONG = [
     ("frechet_distance", distance(lambda a, b: overlap(a, b) / 2), "factor 2"),
     ("frechet_distance", distance(lambda a, b: 0.0), "distance of a set to itself must be 0"),
     ("frechet_distance", lambda *a: max(distance(overlap)(*a), 0) ** 0.5, "squared distance"),
-    ("frechet_distance", distance(lambda a, b: (torch.linalg.cholesky(a) @ torch.linalg.cholesky(b)).trace()), "expected"),
+    ("frechet_distance", distance(lambda a, b: (torch.linalg.cholesky(a) @ torch.linalg.cholesky(b)).trace()), "is 1"),
+    ("frechet_distance", distance(lambda a, b: (a.sqrt() @ b @ a.sqrt()).sqrt().trace()), "is nan; expected"),
     ("confusion_matrix", counted_by(by_target, finish=lambda c: c.T), "Rows and columns are exchanged"),
     ("confusion_matrix", void_as_last, "void (255) were counted"),
     ("confusion_matrix", each_pair_once, "counted once"),

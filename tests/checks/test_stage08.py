@@ -64,6 +64,31 @@ def step_by_step(epoch, epochs, epochs_decay):
 
 
 WRONG = [
+    ("concat_input", lambda x, s: torch.cat([x, F.interpolate(s, scale_factor=x.shape[2] / s.shape[2])], 1), "stops"),
+    ("count_parameters", lambda net: sum(t.numel() for t in net.state_dict().values()), "state_dict() also holds"),
+    (
+        "count_parameters",
+        lambda net: sum(p.numel() for m in net.modules() for p in m.parameters() if p.requires_grad),
+        "counted again for each network around it",
+    ),
+    (
+        "count_parameters",
+        lambda net: sum(p.numel() for m in net.children() for p in m.parameters() if p.requires_grad),
+        "a single layer has none",
+    ),
+    ("mean_and_error", lambda s: (s.mean(1), s.std(1) / len(s) ** 0.5), "root of the number of systems"),
+    ("mean_and_error", lambda s: (s.mean(1), s.std(1) / (s.shape[1] - 1) ** 0.5), "has its n - 1 already"),
+    ("mean_and_error", lambda s: (s.mean(1), s.std(1) / s.numel() ** 0.5), "number of all scores"),
+    (
+        "mean_and_error",
+        lambda s: (s.mean(1).tolist(), s.std(1).tolist()),
+        "There is no result [0][0]; expected [0], [1]",
+    ),
+    ("glorot_std", lambda s, g: g * (2 / ((s[0] + s[1]) * (s[2] ** 2 if len(s) > 2 else 1))) ** 0.5, "height squared"),
+    ("glorot_std", lambda s, g: g * (2 / ((s[0] + s[1]) * (s[3] ** 2 if len(s) > 2 else 1))) ** 0.5, "width squared"),
+    ("glorot_std", lambda s, g: g * (2 / ((s[0] + s[1]) * (s[2] + s[3] if len(s) > 2 else 1))) ** 0.5, "are added"),
+    ("glorot_std", lambda s, g: g * (2 / (s[1] + s[0] * math.prod(s[2:]))) ** 0.5, "not only fan_out"),
+    ("glorot_std", lambda s, g: torch.nn.init.xavier_normal_(torch.empty(s), g).std().item(), "a random draw"),
     ("concat_input", joined(lambda s, size: F.interpolate(s, size, mode="bilinear")), "bilinear"),
     ("concat_input", joined(nearest, lambda x, s: torch.cat((s, x), 1)), "features first"),
     ("concat_input", joined(F.adaptive_avg_pool2d), "averaged"),

@@ -108,7 +108,34 @@ def one_by_one(generator, encoder, segmap, image):
         return torch.cat([generator(s[None], z) for s in segmap])
 
 
+def over_objects(kept=lambda number: False, ids=lambda instance: instance):
+    """Each object's mean, but for the objects that are left as they are."""
+
+    def answer(x, instance):
+        y, instance = x.clone(), ids(instance)
+        for i in range(len(x)):
+            for number in instance[i].unique().tolist():
+                mask = instance[i] == number
+                if not kept(number):
+                    y[i, :, mask] = x[i, :, mask].mean(1, keepdim=True)
+        return y
+
+    return answer
+
+
 WRONG = [
+    ("instance_mean", over_objects(lambda number: number == 0), "pixels of instance 0 are left"),
+    ("instance_mean", over_objects(lambda number: number == 255), "pixels of id 255 are left"),
+    ("instance_mean", over_objects(lambda number: number < 0), "pixels of negative ids are left"),
+    ("instance_mean", over_objects(ids=lambda instance: instance.byte()), "cut to 8 bits"),
+    (
+        "diversity",
+        lambda s: torch.stack([(a - b).square().mean().sqrt() for a, b in combinations(s, 2)]).mean(),
+        "mean square",
+    ),
+    ("diversity", lambda s: (s[0] - s[1]).abs().mean(), "Only the first two samples"),
+    ("transfer_style", lambda g, e, segmap, image: g(segmap, e(image)[0]), "it needs one code each"),
+    ("interpolate", lambda a, b, n: torch.stack([a] * n), "expected"),
     ("reparameterise", drawn(torch.exp), "variance exp(logvar)"),
     ("reparameterise", drawn(lambda v: v), "logarithm of the variance"),
     ("reparameterise", drawn(lambda v: 0.5 * v), "exp is missing"),
