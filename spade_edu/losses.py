@@ -7,6 +7,7 @@ last. Every function gives one unweighted scalar; the weights stand in `Training
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 from jaxtyping import Float
@@ -81,17 +82,22 @@ class VGGFeatures(nn.Module):
     """relu1_1, 2_1, 3_1, 4_1 and 5_1 of VGG-19 (n, 64 to 512, h / 1 to h / 16, ...), frozen.
 
     Images in [-1, 1] go in as they are, without ImageNet's mean and deviation (pix2pixHD's and SPADE's code).
-    Errors: an OSError or RuntimeError where the weights can be neither found nor downloaded.
+    Errors: an OSError or RuntimeError where the weights can be neither found nor downloaded; a UserError where the file
+    found holds anything but them (torchvision itself would run code in it).
     """
 
     _ends = (2, 7, 12, 21, 30)  # one past each of the five ReLUs in torchvision's list of layers
 
     def __init__(self, weights: str | None = "IMAGENET1K_V1"):
         super().__init__()
-        from torchvision.models import vgg19  # a second to import, so only where it is used
+        from torchvision.models import VGG19_Weights, vgg19  # a second to import, so only where it is used
 
-        with _download_timeout(10):
-            layers = vgg19(weights=weights).features[: self._ends[-1]]
+        from .evaluation.weights import load_strictly
+
+        network = vgg19(init_weights=weights is None)
+        if weights is not None:
+            load_strictly(network, _published(VGG19_Weights[weights]), "VGG-19")
+        layers = network.features[: self._ends[-1]]
         starts = (0, *self._ends)
         self.slices = nn.ModuleList(layers[a:b] for a, b in zip(starts, self._ends))
         self.eval().requires_grad_(False)
@@ -103,6 +109,17 @@ class VGGFeatures(nn.Module):
             image = part(image)
             features.append(image)
         return features
+
+
+def _published(weights) -> dict[str, Tensor]:
+    """The state dict of torchvision's weights: from its folder of downloads, else fetched to it, its hash verified."""
+    from .evaluation.weights import read_state_dict
+
+    file = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
+    if file.is_file():
+        return dict(read_state_dict(file))
+    with _download_timeout(10):
+        return weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
 
 
 @contextmanager

@@ -240,7 +240,7 @@ def test_perceptual_loss_is_fed_the_image_as_it_is():
 
 
 def test_without_vgg_weights_training_says_so_once_and_goes_on(monkeypatch):
-    def unreachable(weights=None):
+    def unreachable(**_):
         raise OSError("no route to host")
 
     monkeypatch.setattr("torchvision.models.vgg19", unreachable)
