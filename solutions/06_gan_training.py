@@ -20,7 +20,56 @@ from spade_edu import plotting as show
 from spade_edu.checks.stage06 import TinyDiscriminator, TinyGenerator
 
 # %% [markdown]
-# ## 6.1 The generator's hinge loss
+# ## 6.1 The patch discriminator
+#
+# The discriminator gets the label map and the picture in one tensor of `in_channels` channels, and gives a verdict for
+# each patch. Build its layers, all with kernel 4 and padding 2:
+#
+# - `num_layers` convolutions to `ndf`, 2 `ndf`, 4 `ndf` ... channels, at most 512. They have stride 2, but for the last
+#   of them, which has stride 1. Behind each comes `nn.InstanceNorm2d` (not behind the first), then LeakyReLU with slope
+#   0.2.
+# - then a convolution with stride 1 to a single channel, the verdict, with nothing behind it.
+#
+# Return an `nn.ModuleList` with num_layers + 1 entries, each a convolution with what follows it, so that every entry
+# gives a feature map. (The published one also has spectral norm; 6.6 is about that.)
+
+
+# %% tags=["solution"]
+def patch_discriminator(in_channels: int, ndf: int, num_layers: int) -> nn.ModuleList:
+    """`num_layers` convolutions and one to a single channel, each with what follows it: norm and LeakyReLU, or nothing.
+
+    All have kernel 4 and padding 2, and stride 2 but for the last two; widths ndf, 2 ndf, 4 ndf ..., at most 512.
+    """
+    widths = [in_channels] + [min(ndf * 2**i, 512) for i in range(num_layers)]
+    layers = nn.ModuleList()
+    for i, (fin, fout) in enumerate(zip(widths, widths[1:]), start=1):
+        layer = nn.Sequential(nn.Conv2d(fin, fout, 4, stride=2 if i < num_layers else 1, padding=2))
+        if i > 1:
+            layer.append(nn.InstanceNorm2d(fout))
+        layers.append(layer.append(nn.LeakyReLU(0.2)))
+    return layers.append(nn.Conv2d(widths[-1], 1, 4, padding=2))
+
+
+# %%
+# The verdicts on a picture of 128x256 pixels, and the pixels that one of them looks at, found by its gradient.
+with picture("patch_discriminator"):
+    torch.manual_seed(0)
+    pixels = torch.randn(1, 6, 128, 256, requires_grad=True)
+    x = pixels
+    for layer in patch_discriminator(6, 16, 4):
+        x = layer(x)
+    rows, columns = x.shape[-2:]
+    x[0, 0, rows // 2, columns // 2].backward()
+    reach = pixels.grad[0].abs().sum(0)
+    show.maps([x[0, 0].detach(), reach / reach.max()], [f"verdicts, {rows}x{columns}", "pixels that one verdict sees"],
+              columns=2)  # fmt: skip
+
+# %% [markdown]
+# **To think about.** How large is the patch? (Compare exercise 2.5.) Outside of it the gradient is small but not zero:
+# which layer lets a far pixel into a verdict?
+
+# %% [markdown]
+# ## 6.2 The generator's hinge loss
 #
 # The generator wants a high verdict on its pictures. Its loss is minus the mean of the prediction, averaged over the
 # scales (each scale counts alike, however many predictions it has).
@@ -50,7 +99,7 @@ with picture("hinge_generator"):
 # **To think about.** The loss falls without limit. What keeps the verdict from growing without limit?
 
 # %% [markdown]
-# ## 6.2 The discriminator's hinge loss
+# ## 6.3 The discriminator's hinge loss
 #
 # $$\mathrm{mean}\,\max(0, 1 - D(\text{real})) + \mathrm{mean}\,\max(0, 1 + D(\text{fake}))$$
 #
@@ -76,7 +125,7 @@ with picture("hinge_discriminator"):
 # **To think about.** Where is the slope 0, and what does that do for a discriminator that is ahead of the generator?
 
 # %% [markdown]
-# ## 6.3 Feature matching
+# ## 6.4 Feature matching
 #
 # The generator also wants its picture to look like the real one to the discriminator: for every feature map the mean
 # absolute difference between fake and real; added up over a scale's feature maps, averaged over scales. The prediction,
@@ -110,7 +159,7 @@ with picture("feature_matching"):
 # generator if the real features were not detached?
 
 # %% [markdown]
-# ## 6.4 Detach where it belongs
+# ## 6.5 Detach where it belongs
 #
 # The discriminator's step: `generator(segmap)` makes pictures, `discriminator(segmap, picture)` judges `real` and the
 # fakes, and `losses.hinge_discriminator(on_real, on_fake)` gives the loss. Write it so that the gradient of the loss
@@ -148,7 +197,7 @@ with picture("discriminator_loss"):
 # discriminator, whose weights don't move. Would detaching be right there?
 
 # %% [markdown]
-# ## 6.5 Spectral norm by power iteration
+# ## 6.6 Spectral norm by power iteration
 #
 # The weight of a convolution is divided by its largest singular value sigma. W is the weight as a matrix with a row for
 # each output channel. One step of power iteration from the stored vector `u`:
@@ -188,7 +237,7 @@ with picture("spectral_norm_step"):
 # happen to the estimate if the weights moved very fast?
 
 # %% [markdown]
-# ## 6.6 Two time scales
+# ## 6.7 Two time scales
 #
 # Return two Adam optimizers, the generator's first: the generator learns at `lr / 2`, the discriminator at `2 * lr`,
 # both with `betas=(0.0, 0.9)`. (The paper says 0.999 for the second; its authors used 0.9.)
@@ -214,7 +263,7 @@ with picture("two_time_scales"):
 # **To think about.** Why should the discriminator be the faster one? And what does a first beta of 0 leave out of Adam?
 
 # %% [markdown]
-# ## 6.7 The averaged generator
+# ## 6.8 The averaged generator
 #
 # Samples are drawn with a slow copy of the generator. After each step:
 #

@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.parametrize import is_parametrized
 
 from .. import losses
 from .calling import Complaint
@@ -55,7 +56,133 @@ def predictions(wrong: frozenset, scales: Scales) -> list[Tensor]:
     return [scale[0] if "first_map" in wrong else scale[-1] for scale in scales]
 
 
-# --- 6.1 and 6.2 hinge losses ---
+# --- 6.1 the patch discriminator ---
+
+
+def patch_discriminator(in_channels: int, ndf: int, num_layers: int) -> nn.ModuleList:
+    """`num_layers` convolutions and one to a single channel, each with what follows it: norm and LeakyReLU, or nothing.
+
+    All have kernel 4 and padding 2, and stride 2 but for the last two; widths ndf, 2 ndf, 4 ndf ..., at most 512.
+    """
+    widths = [in_channels] + [min(ndf * 2**i, 512) for i in range(num_layers)]
+    layers = nn.ModuleList()
+    for i, (fin, fout) in enumerate(zip(widths, widths[1:]), start=1):
+        layer = nn.Sequential(nn.Conv2d(fin, fout, 4, stride=2 if i < num_layers else 1, padding=2))
+        if i > 1:
+            layer.append(nn.InstanceNorm2d(fout))
+        layers.append(layer.append(nn.LeakyReLU(0.2)))
+    return layers.append(nn.Conv2d(widths[-1], 1, 4, padding=2))
+
+
+def waves(shape: torch.Size, start: float) -> Tensor:
+    """Numbers between -1 and 1 that look random and cost nothing."""
+    return torch.sin(1.7 * torch.arange(shape.numel()) + start).view(shape)
+
+
+def _feature_maps(layers: object, in_channels: int, ndf: int, num_layers: int) -> object:
+    """What the layers make of a made-up input, one after the other, when their weights are filled in."""
+    if layers is ...:
+        return layers
+    if not isinstance(layers, nn.ModuleList | nn.Sequential | list | tuple):
+        raise Complaint(f"Return an nn.ModuleList with {num_layers + 1} entries, one for each convolution.")
+    x, features = waves(torch.Size((2, in_channels, 18, 26)), 0.5), []
+    for i, layer in enumerate(layers, start=1):
+        if not isinstance(layer, nn.Module):
+            raise Complaint(f"Entry {i} is no layer (nn.Module) but something of type {type(layer).__name__}.")
+        if any(is_parametrized(module) or hasattr(module, "weight_orig") for module in layer.modules()):
+            raise Complaint("Leave spectral norm out here; it has an exercise of its own.")
+        for p in layer.parameters():
+            p.data = waves(p.shape, i) / max(1, p[0].numel()) ** 0.5
+        try:
+            x = layer(x)
+        except (RuntimeError, ValueError) as error:
+            text = str(error).splitlines()[0]
+            raise Complaint(f"Entry {i} can't take a map of shape {tuple(x.shape)}: {text}") from None
+        features.append(x)
+    return features
+
+
+def _patch_cases() -> list[Case]:
+    sizes = [(5, 2, 3), (7, 3, 4), (3, 4, 2), (4, 150, 3)]
+    return [case(f"{c} channels, ndf {ndf}, {n} layers", c, ndf, n, gradient=False) for c, ndf, n in sizes]
+
+
+def _patch_mistaken(wrong, in_channels, ndf, num_layers):
+    number = num_layers + ("one_more" in wrong) - ("one_less" in wrong)
+    first = 2 * ndf if "starts_wide" in wrong else ndf
+    widths = [first if "one_width" in wrong else first * 2**i for i in range(number)]
+    widths = [w if "no_limit" in wrong else min(w, 512) for w in widths]
+    kernel, padding = 3 if "kernel_3" in wrong else 4, 1 if {"padding_1", "kernel_3"} & wrong else 2
+    norm = nn.BatchNorm2d if "batch" in wrong else lambda c: nn.InstanceNorm2d(c, affine="affine" in wrong)
+    active = nn.ReLU() if "relu" in wrong else nn.LeakyReLU(0.01 if "slope" in wrong else 0.2)
+    layers = nn.ModuleList()
+    for i, (fin, fout) in enumerate(zip([in_channels, *widths], widths), start=1):
+        stride = 2 if (i < number or "all_halve" in wrong) and "no_stride" not in wrong else 1
+        layer = nn.Sequential(nn.Conv2d(fin, fout, kernel, stride=stride, padding=padding))
+        normed = (i > 1 or "norm_first" in wrong) and "no_norm" not in wrong
+        if normed and "active_before_norm" not in wrong:
+            layer.append(norm(fout))
+        layer.append(active)
+        if normed and "active_before_norm" in wrong:
+            layer.append(norm(fout))
+        layers.append(layer)
+    fin = widths[-1] if widths else in_channels
+    stride = 2 if "verdict_halves" in wrong else 1
+    last = nn.Sequential(nn.Conv2d(fin, 3 if "three" in wrong else 1, kernel, stride=stride, padding=padding))
+    last = last.append(nn.InstanceNorm2d(1)) if "norm_last" in wrong else last
+    last = last.append(nn.Sigmoid()) if "sigmoid" in wrong else last.append(active) if "active_last" in wrong else last
+    layers = layers if "no_verdict" in wrong else layers.append(last)
+    return nn.ModuleList(m for layer in layers for m in layer) if "taken_apart" in wrong else layers
+
+
+_PATCH = Exercise(
+    stage="06",
+    title="The patch discriminator",
+    goal="build the network that judges a picture patch by patch",
+    minutes=20,
+    difficulty=2,
+    reference=patch_discriminator,
+    cases=_patch_cases,
+    mistaken=_patch_mistaken,
+    mistakes={
+        "one_less": "There is a convolution too few: `num_layers` of them, and then the one to a single channel.",
+        "one_more": "There is a convolution too many: `num_layers` of them, and then the one to a single channel.",
+        "no_verdict": "The last convolution, to a single channel, is missing.",
+        "three": "The last convolution gives one channel, the verdict.",
+        "taken_apart": "Each entry is a convolution with what follows it, so that what it gives is a feature map: put "
+        "them together with nn.Sequential.",
+        "starts_wide": "The first convolution has ndf channels; the doubling begins with the second.",
+        "one_width": "Every convolution but the last has twice the channels of the one before.",
+        "no_limit": "No convolution has more than 512 channels: min(..., 512).",
+        "kernel_3": "The kernels are 4x4, with padding 2; yours are 3x3.",
+        "padding_1": "The padding is 2, on each side.",
+        "no_stride": "The first convolutions have stride 2; without it every patch is tiny.",
+        "all_halve": "The convolution before the verdict has stride 1: only the first num_layers - 1 halve the map.",
+        "verdict_halves": "The last convolution, to one channel, has stride 1.",
+        "norm_first": "The first convolution has no norm behind it: the discriminator should see colours as they are.",
+        "no_norm": "The instance norms are missing; all convolutions have one behind them but the first and the last.",
+        "norm_last": "There is a norm behind the last convolution; the verdict's mean would always be 0.",
+        "batch": "You have batch norm; the norm is nn.InstanceNorm2d.",
+        "affine": "The instance norm has weights of its own (affine=True); here it has none, which is the default.",
+        "active_before_norm": "The norm comes before the LeakyReLU.",
+        "relu": "The activation is a ReLU; it is LeakyReLU with slope 0.2.",
+        "slope": "The LeakyReLU's slope is 0.01 (torch's default); here it is 0.2.",
+        "active_last": "There is an activation behind the last convolution; a verdict is any number.",
+        "sigmoid": "There is a sigmoid behind the last convolution; the hinge loss takes any number.",
+    },
+    hints=(
+        "Write down the widths first: in_channels, ndf, 2 ndf, 4 ndf ... Each neighbouring pair is a convolution. "
+        "Which entries differ from the rest, and in what?",
+        "Entry 1: convolution, LeakyReLU. Entries 2 to num_layers: convolution, nn.InstanceNorm2d, LeakyReLU. The last "
+        "one: a convolution to 1 channel. The stride is 2 in the first num_layers - 1 entries. nn.Sequential(...) puts "
+        "together what belongs to one entry.",
+        "nn.Sequential(nn.Conv2d(fin, fout, 4, stride=2 if i < num_layers else 1, padding=2), ...)",
+    ),
+    observe=_feature_maps,
+)
+
+
+# --- 6.2 and 6.3 hinge losses ---
 
 
 def hinge_generator(fake: list[list[Tensor]]) -> Float[Tensor, ""]:
@@ -195,7 +322,7 @@ _HINGE_DISCRIMINATOR = Exercise(
 )
 
 
-# --- 6.3 feature matching ---
+# --- 6.4 feature matching ---
 
 
 def feature_matching(fake: list[list[Tensor]], real: list[list[Tensor]]) -> Float[Tensor, ""]:
@@ -291,7 +418,7 @@ _MATCHING = Exercise(
 )
 
 
-# --- 6.4 the discriminator's step ---
+# --- 6.5 the discriminator's step ---
 
 
 class TinyGenerator(nn.Module):
@@ -420,7 +547,7 @@ _STEP = Exercise(
 )  # fmt: skip
 
 
-# --- 6.5 spectral norm ---
+# --- 6.6 spectral norm ---
 
 
 def spectral_norm_step(
@@ -532,7 +659,7 @@ _SPECTRAL = Exercise(
 )
 
 
-# --- 6.6 two time scales ---
+# --- 6.7 two time scales ---
 
 
 def two_time_scales(
@@ -637,7 +764,7 @@ _SCALES = Exercise(
 )
 
 
-# --- 6.7 the averaged generator ---
+# --- 6.8 the averaged generator ---
 
 
 def update_average(averaged: nn.Module, network: nn.Module, decay: float) -> nn.Module:
@@ -740,4 +867,4 @@ _AVERAGE = Exercise(
     observe=_returned,
 )
 
-EXERCISES = (_HINGE_GENERATOR, _HINGE_DISCRIMINATOR, _MATCHING, _STEP, _SPECTRAL, _SCALES, _AVERAGE)
+EXERCISES = (_PATCH, _HINGE_GENERATOR, _HINGE_DISCRIMINATOR, _MATCHING, _STEP, _SPECTRAL, _SCALES, _AVERAGE)

@@ -1,12 +1,17 @@
 """Typical answers to the exercises of stage 06: wrong ones with what they are told, right ones in another style."""
 
+from functools import partial
+
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
+from torch.nn.utils.parametrizations import spectral_norm
 
 from spade_edu import losses
 from spade_edu.checks import check
 from spade_edu.checks.stage06 import discriminator_loss, spectral_norm_step, two_time_scales, update_average
+from spade_edu.discriminators import PatchDiscriminator
 from spade_edu.training import update_average as package_average
 
 
@@ -191,7 +196,62 @@ def changed_without_no_grad(averaged, network, decay):
     return averaged
 
 
+def patches(entry, last=lambda c: nn.Conv2d(c, 1, 4, padding=2), widths=lambda ndf, n: [ndf * 2**i for i in range(n)]):
+    """A discriminator from entry(fin, fout, stride, number), at most 512 wide, and a last layer."""
+
+    def answer(in_channels, ndf, num_layers):
+        sizes = [in_channels, *(min(w, 512) for w in widths(ndf, num_layers))]
+        pairs = list(zip(sizes, sizes[1:]))
+        layers = [entry(a, b, 2 if i < len(pairs) else 1, i) for i, (a, b) in enumerate(pairs, start=1)]
+        return nn.ModuleList([*layers, last(sizes[-1])])
+
+    return answer
+
+
+def entry(fin, fout, stride, number, padding=2, norm=nn.InstanceNorm2d, active=0.2, norms=lambda i: i > 1):
+    layers = [nn.Conv2d(fin, fout, 4, stride=stride, padding=padding)] + ([norm(fout)] if norms(number) else [])
+    return nn.Sequential(*layers, nn.LeakyReLU(active))
+
+
+def from_package(in_channels, ndf, num_layers):
+    network = PatchDiscriminator(in_channels, ndf=ndf, num_layers=num_layers, spectral=False, norm="none")
+    for layer in network.layers[1:-1]:
+        layer[1] = nn.InstanceNorm2d(layer[0].out_channels)
+    return network.layers
+
+
+class Entry(nn.Module):
+    """An entry written as a module of its own."""
+
+    def __init__(self, fin, fout, stride, number):
+        super().__init__()
+        self.conv, self.number = nn.Conv2d(fin, fout, 4, stride, bias=number == 1), number
+
+    def forward(self, x):
+        y = self.conv(F.pad(x, (2, 2, 2, 2)))
+        return F.leaky_relu(y if self.number == 1 else F.instance_norm(y), 0.2)
+
+
 WRONG = [
+    ("patch_discriminator", patches(partial(entry, norms=lambda i: True)), "The first convolution has no norm"),
+    ("patch_discriminator", patches(partial(entry, norms=lambda i: False)), "instance norms are missing"),
+    ("patch_discriminator", patches(partial(entry, norm=nn.BatchNorm2d)), "You have batch norm"),
+    ("patch_discriminator", patches(partial(entry, norm=partial(nn.InstanceNorm2d, affine=True))), "affine=True"),
+    ("patch_discriminator", patches(partial(entry, active=0.01)), "slope is 0.01"),
+    ("patch_discriminator", patches(partial(entry, padding=1), lambda c: nn.Conv2d(c, 1, 4, 1, 1)), "padding is 2"),
+    ("patch_discriminator", patches(lambda a, b, s, i: entry(a, b, 2, i)), "before the verdict has stride 1"),
+    ("patch_discriminator", patches(entry, lambda c: nn.Conv2d(c, 1, 4, 2, 2)), "to one channel, has stride 1"),
+    ("patch_discriminator", patches(entry, lambda c: nn.Sequential(nn.Conv2d(c, 1, 4, 1, 2), nn.Sigmoid())), "sigmoid"),
+    ("patch_discriminator", patches(entry, widths=lambda ndf, n: [ndf] * n), "twice the channels"),
+    ("patch_discriminator", patches(entry, widths=lambda ndf, n: [ndf * 2**i for i in range(n - 1)]), "too few"),
+    ("patch_discriminator", lambda c, ndf, n: patches(entry)(c, ndf, n)[:-1], "single channel, is missing"),
+    ("patch_discriminator", lambda c, ndf, n: nn.ModuleList(m for e in [*patches(entry)(c, ndf, n)] for m in
+                                                            (e if isinstance(e, nn.Sequential) else [e])),
+     "put them together with nn.Sequential"),
+    ("patch_discriminator", lambda c, ndf, n: nn.Conv2d(c, 1, 4), "one for each convolution"),
+    ("patch_discriminator", lambda c, ndf, n: ["conv"] * (n + 1), "is no layer"),
+    ("patch_discriminator", patches(lambda a, b, s, i: nn.Conv2d(b, b, 4)), "can't take a map of shape"),
+    ("patch_discriminator", patches(lambda *a: spectral_norm(entry(*a)[0])), "Leave spectral"),
     ("discriminator_loss", with_networks_as(lambda g: g.requires_grad_(False)), "left with requires_grad off"),
     ("discriminator_loss", with_networks_as(lambda g: g.eval()), "left in eval mode"),
     ("discriminator_loss", judged(lambda s, real, fake: ((s, real), (s, real))), "real pictures are judged twice"),
@@ -250,6 +310,10 @@ WRONG = [
     ("update_average", lambda a, b, d: None, "returns nothing"),
 ]  # fmt: skip
 RIGHT = [
+    ("patch_discriminator", patches(Entry)),
+    ("patch_discriminator", lambda *a: [*patches(partial(entry, norm=lambda c: nn.GroupNorm(c, c, affine=False)))(*a)]),
+    ("patch_discriminator", lambda *a: nn.Sequential(*patches(entry)(*a))),
+    ("patch_discriminator", from_package),
     ("hinge_generator", losses.hinge_generator),
     ("hinge_generator", lambda fake: -mean_over(fake, torch.mean)),
     ("hinge_discriminator", losses.hinge_discriminator),
