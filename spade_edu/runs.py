@@ -199,13 +199,15 @@ class Run:
         if path.exists():
             # A setting that is newer than the run had its default then.
             old = dataclasses.asdict(load_config(self.folder))
-            changed = [name for name in config if old[name] != config[name]]
+            changed = [name for name in config if old[name] != config[name] and name != "root"]
             if changed:
                 name = changed[0]
                 raise UserError(
                     f"{self.folder} holds a run with {name} = {old[name]!r}, now it is {config[name]!r}: choose "
                     "another --out, or the old setting."
                 )
+            if old["root"] != config["root"]:  # on Colab, data and runs lie elsewhere in each session
+                print(f"The data is now read from {config['root']!r}; before, it was {old['root']!r}.")
         write_whole(path, json.dumps(config, indent=2))
 
     def _log(self, values: dict[str, float]) -> None:

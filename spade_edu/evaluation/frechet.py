@@ -136,14 +136,19 @@ class FeatureStatistics:
             )
 
     def save(self, path: str | Path) -> None:
-        """Write to a safetensors file (not pickled), whole or not at all."""
+        """Write to a safetensors file (not pickled), whole or not at all; a UserError where it can't be written."""
+        from safetensors import SafetensorError
         from safetensors.torch import save_file
 
         path = Path(path)
         unfinished = path.with_name(path.name + ".part")
         metadata = {"features": self.features, "about": self.about, "n": str(self.n), "keep": str(self.keep)}
         tensors = {name: getattr(self, name).contiguous() for name in ("mean", "scatter", "kept")}
-        save_file(tensors, unfinished, metadata)
+        try:
+            save_file(tensors, unfinished, metadata)
+        except SafetensorError as error:
+            reason = str(error).splitlines()[0]
+            raise UserError(f"{path} could not be written ({reason}). Is there room, and may it be written?") from None
         os.replace(unfinished, path)
 
     @classmethod
