@@ -378,7 +378,6 @@ WRITING = [
     "data pack camvid {0}/a.tar --root {0}/data",
     "data get camvid --root {0}/camvid",
     "demo --preset test --out {0}/demo",
-    "reproduce table1 --preset test --steps 1 --out {0}/tables",
 ]
 
 
