@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from spade_edu import losses
 from spade_edu import plotting as show
-from spade_edu.checks.stage06 import TinyDiscriminator, TinyGenerator
+from spade_edu.checks.stage06 import TinyDiscriminator, TinyGan, TinyGenerator
 
 # %% [markdown]
 # ## 6.1 The patch discriminator
@@ -263,7 +263,54 @@ with picture("two_time_scales"):
 # **To think about.** Why should the discriminator be the faster one? And what does a first beta of 0 leave out of Adam?
 
 # %% [markdown]
-# ## 6.8 The averaged generator
+# ## 6.8 A step of each network
+#
+# Now the loop. `gan` holds `generator`, `discriminator`, `optimizer_g` and `optimizer_d`. For every batch: first a step
+# of the generator with `losses.hinge_generator` alone (no feature matching here), then one of the discriminator with
+# `losses.hinge_discriminator`, on pictures that the generator makes after its step. Clear a network's gradients before
+# its own `backward`. Return the losses as numbers, a pair (of G, of D) for every batch.
+
+
+# %% tags=["solution"]
+def train(gan: nn.Module, segmaps: list[Tensor], reals: list[Tensor]) -> list[tuple[float, float]]:
+    """For every batch a step of G, then one of D on the pictures of the new G. Returns both losses, batch by batch.
+
+    segmaps: a tensor (n, l, h, w) a batch; reals: a tensor (n, 3, h, w) a batch.
+    """
+    history = []
+    for segmap, real in zip(segmaps, reals):
+        loss_g = losses.hinge_generator(gan.discriminator(segmap, gan.generator(segmap)))
+        gan.optimizer_g.zero_grad()
+        loss_g.backward()
+        gan.optimizer_g.step()
+
+        with torch.no_grad():
+            fake = gan.generator(segmap)
+        loss_d = losses.hinge_discriminator(gan.discriminator(segmap, real), gan.discriminator(segmap, fake))
+        gan.optimizer_d.zero_grad()
+        loss_d.backward()
+        gan.optimizer_d.step()
+        history.append((loss_g.item(), loss_d.item()))
+    return history
+
+
+# %%
+# The smallest GAN there is: pictures in which each of three classes has its colour.
+with picture("train"):
+    torch.manual_seed(0)
+    gan, colours = TinyGan(3), torch.tensor([[-0.7, 0.6, 0.1], [0.5, -0.6, 0.0], [0.3, 0.2, -0.8]])
+    segmaps = [F.one_hot(torch.randint(3, (4, 12, 12)), 3).permute(0, 3, 1, 2).float() for _ in range(150)]
+    reals = [torch.einsum("nlhw,lc->nchw", segmap, colours) for segmap in segmaps]
+    history = train(gan, segmaps, reals)
+    show.curves({name: [pair[i] for pair in history] for i, name in enumerate(("G", "D"))}, xlabel="batch",
+                ylabel="loss")  # fmt: skip
+
+# %% [markdown]
+# **To think about.** Neither curve goes to 0, and G's loss may even rise while its pictures get better. What do the two
+# numbers tell, then, and what would you look at instead?
+
+# %% [markdown]
+# ## 6.9 The averaged generator
 #
 # Samples are drawn with a slow copy of the generator. After each step:
 #

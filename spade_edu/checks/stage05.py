@@ -18,6 +18,8 @@ def as_table(output: object, *arguments: object) -> object:
             raise Complaint("The error is returned; raise it: `raise ValueError(...)`.")
         raise Complaint(f"Return a list or tuple of numbers, not {_article(type(output).__name__)}.")
     table = torch.as_tensor(output)
+    if not table.numel():
+        raise Complaint("The result is empty.")
     if table.is_floating_point():
         raise Complaint("The numbers are floats; layers need whole numbers: divide with //, not with /.")
     return table

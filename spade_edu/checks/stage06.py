@@ -1,5 +1,7 @@
 """Stage 06: what the two networks are trained for, and how they are kept in step."""
 
+from functools import partial
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -85,7 +87,6 @@ def _feature_maps(layers: object, in_channels: int, ndf: int, num_layers: int) -
         return layers
     if not isinstance(layers, nn.ModuleList | nn.Sequential | list | tuple):
         raise Complaint(f"Return an nn.ModuleList with {num_layers + 1} entries, one for each convolution.")
-    x, features = waves(torch.Size((2, in_channels, 18, 26)), 0.5), []
     for i, layer in enumerate(layers, start=1):
         if not isinstance(layer, nn.Module):
             raise Complaint(f"Entry {i} is no layer (nn.Module) but something of type {type(layer).__name__}.")
@@ -93,12 +94,22 @@ def _feature_maps(layers: object, in_channels: int, ndf: int, num_layers: int) -
             raise Complaint("Leave spectral norm out here; it has an exercise of its own.")
         for p in layer.parameters():
             p.data = waves(p.shape, i) / max(1, p[0].numel()) ** 0.5
+    image = waves(torch.Size((2, in_channels, 18, 26)), 0.5)
+    features = _run(layers, image)
+    for layer in layers:
+        layer.eval()
+    return {f"of entry {i}": x for i, x in enumerate(features, start=1)} | {"in eval": _run(layers, image)[-1:]}
+
+
+def _run(layers: object, x: Tensor) -> list[Tensor]:
+    """What each of the layers gives."""
+    features = []
+    for i, layer in enumerate(layers, start=1):
         try:
-            x = layer(x)
+            features.append(layer(features[-1] if features else x))
         except (RuntimeError, ValueError) as error:
-            text = str(error).splitlines()[0]
-            raise Complaint(f"Entry {i} can't take a map of shape {tuple(x.shape)}: {text}") from None
-        features.append(x)
+            shape = tuple((features[-1] if features else x).shape)
+            raise Complaint(f"Entry {i} can't take a map of shape {shape}: {str(error).splitlines()[0]}.") from None
     return features
 
 
@@ -113,7 +124,11 @@ def _patch_mistaken(wrong, in_channels, ndf, num_layers):
     widths = [first if "one_width" in wrong else first * 2**i for i in range(number)]
     widths = [w if "no_limit" in wrong else min(w, 512) for w in widths]
     kernel, padding = 3 if "kernel_3" in wrong else 4, 1 if {"padding_1", "kernel_3"} & wrong else 2
-    norm = nn.BatchNorm2d if "batch" in wrong else lambda c: nn.InstanceNorm2d(c, affine="affine" in wrong)
+    norm = (
+        nn.BatchNorm2d
+        if "batch" in wrong
+        else partial(nn.InstanceNorm2d, affine="affine" in wrong, track_running_stats="tracked" in wrong)
+    )
     active = nn.ReLU() if "relu" in wrong else nn.LeakyReLU(0.01 if "slope" in wrong else 0.2)
     layers = nn.ModuleList()
     for i, (fin, fout) in enumerate(zip([in_channels, *widths], widths), start=1):
@@ -164,6 +179,7 @@ _PATCH = Exercise(
         "norm_last": "There is a norm behind the last convolution; the verdict's mean would always be 0.",
         "batch": "You have batch norm; the norm is nn.InstanceNorm2d.",
         "affine": "The instance norm has weights of its own (affine=True); here it has none, which is the default.",
+        "tracked": "The instance norm keeps running statistics for eval; here it has none, which is the default.",
         "active_before_norm": "The norm comes before the LeakyReLU.",
         "relu": "The activation is a ReLU; it is LeakyReLU with slope 0.2.",
         "slope": "The LeakyReLU's slope is 0.01 (torch's default); here it is 0.2.",
@@ -764,7 +780,139 @@ _SCALES = Exercise(
 )
 
 
-# --- 6.8 the averaged generator ---
+# --- 6.8 steps of both networks ---
+
+
+class TinyGan(nn.Module):
+    """Both networks and an optimizer for each: generator, discriminator, optimizer_g, optimizer_d."""
+
+    def __init__(self, label_channels: int):
+        super().__init__()
+        self.generator, self.discriminator = TinyGenerator(label_channels), TinyDiscriminator(label_channels)
+        self.optimizer_g = torch.optim.SGD(self.generator.parameters(), lr=0.05)
+        self.optimizer_d = torch.optim.SGD(self.discriminator.parameters(), lr=0.2)
+
+
+def train(gan: nn.Module, segmaps: list[Tensor], reals: list[Tensor]) -> list[tuple[float, float]]:
+    """For every batch a step of G, then one of D on the pictures of the new G. Returns both losses, batch by batch.
+
+    segmaps: a tensor (n, l, h, w) a batch; reals: a tensor (n, 3, h, w) a batch.
+    """
+    history = []
+    for segmap, real in zip(segmaps, reals):
+        loss_g = losses.hinge_generator(gan.discriminator(segmap, gan.generator(segmap)))
+        gan.optimizer_g.zero_grad()
+        loss_g.backward()
+        gan.optimizer_g.step()
+
+        with torch.no_grad():
+            fake = gan.generator(segmap)
+        loss_d = losses.hinge_discriminator(gan.discriminator(segmap, real), gan.discriminator(segmap, fake))
+        gan.optimizer_d.zero_grad()
+        loss_d.backward()
+        gan.optimizer_d.step()
+        history.append((loss_g.item(), loss_d.item()))
+    return history
+
+
+def _train_cases() -> list[Case]:
+    def one(text, batches, n, classes, h, w):
+        gan = TinyGan(classes)
+        train(gan, [label_maps(n, classes, h, w)], [torch.rand(n, 3, h, w)])  # away from the start, and loads SGD
+        pictures = [torch.rand(n, 3, h, w) * 2 - 1 for _ in range(batches)]
+        return case(text, gan, [label_maps(n, classes, h, w) for _ in range(batches)], pictures, gradient=False)
+
+    return [one("3 batches of 2", 3, 2, 3, 7, 9), one("1 batch", 1, 1, 2, 8, 6), one("2 batches of 1", 2, 1, 4, 6, 6)]
+
+
+def _trained(history: object, gan: nn.Module, segmaps: list[Tensor], reals: list[Tensor]) -> object:
+    """Losses and weights; leftover gradients don't count."""
+    if history is ...:
+        return history
+    gan.zero_grad()
+    if not isinstance(history, list | tuple) or len(history) != len(segmaps):
+        raise Complaint("Return a list with a pair of losses, (of G, of D), for every batch.")
+    pairs = [tuple(float(loss) for loss in pair) for pair in history]
+    if any(len(pair) != 2 for pair in pairs):
+        raise Complaint("Return a pair of losses, (of G, of D), for every batch.")
+    weights = {name: p.detach() for name, p in gan.named_parameters()}
+    return {f"losses of batch {i}": pair for i, pair in enumerate(pairs, start=1)} | weights
+
+
+def _train_mistaken(wrong, gan, segmaps, reals):
+    history = []
+
+    def step_g(segmap):
+        fake = gan.generator(segmap)
+        loss = losses.hinge_generator(gan.discriminator(segmap, fake))
+        loss = -loss if "sign" in wrong else loss
+        if "no_zero_g" not in wrong:
+            gan.optimizer_g.zero_grad()
+        loss.backward()
+        if "g_still" not in wrong:
+            gan.optimizer_g.step()
+        if "d_moves_too" in wrong:
+            gan.optimizer_d.step()
+        return loss.item(), fake.detach()
+
+    def step_d(segmap, real, fake):
+        loss = losses.hinge_discriminator(gan.discriminator(segmap, real), gan.discriminator(segmap, fake))
+        if "no_zero_d" not in wrong:
+            gan.optimizer_d.zero_grad()
+        loss.backward()
+        if "no_step_d" not in wrong:
+            gan.optimizer_d.step()
+        return loss.item()
+
+    for segmap, real in zip(segmaps, reals):
+        if "d_first" in wrong:
+            loss_d = step_d(segmap, real, gan.generator(segmap).detach())
+            loss_g, _ = step_g(segmap)
+        else:
+            loss_g, fake = step_g(segmap)
+            fake = fake if "old_fake" in wrong else gan.generator(segmap).detach()
+            loss_d = step_d(segmap, real, fake)
+        history.append((loss_d, loss_g) if "exchanged" in wrong else (loss_g, loss_d))
+    return history
+
+
+_TRAIN = Exercise(
+    stage="06",
+    title="A step of each network",
+    goal="put the pieces together: one step of the generator, one of the discriminator, for every batch",
+    minutes=20,
+    difficulty=3,
+    reference=train,
+    cases=_train_cases,
+    mistaken=_train_mistaken,
+    mistakes={
+        "no_zero_g": "The generator's old gradients aren't cleared: each batch adds to those before "
+        "(optimizer_g.zero_grad()).",
+        "no_zero_d": "The discriminator's old gradients aren't cleared: the generator's loss has left its own there "
+        "(optimizer_d.zero_grad() before D's backward).",
+        "d_first": "The discriminator steps first; here the generator does.",
+        "old_fake": "The discriminator judges the pictures of the generator before its step; make new ones after it.",
+        "g_still": "The generator doesn't move: optimizer_g makes no step, or the picture is detached in G's step, "
+        "where the gradient has to pass through D.",
+        "d_moves_too": "The discriminator moves in the generator's step too, and learns to let fakes pass: only "
+        "optimizer_g.step() there.",
+        "no_step_d": "The discriminator's optimizer makes no step.",
+        "sign": "The generator's loss has the wrong sign.",
+        "exchanged": "The order of each pair is: the loss of G, then that of D.",
+    },
+    hints=(
+        "Each network has the same three calls in its half: zero_grad, backward, step. In which half may a gradient "
+        "pass through the other network?",
+        "G: losses.hinge_generator(D(segmap, G(segmap))), then zero_grad, backward, step with optimizer_g. D: new "
+        "pictures under torch.no_grad(), losses.hinge_discriminator(D(segmap, real), D(segmap, fake)), then the same "
+        "with optimizer_d. .item() makes a number of a loss.",
+        "gan.optimizer_d.zero_grad(); loss_d.backward(); gan.optimizer_d.step()",
+    ),
+    observe=_trained,
+)
+
+
+# --- 6.9 the averaged generator ---
 
 
 def update_average(averaged: nn.Module, network: nn.Module, decay: float) -> nn.Module:
@@ -867,4 +1015,4 @@ _AVERAGE = Exercise(
     observe=_returned,
 )
 
-EXERCISES = (_PATCH, _HINGE_GENERATOR, _HINGE_DISCRIMINATOR, _MATCHING, _STEP, _SPECTRAL, _SCALES, _AVERAGE)
+EXERCISES = (_PATCH, _HINGE_GENERATOR, _HINGE_DISCRIMINATOR, _MATCHING, _STEP, _SPECTRAL, _SCALES, _TRAIN, _AVERAGE)

@@ -183,6 +183,7 @@ def count_fin_inside(fin, fout, label_channels, hidden, kernel):
 
 
 WRONG = [
+    ("channel_plan", lambda ngf, plan: [], "The result is empty"),
     ("channel_plan", lambda ngf, p: plan(16, 16, 16, 16, 8, 4, 2, 1)(ngf, "most"), "Every plan gets the eighth block"),
     ("latent_size", latent_checked(lambda n: n, lambda a, b: a or b), "divide by 2 ** n"),
     ("latent_size", latent_checked(lambda n: 2 * n, lambda a, b: a or b), "twice the number of halvings"),

@@ -232,11 +232,83 @@ class Entry(nn.Module):
         return F.leaky_relu(y if self.number == 1 else F.instance_norm(y), 0.2)
 
 
+def trained(order="gd", clear="gd", move="gd", detach=False, new=True, both=False):
+    """The loop with a step left out, or in another order. clear, move: whose gradients are cleared, who steps."""
+
+    def step(gan, name, loss):
+        optimizer = gan.optimizer_g if name == "g" else gan.optimizer_d
+        optimizer.zero_grad() if name in clear else None
+        loss.backward()
+        optimizer.step() if name in move else None
+        gan.optimizer_d.step() if both and name == "g" else None
+        return float(loss)
+
+    def answer(gan, segmaps, reals):
+        pairs, G, D = [], gan.generator, gan.discriminator
+        for s, real in zip(segmaps, reals):
+            found, fake = {}, G(s).detach()
+            for name in order:
+                if name == "g":
+                    found["g"] = step(gan, "g", losses.hinge_generator(D(s, G(s).detach() if detach else G(s))))
+                    fake = G(s).detach() if new else fake
+                else:
+                    found["d"] = step(gan, "d", losses.hinge_discriminator(D(s, real), D(s, fake)))
+            pairs.append((found["g"], found["d"]))
+        return pairs
+
+    return answer
+
+
+def one_optimizer_call_for_both(gan, segmaps, reals):
+    pairs = []
+    for s, real in zip(segmaps, reals):
+        fake = gan.generator(s)
+        loss_g = losses.hinge_generator(gan.discriminator(s, fake))
+        loss_d = losses.hinge_discriminator(gan.discriminator(s, real), gan.discriminator(s, fake.detach()))
+        gan.zero_grad()
+        (loss_g + loss_d).backward()
+        gan.optimizer_g.step()
+        gan.optimizer_d.step()
+        pairs.append((loss_g.item(), loss_d.item()))
+    return pairs
+
+
+def trained_without_gradients_of_d(gan, segmaps, reals):
+    """Another right way: D's weights are frozen during G's step, and the fake is detached in D's."""
+    pairs = []
+    for s, real in zip(segmaps, reals):
+        gan.zero_grad(set_to_none=False)
+        gan.discriminator.requires_grad_(False)
+        loss_g = -torch.stack([scale[-1].mean() for scale in gan.discriminator(s, gan.generator(s))]).mean()
+        loss_g.backward()
+        gan.optimizer_g.step()
+        gan.discriminator.requires_grad_(True)
+        loss_d = discriminator_loss(gan.generator, gan.discriminator, s, real)
+        loss_d.backward()
+        gan.optimizer_d.step()
+        pairs.append([loss_g, loss_d])
+    return tuple(pairs)
+
+
 WRONG = [
+    ("train", trained(order="dg"), "The discriminator steps first"),
+    ("train", trained(clear="d"), "generator's old gradients aren't cleared"),
+    ("train", trained(clear="g"), "discriminator's old gradients aren't cleared"),
+    ("train", trained(clear=""), "And: The discriminator's old gradients"),
+    ("train", trained(move="d"), "The generator doesn't move"),
+    ("train", trained(move="g"), "discriminator's optimizer makes no step"),
+    ("train", trained(detach=True), "has to pass through D"),
+    ("train", trained(new=False), "before its step"),
+    ("train", trained(both=True), "moves in the generator's step too"),
+    ("train", one_optimizer_call_for_both, "expected"),
+    ("train", lambda gan, segmaps, reals: 0.0, "a pair of losses"),
+    ("train", lambda gan, segmaps, reals: [p[::-1] for p in trained()(gan, segmaps, reals)], "The order of each pair"),
     ("patch_discriminator", patches(partial(entry, norms=lambda i: True)), "The first convolution has no norm"),
     ("patch_discriminator", patches(partial(entry, norms=lambda i: False)), "instance norms are missing"),
     ("patch_discriminator", patches(partial(entry, norm=nn.BatchNorm2d)), "You have batch norm"),
     ("patch_discriminator", patches(partial(entry, norm=partial(nn.InstanceNorm2d, affine=True))), "affine=True"),
+    ("patch_discriminator", patches(partial(entry, norm=partial(nn.InstanceNorm2d, track_running_stats=True))), "eval"),
+    ("patch_discriminator", patches(lambda *a: entry(*a).append(nn.Dropout())), "a random draw"),
     ("patch_discriminator", patches(partial(entry, active=0.01)), "slope is 0.01"),
     ("patch_discriminator", patches(partial(entry, padding=1), lambda c: nn.Conv2d(c, 1, 4, 1, 1)), "padding is 2"),
     ("patch_discriminator", patches(lambda a, b, s, i: entry(a, b, 2, i)), "before the verdict has stride 1"),
@@ -310,6 +382,8 @@ WRONG = [
     ("update_average", lambda a, b, d: None, "returns nothing"),
 ]  # fmt: skip
 RIGHT = [
+    ("train", trained()),
+    ("train", trained_without_gradients_of_d),
     ("patch_discriminator", patches(Entry)),
     ("patch_discriminator", lambda *a: [*patches(partial(entry, norm=lambda c: nn.GroupNorm(c, c, affine=False)))(*a)]),
     ("patch_discriminator", lambda *a: nn.Sequential(*patches(entry)(*a))),
