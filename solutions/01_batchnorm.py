@@ -102,6 +102,7 @@ with picture("running_average"):
 #
 # In training $\mu$ and $\sigma^2$ are the batch's own (variance over the count), and the gradient flows through them.
 # In evaluation they are the running averages. `gamma`, `beta` and the averages have one number a channel, shape (c,).
+# The averages are only read here, not updated.
 
 
 # %% tags=["solution"]
@@ -198,7 +199,7 @@ with picture("conditional_batch_norm"):
     show.maps(
         y[:, 0],
         [f"image {i}, class {i % 2}" for i in range(4)],
-        caption="Class 0: little contrast, bright. Class 1: full contrast, dark.",
+        caption="Class 0: little contrast, moved up. Class 1: full contrast, moved down.",
     )
 
 # %% [markdown]

@@ -122,8 +122,8 @@ with picture("residual_block"):
 #
 # pix2pixHD's generator: a 7x7 convolution to `ngf` channels; `num_downsampling` convolutions of stride 2, each of which
 # halves height and width and doubles the channels; `num_blocks` residual blocks; as many steps up, each of which
-# doubles the size and halves the channels; a 7x7 convolution to the image. Write down (channels, height, width) after
-# each of these. Height and width divide evenly.
+# doubles the size and halves the channels; a 7x7 convolution to the image (3 channels). Write down (channels, height,
+# width) after each of these. Height and width divide evenly.
 
 
 # %% tags=["solution"]
@@ -164,7 +164,10 @@ with picture("generator_shapes"):
 
 # %% tags=["solution"]
 def receptive_field(layers: list[tuple[int, int]]) -> int:
-    """Input pixels along one side that one output pixel depends on; layers: (kernel, stride) from the input on."""
+    """From the first to the last input pixel, along one side, that one output pixel sees: how many.
+
+    layers: (kernel, stride) from the input on.
+    """
     field, step = 1, 1  # step: how many input pixels lie between two neighbours of the present layer
     for kernel, stride in layers:
         field += (kernel - 1) * step

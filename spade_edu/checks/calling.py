@@ -42,6 +42,7 @@ class Outcome:
 
     leaves: dict[str, object] = field(default_factory=dict)  # path in the result: tensor, number or other object
     arguments: dict[str, object] = field(default_factory=dict)  # the same for the arguments, after the call
+    changed: frozenset[str] = frozenset()  # the arguments' paths whose tensors the call changed
     gradients: dict[str, Tensor] | None = None  # by argument; None: no gradient flows at all
     error: BaseException | None = None
     trouble: str = ""  # a global setting that it left changed
@@ -58,7 +59,18 @@ def call(function: Callable, case: Case, names: list[str], observe: Callable | N
     if case.gradient:
         gradients, _, _ = guarded(lambda: _gradients(leaves, inputs))  # an error here: no gradient can be had
     arguments = {path: leaf for name, value in zip(names, given) for path, leaf in flatten(value, name).items()}
-    return Outcome(_frozen(leaves), _frozen(arguments), gradients, error, trouble)
+    return Outcome(_frozen(leaves), _frozen(arguments), _changed(case, names, arguments), gradients, error, trouble)
+
+
+def _changed(case: Case, names: list[str], after: dict[str, object]) -> frozenset[str]:
+    """The paths of the tensors among the arguments that aren't as they were before the call."""
+    before = {path: leaf for name, value in zip(names, case.arguments) for path, leaf in flatten(value, name).items()}
+    pairs = [(path, before.get(path), leaf) for path, leaf in after.items() if isinstance(leaf, Tensor)]
+    return frozenset(path for path, b, a in pairs if not (isinstance(b, Tensor) and _equal(a, b)))
+
+
+def _equal(a: Tensor, b: Tensor) -> bool:
+    return a.shape == b.shape and a.dtype == b.dtype and torch.allclose(a, b, rtol=0, atol=0, equal_nan=True)
 
 
 def _observed(function: Callable, given: list, observe: Callable | None) -> object:
@@ -103,7 +115,7 @@ def flatten(value: object, path: str) -> dict[str, object]:
 def _gradients(leaves: dict[str, object], inputs: dict[str, Tensor]) -> dict[str, Tensor] | None:
     """Gradients of a fixed random combination of all results; None if no result has a history."""
     terms = []
-    for i, leaf in enumerate(leaves.values()):
+    for i, (_, leaf) in enumerate(sorted(leaves.items(), key=lambda item: item[0])):  # a dictionary has no order
         if isinstance(leaf, Tensor) and leaf.requires_grad:
             weights = torch.randn(leaf.shape, generator=torch.Generator().manual_seed(i), dtype=leaf.dtype)
             terms.append((leaf * weights).sum())

@@ -34,7 +34,7 @@ def difference(expected: Outcome, got: Outcome, tolerance: float) -> Difference 
     found = (
         _structure(expected.leaves, got.leaves)
         or _values(expected.leaves, got.leaves, tolerance)
-        or _arguments(expected.arguments, got.arguments, tolerance)
+        or _arguments(expected, got, tolerance)
         or _gradients(expected.gradients, got.gradients, tolerance)
     )
     if found:
@@ -82,7 +82,7 @@ def _error(expected: Outcome, got: Outcome) -> Difference | None:
     error = got.error
     if error is None:
         return Difference("no error", f"It should raise {type(expected.error).__name__} here.")
-    if isinstance(error, NotImplementedError):
+    if isinstance(error, NotImplementedError) and not str(error):  # with words it may be torch's own
         return Difference("none", "")
     if isinstance(error, TimeUp):
         return Difference("endless", "It doesn't come to an end (or takes thousands of times longer than it should).")
@@ -110,11 +110,10 @@ def _structure(expected: dict, got: dict) -> Difference | None:
     """Types, number and shapes of the results."""
     if list(got) == [""] and (got[""] is None or got[""] is ...):
         return Difference("none", "")
-    if list(expected) != list(got):
+    if expected.keys() != got.keys():
         kind = "type" if [""] in (list(expected), list(got)) else "count"
         if _nature(got) == _nature(expected):  # lists or a dictionary in place of tensors
-            odd = next(path for path in got if path not in expected)
-            return Difference("type", f"There is no result {odd}; expected {', '.join(expected)}.")
+            return Difference("type", _odd(expected, got))
         return Difference(kind, f"It returns {_nature(got)}; expected {_nature(expected)}.")
     for path, e in expected.items():
         g, what = got[path], _named(path)
@@ -130,6 +129,21 @@ def _structure(expected: dict, got: dict) -> Difference | None:
     return None
 
 
+def _odd(expected: dict, got: dict) -> str:
+    """The first result that is missing, too many, or a list in place of a tensor or the other way round."""
+    missing = next((path for path in expected if path not in got), "")
+    odd = next((path for path in got if path not in expected), "")
+    if not odd:
+        return f"{_named(missing)} is missing."
+    inside = next((path for path in expected if odd.startswith(f"{path}[")), None)
+    if inside is not None:
+        return f"{_named(inside)} is a list, tuple or dictionary; expected {_kind(expected[inside])}."
+    if missing.startswith(f"{odd}["):
+        return f"{_named(odd)} is {_kind(got[odd])}; expected a list, tuple or dictionary."
+    listed = ", ".join(list(expected)[:6]) + (", ..." if len(expected) > 6 else "")
+    return f"There should be no result {odd}; expected {listed}."
+
+
 def _named(path: str) -> str:
     return f"Result {path.removeprefix('.')}" if path else "The result"
 
@@ -137,7 +151,8 @@ def _named(path: str) -> str:
 def _nature(leaves: dict) -> str:
     if list(leaves) == [""]:
         return _kind(leaves[""])
-    return f"{len({path.split(']')[0] for path in leaves})} results in a list, tuple or dictionary"
+    number = len({path.split("]")[0] for path in leaves})
+    return f"{number} result{'s' if number != 1 else ''} in a list, tuple or dictionary"
 
 
 def _kind(value: object) -> str:
@@ -220,18 +235,27 @@ def _share(wrong: Tensor) -> str:
     return f" {share:.0%} of the values differ." if 0 < share < 1 and wrong.numel() > 1 else ""
 
 
-def _arguments(expected: dict, got: dict, tolerance: float) -> Difference | None:
+def _arguments(expected: Outcome, got: Outcome, tolerance: float) -> Difference | None:
     """Arguments after the call: an answer may change what the reference changes, and nothing else."""
-    for path, e in expected.items():
-        g = got.get(path)
+    for path, e in expected.arguments.items():
+        g = got.arguments.get(path)
         same = isinstance(g, Tensor) and g.shape == e.shape and not tensor_difference(e, g, tolerance) \
             if isinstance(e, Tensor) else isinstance(e, Tensor) == isinstance(g, Tensor)  # fmt: skip
         if not same:
-            return Difference(
-                "argument", f"The values are right, but `{path}` is not as it should be after the call: is it changed "
-                "in place (`+=`, `x[...] =`, a method ending in _), or left unchanged where it should change?"
-            )  # fmt: skip
+            return Difference("argument", f"The values are right, but {_side_effect(path, expected, got)}")
     return None
+
+
+def _side_effect(path: str, expected: Outcome, got: Outcome) -> str:
+    """What is wrong with an argument after the call."""
+    if path not in expected.changed:
+        return (
+            f"`{path}` is changed in place by the call; leave it as it is. Look for `+=`, `x[...] =`, a method ending "
+            "in _, or a function of torch that updates what it is given; work on a copy (.clone())."
+        )
+    if path not in got.changed:
+        return f"`{path}` is as before; the call should change it in place."
+    return f"`{path}` isn't what it should be after the call."
 
 
 def _gradients(expected: dict | None, got: dict | None, tolerance: float) -> Difference | None:

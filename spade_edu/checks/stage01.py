@@ -308,6 +308,7 @@ def _batch_norm_cases() -> list[Case]:
 
 def _batch_norm_mistaken(wrong, x, gamma, beta, running_mean, running_var, training, eps):
     gamma, beta = gamma[:, None, None], beta[:, None, None]
+    training = not training if "exchanged_modes" in wrong else training
     if "always_batch" in wrong or (training and "always_running" not in wrong):
         return mistaken_affine(wrong, mistaken_norm(wrong, x, eps, BATCH), gamma, beta)
     mean, variance = running_mean[:, None, None], running_var[:, None, None]
@@ -332,6 +333,8 @@ _BATCH_NORM = Exercise(
     mistakes={
         "always_batch": "In evaluation you still use the statistics of the batch; use running_mean and running_var, so "
         "that an image's result doesn't depend on its company.",
+        "exchanged_modes": "The `if` is the wrong way round: in training the batch's statistics, in evaluation the "
+        "running ones.",
         "always_running": "In training you use the running averages; use the statistics of the batch.",
         **norm_mistakes(BATCH),
         "running_deviation": "In evaluation you divide by running_var itself; divide by sqrt(running_var + eps).",

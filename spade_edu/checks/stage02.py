@@ -116,11 +116,13 @@ def _edges_cases() -> list[Case]:
     alone = torch.zeros(1, 5, 6, dtype=torch.long)
     alone[0, 2, 3] = 26001
     rows = torch.arange(4)[:, None, None].expand(4, 3, 4).contiguous()
+    stripes = torch.arange(6).expand(1, 4, 6).contiguous()
     return [
         case("one object in a corner", corner, gradient=False),
         case("one object of a single pixel", alone, gradient=False),
         case("2 maps of several objects", blocks(2, 7, 8, [0, 1, 26000, 26001, 255]), gradient=False),
         case("4 maps of one object each: no edges", rows, gradient=False),
+        case("an object a column: ids 0, 1, 2 ...", stripes, gradient=False),
         case("a single row", blocks(1, 1, 9, [0, 3, 4]), gradient=False),
         case("a single column", blocks(2, 9, 1, [0, 3, 4]), gradient=False),
         case("ids as int32", blocks(1, 6, 6, [1, 2, 24001]).int(), gradient=False),
@@ -136,6 +138,10 @@ def _edges_mistaken(wrong, instance):
         edges[:, :, 1:] = beside
         edges[:, :, :-1] = beside
         return edges[:, None].float()
+    if "cancels" in wrong:
+        middle = F.pad(instance[:, None].double(), (1, 1, 1, 1), mode="replicate")
+        around = middle[..., 2:, 1:-1] + middle[..., :-2, 1:-1] + middle[..., 1:-1, 2:] + middle[..., 1:-1, :-2]
+        return (around != 4 * instance[:, None].double()).float()
     if "wraps" in wrong:
         for axis, step in ((1, 1), (1, -1), (2, 1), (2, -1)):
             edges |= instance != instance.roll(step, axis)
@@ -179,6 +185,8 @@ _EDGES = Exercise(
         "rim": "The rim of the picture is marked; a pixel without a neighbour on one side has no edge there.",
         "vertical_only": "Only neighbours above and below are compared; those left and right are missing.",
         "horizontal_only": "Only neighbours left and right are compared; those above and below are missing.",
+        "cancels": "The differences to the neighbours are added up, where one id higher and one lower cancel. Ids are "
+        "names: compare each neighbour by itself.",
         "overwritten": "Each comparison overwrites the one before it (`edges[...] = ...`); or them: `|=`.",
         "inverted": "It is the wrong way round: 1 is an edge, 0 is none.",
         "no_axis": "The channel axis is missing: the result has shape (n, 1, h, w), edges[:, None].",
@@ -384,7 +392,7 @@ _SHAPES = Exercise(
 
 
 def receptive_field(layers: list[tuple[int, int]]) -> int:
-    """How many input pixels (along one side) one output pixel sees, through convolutions of (kernel, stride)."""
+    """From the first to the last input pixel (along one side) that one output pixel sees; layers: (kernel, stride)."""
     field, step = 1, 1  # step: how many input pixels lie between two neighbouring outputs
     for kernel, stride in layers:
         field += (kernel - 1) * step
@@ -482,9 +490,10 @@ def _lsgan_cases() -> list[Case]:
 
 def _lsgan_mistaken(wrong, pred, is_real):
     target = float(is_real != ("reversed" in wrong))
+    target = 1.0 if "always_real" in wrong else 0.0 if "always_fake" in wrong else target
     target = 2 * target - 1 if "minus_one" in wrong else target
     total = 0.0
-    for scale in pred[:1] if "one_scale" in wrong else pred:
+    for scale in pred[:1] if "one_scale" in wrong else pred[-1:] if "last_scale" in wrong else pred:
         for d in scale if "features" in wrong else scale[:1] if "first_map" in wrong else scale[-1:]:
             e = torch.sigmoid(d) - target if "sigmoid" in wrong else d - target
             e = e.abs() if "absolute" in wrong else e.mean().square() if "mean_first" in wrong else e.square()
@@ -503,6 +512,8 @@ _LSGAN = Exercise(
     mistaken=_lsgan_mistaken,
     mistakes={
         "reversed": "The targets are exchanged: real verdicts are pulled to 1, fake ones to 0.",
+        "always_real": "The target is always 1; for fake verdicts it is 0.",
+        "always_fake": "The target is always 0; for real verdicts it is 1.",
         "minus_one": "Fake verdicts are pulled to -1; the target is 0 (margins of 1 and -1 belong to the hinge loss).",
         "absolute": "The distances are taken absolutely; square them.",
         "mean_first": "You square the mean; take the mean of the squares, or patches of opposite error cancel.",
@@ -513,6 +524,7 @@ _LSGAN = Exercise(
         "features": "All maps are compared with the target; only the last of each scale is the verdict.",
         "first_map": "You take the first map of each scale; the verdict is the last one.",
         "one_scale": "Only the first scale counts; add up all of them.",
+        "last_scale": "Only the last scale counts; add up all of them.",
     },
     hints=(
         "The verdict is the last map of each scale; its target is one number.",

@@ -163,12 +163,15 @@ def _spade_mistaken(wrong, x, segmap, shared, gamma, beta, eps):
     resized = F.interpolate(segmap, size=x.shape[-2:], mode="nearest-exact" if "exact" in wrong else mode)
     if "area" in wrong:
         resized = F.adaptive_avg_pool2d(segmap, x.shape[-2:])
+    resized = segmap if "resized_late" in wrong else resized
     hidden = F.conv2d(resized, shared, padding=1)
     if "no_relu" not in wrong:
         hidden = F.leaky_relu(hidden, 0.2) if "leaky" in wrong else F.relu(hidden)
     if "swapped" in wrong:
         gamma, beta = beta, gamma
     scale, shift = F.conv2d(hidden, gamma, padding=1), F.conv2d(hidden, beta, padding=1)
+    if "resized_late" in wrong:
+        scale, shift = F.interpolate(scale, size=x.shape[-2:]), F.interpolate(shift, size=x.shape[-2:])
     if "relu_again" in wrong:
         scale, shift = F.relu(scale), F.relu(shift)
     if "labels_normalised" in wrong:
@@ -199,6 +202,8 @@ _SPADE = Exercise(
         "leaky": "The hidden layer has a LeakyReLU; inside SPADE it is a plain ReLU (the LeakyReLU comes after the "
         "layer, in the block).",
         "swapped": "gamma and beta are swapped: gamma scales, beta shifts.",
+        "resized_late": "gamma and beta are computed at the size of the label map and then resized; resize the label "
+        "map first.",
         "exact": "The label map is resized with mode='nearest-exact'; SPADE uses 'nearest', floor(i * H / h).",
         "relu_again": "gamma and beta go through a ReLU; only the hidden map does, both may be negative.",
         "labels_normalised": "gamma and beta are normalised; the label branch never is, or a uniform label map "
@@ -321,6 +326,9 @@ def _cost_mistaken(wrong, channels, classes, hidden, kernel, height, width):
     biases = 0 if "no_bias" in wrong else (0 if "no_hidden" in wrong else shared * hidden) + heads * channels
     pixels = 1 if "one_pixel" in wrong else height * width
     total = weights + biases
+    pixels = pixels * 2 if "additions" in wrong else pixels
+    if "exchanged" in wrong:
+        return weights * pixels, total
     return total + (2 * channels if "affine" in wrong else 0), (total if "bias_times" in wrong else weights) * pixels
 
 
@@ -338,6 +346,8 @@ _COST = Exercise(
         "two_hidden": "gamma and beta share one hidden map; it is computed once.",
         "no_hidden": "The hidden layer is missing: label map -> hidden channels -> gamma and beta.",
         "one_side": "A kernel has kernel * kernel taps.",
+        "exchanged": "The results are in the wrong order: first the parameters, then the multiplications.",
+        "additions": "The additions are counted too (2 operations a weight and pixel); count multiplications only.",
         "no_bias": "The biases aren't counted: one a channel of the hidden map, of gamma and of beta.",
         "one_pixel": "The multiplications are those of one pixel; there are height * width.",
         "bias_times": "Biases are added, not multiplied: they don't count among the multiplications.",

@@ -171,6 +171,7 @@ def _normalised_cases() -> list[Case]:
 def _normalised_mistaken(wrong, segmap, weight, bias, eps):
     mode = "constant" if "zero_padding" in wrong else "replicate" if "replicate" in wrong else "reflect"
     y = F.conv2d(F.pad(segmap, (1, 1, 1, 1), mode=mode), weight, bias)
+    y = F.relu(y) if "relu_between" in wrong else y
     if "norm_first" in wrong:
         y = mistaken_norm(wrong, segmap, eps, INSTANCE)
         return F.conv2d(F.pad(y, (1, 1, 1, 1), mode=mode), weight, bias)
@@ -189,6 +190,7 @@ _NORMALISED = Exercise(
     cases=_normalised_cases,
     mistaken=_normalised_mistaken,
     mistakes={
+        "relu_between": "There is a ReLU between convolution and norm; the norm follows the convolution directly.",
         "zero_padding": "The rim is padded with zeros: there the convolution sees fewer pixels of the class, the map "
         "is no longer constant, and the class survives at the rim. pix2pixHD pads by reflection.",
         "replicate": "The rim is padded by repeating the last pixel; pix2pixHD pads by reflection (mode='reflect').",
@@ -241,8 +243,13 @@ def _modulation_mistaken(wrong, class_id, shared, gamma, beta):
         gamma, beta = beta, gamma
     taps = shared.sum(dim=1) if "all_classes" in wrong else shared[:, class_id]
     hidden = taps[:, 1, 1] if "centre" in wrong else taps.sum(dim=(1, 2))
-    hidden = taps[:, 1:, 1:].sum(dim=(1, 2)) if "corner" in wrong else hidden
     hidden = F.relu(taps).sum(dim=(1, 2)) if "relu_early" in wrong else hidden if "no_relu" in wrong else F.relu(hidden)
+    if "corner" in wrong or "too_small" in wrong:
+        size = 3 if "too_small" in wrong else 7
+        segmap = shared.new_zeros(1, shared.shape[1], size, size)
+        segmap[:, class_id] = 1
+        hidden_map, at = F.relu(F.conv2d(segmap, shared, padding=1)), 0 if "corner" in wrong else 1
+        return tuple(F.conv2d(hidden_map, weight, padding=1)[0, :, at, at] for weight in (gamma, beta))
     results = []
     for weight in (gamma, beta):
         weight = weight[:, :, 1, 1] if "centre" in wrong else weight.sum(dim=(2, 3))
@@ -265,6 +272,8 @@ _MODULATION = Exercise(
         "relu_late": "gamma and beta go through a ReLU; only the hidden numbers do.",
         "centre": "Only the middle taps count; every tap sees the same constant, so all nine are added.",
         "corner": "That is the value at the corner of the picture, where zeros are padded; elsewhere nine taps count.",
+        "too_small": "Your map is too small: through two 3x3 convolutions a pixel sees two pixels to each side, and in "
+        "a 3x3 map the padded zeros.",
         "all_classes": "The kernels of all classes are added up; the other channels of the map are zero.",
         "swapped": "gamma and beta are swapped; first gamma, then beta.",
         "plus_one": "The 1 of 1 + gamma isn't part of gamma; return gamma as the convolution gives it.",
@@ -325,6 +334,8 @@ def _colour_mistaken(wrong, images):
         return float(d.flatten(1).norm(dim=1).mean())
     if "channels_summed" in wrong:
         return float(d.abs().sum(dim=1).mean())
+    if "squared" in wrong:
+        return float(d.square().mean())
     d = d.square().mean(dim=1).sqrt() if "root" in wrong else d if "signed" in wrong else d.abs()
     total = d.flatten(1).mean(dim=1) if d.dim() > 1 else d
     return float(total.sum() if "pairs_summed" in wrong else total.max() if "largest" in wrong else total.mean())
@@ -333,7 +344,7 @@ def _colour_mistaken(wrong, images):
 _COLOUR = Exercise(
     stage="04",
     title="How different are the pictures?",
-    goal="measure figure 3: how far apart are the mean colours that a generator paints for different classes?",
+    goal="measure figure 3: how far apart are the mean colours that a generator paints for different classes",
     minutes=10,
     difficulty=2,
     reference=colour_difference,
@@ -351,13 +362,15 @@ _COLOUR = Exercise(
         "euclidean": "That is the Euclidean distance; here the absolute differences of R, G and B are averaged.",
         "channels_summed": "The differences of R, G and B are added up; average over them.",
         "root": "That is the root mean square of the three differences; take the mean of their absolute values.",
+        "squared": "The differences are squared; take their absolute values.",
         "signed": "The differences cancel: take their absolute values.",
         "pairs_summed": "The pairs are added up; average over them.",
         "largest": "That is the largest difference; average over the pairs.",
     },
     hints=(
         "Three steps: a mean colour for each image, a difference for each pair, a mean over the pairs.",
-        "colours = (images.mean(dim=(2, 3)) + 1) * 127.5 has shape (k, 3). combinations(colours, 2) gives the pairs.",
+        "colours = (images.mean(dim=(2, 3)) + 1) * 127.5 has shape (k, 3). "
+        "itertools.combinations(colours, 2) gives the pairs.",
         "differences = [(a - b).abs().mean() for a, b in combinations(colours, 2)]",
     ),
 )
@@ -378,6 +391,7 @@ def noise_gain(deviation: float, eps: float, num_norms: int) -> float:
 
 def _gain_cases() -> list[Case]:
     return [
+        case("float32 noise, 1 norm", 1e-7, 1e-5, 1),
         case("float32 noise, 2 norms", 1e-7, 1e-5, 2),
         case("float32 noise, 20 norms", 1e-7, 1e-5, 20),
         case("float64 noise, 5 norms", 1e-16, 1e-5, 5),
@@ -393,7 +407,8 @@ def _gain_mistaken(wrong, deviation, eps, num_norms):
         return deviation / (deviation**2 + eps) ** (num_norms / 2)
     if "largest_gain" in wrong:
         return deviation / eps ** (num_norms / 2)
-    steps = min(num_norms, 1) if "once" in wrong else num_norms + ("one_more" in wrong)
+    steps = 1 if "once" in wrong else num_norms + ("one_more" in wrong) - ("one_less" in wrong)
+    eps = 0.0 if "no_eps" in wrong else 1e-5 if "fixed_eps" in wrong else eps
     for _ in range(steps):
         if "eps_outside" in wrong:
             deviation = deviation / (deviation + eps)
@@ -402,7 +417,7 @@ def _gain_mistaken(wrong, deviation, eps, num_norms):
         elif "not_squared" in wrong:
             deviation = deviation / (deviation + eps) ** 0.5
         else:
-            deviation = deviation / (deviation**2 + (0.0 if "no_eps" in wrong else eps)) ** 0.5
+            deviation = deviation / (deviation**2 + eps) ** 0.5
     return deviation
 
 
@@ -421,6 +436,8 @@ _GAIN = Exercise(
         "root too, and it grows.",
         "once": "Only one norm is applied; apply num_norms of them.",
         "one_more": "There is one norm too many.",
+        "one_less": "There is one norm too few.",
+        "fixed_eps": "Your eps is always 1e-5; take the argument `eps`.",
         "eps_outside": "eps is added to the deviation; it is added to the variance, under the root.",
         "no_root": "You divide by the variance; divide by its root.",
         "not_squared": "Under the root stands the variance, the deviation squared.",

@@ -221,7 +221,7 @@ def test_changing_an_argument_in_place_is_seen():
         x += 1
         return result
 
-    assert "`x` is not as it should be after the call" in check("spade_forward", answer).message
+    assert "`x` is changed in place by the call" in check("spade_forward", answer).message
 
 
 def test_a_missing_gradient_is_seen():

@@ -94,13 +94,14 @@ WRONG = [
     ("batch_statistics", lambda x: (x.mean((0, 2, 3)), x.var((2, 3), correction=0).mean(0)),
         "variances of the single images"),
     ("running_average", keep_old, "wrong way round"),
-    ("running_average", in_place, "`running_mean` is not as it should be"),
+    ("running_average", in_place, "`running_mean` is changed in place"),
     ("running_average", lambda m, v, x, a: (
         (1 - a) * m + a * x.mean((0, 2, 3)), (1 - a) * v + a * x.var((0, 2, 3))), "carry a gradient"),
     ("running_average", lambda m, v, x, a: (
         (1 - a) * m + a * x.detach().mean((0, 2, 3)), (1 - a) * v + a * x.detach().var((0, 2, 3), unbiased=False)),
         "yours divides by count"),
     ("batch_norm", lambda *a: bn(*a, batch_always=True), "In evaluation you still use the statistics of the batch"),
+    ("batch_norm", lambda x, g, b, m, v, t, e: bn(x, g, b, m, v, not t, e), "The `if` is the wrong way round"),
     ("batch_norm", lambda *a: bn(*a, unbiased=True), "divides by n - 1"),
     ("batch_norm", lambda x, g, b, m, v, t, e: bn(x, b, g, m, v, t, e), "swapped"),
     ("batch_norm", lambda x, g, b, m, v, t, e: bn(x, g, b, m, v, False, e), "In training you use the running"),

@@ -98,6 +98,12 @@ def edges_overwritten(instance):
     return out[:, None].float()
 
 
+def edges_laplace(instance):
+    x = F.pad(instance[:, None].double(), (1, 1, 1, 1), mode="replicate")
+    kernel = torch.tensor([[0.0, -1.0, 0.0], [-1.0, 4.0, -1.0], [0.0, -1.0, 0.0]]).double()[None, None]
+    return (F.conv2d(x, kernel) != 0).float()
+
+
 def block_zeros_later(x, w0, w1, eps):
     y = F.relu(F.instance_norm(F.conv2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), w0), eps=eps))
     return x + F.instance_norm(F.conv2d(y, w1, padding=1), eps=eps)
@@ -127,6 +133,7 @@ WRONG = [
     ("instance_edges", edges_rolled, "wraps around"),
     ("instance_edges", edges_dilated, "Diagonal"),
     ("instance_edges", edges_overwritten, "overwrites"),
+    ("instance_edges", edges_laplace, "cancel"),
     ("instance_edges", lambda i: edges_loop(i).bool(), "but booleans"),
     ("instance_edges", lambda i: edges_loop(i)[:, 0], "channel axis is missing"),
     ("residual_block", lambda x, a, b, e: block(x, a, b, e) - x, "x isn't added"),
@@ -139,6 +146,7 @@ WRONG = [
     ("generator_shapes", lambda g, d, b, h, w: shapes_recursive(g, d, 0, h, w), "residual blocks are missing"),
     ("generator_shapes", lambda g, d, b, h, w: [(min(c, 512), y, x) for c, y, x in shapes_recursive(g, d, b, h, w)],
         "stops at 512"),
+    ("generator_shapes", lambda g, d, b, h, w: [s[:2] for s in shapes_recursive(g, d, b, h, w)], "is missing"),
     ("generator_shapes", lambda g, d, b, h, w: [(c, x, y) for c, y, x in shapes_recursive(g, d, b, h, w)], "swapped"),
     ("receptive_field", lambda layers: 1 + sum(k - 1 for k, _ in layers), "strides have no effect"),
     ("receptive_field", lambda layers: field_from_output(layers[::-1]), "wrong direction"),
@@ -149,6 +157,9 @@ WRONG = [
     ("lsgan", lambda p, r: total(p, float(r)) / len(p), "scales are averaged"),
     ("lsgan", lambda p, r: total(p, float(r), mean=False), "patches are added up"),
     ("lsgan", lambda p, r: total(p[:1], float(r)), "Only the first scale"),
+    ("lsgan", lambda p, r: total(p[-1:], float(r)), "Only the last scale"),
+    ("lsgan", lambda p, r: total(p, 1.0), "always 1"),
+    ("lsgan", lambda p, r: total(p, r), "bool"),
     ("lsgan", lambda p, r: total(p, float(r)).item(), "expected a tensor"),
 ]  # fmt: skip
 

@@ -72,6 +72,12 @@ def exact(label, h, w):
     return F.interpolate(label[:, None].double(), size=(h, w), mode="nearest-exact")[:, 0].to(label.dtype)
 
 
+def spade_resized_late(x, segmap, shared, gamma, beta, eps):
+    hidden = F.relu(F.conv2d(segmap, shared, padding=1))
+    scale, shift = (F.interpolate(F.conv2d(hidden, w, padding=1), size=x.shape[2:]) for w in (gamma, beta))
+    return F.batch_norm(x, None, None, training=True, eps=eps) * (1 + scale) + shift
+
+
 WRONG = [
     ("nearest_resize", bilinear, "Copy ids, don't mix them"),
     ("nearest_resize", exact, "nearest-exact"),
@@ -79,6 +85,7 @@ WRONG = [
     ("nearest_resize", lambda y, h, w: interpolated(y, h, w).float(), "but floats"),
     ("nearest_resize", lambda y, h, w: F.adaptive_max_pool2d(y[:, None].double(), (h, w))[:, 0].to(y.dtype), "largest"),
     ("spade_forward", lambda *a: spade(*a, one=0.0), "without the 1 +"),
+    ("spade_forward", spade_resized_late, "resize the label map first"),
     ("spade_forward", lambda *a: spade(*a, mode="bilinear"), "bilinear"),
     ("spade_forward", lambda *a: spade(*a, norm=lambda v: F.instance_norm(v, eps=a[-1])), "that is instance norm"),
     ("spade_forward", lambda *a: spade(*a, act=lambda v: v), "The ReLU between"),
@@ -91,6 +98,8 @@ WRONG = [
         * g[y].reshape(x.shape) + b[y].reshape(x.shape), "scramble"),
     ("clade_forward", lambda x, y, g, b, e: clade(x, y, b, g, e), "swapped"),
     ("spade_cost", lambda c, k, d, s, h, w: cost(c, k, d, s, 1, 1), "those of one pixel"),
+    ("spade_cost", lambda *a: cost(*a)[::-1], "wrong order"),
+    ("spade_cost", lambda *a: (cost(*a)[0], 2 * cost(*a)[1]), "additions are counted"),
     ("spade_cost", lambda c, k, d, s, h, w: (k * d * s * s + d * c * s * s + d + c, (k + c) * d * s * s * h * w),
         "one for gamma and one for beta"),
     ("spade_cost", lambda c, k, d, s, h, w: ((k + 2 * c) * d * s * s, (k + 2 * c) * d * s * s * h * w),

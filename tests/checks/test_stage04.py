@@ -28,8 +28,8 @@ def batch(y, eps):
     return F.batch_norm(y, None, None, training=True, eps=eps)
 
 
-def middle(class_id, shared, gamma, beta, act=F.relu, at=3):
-    segmap = eye_maps([class_id], shared.shape[1], 7, 7)
+def middle(class_id, shared, gamma, beta, act=F.relu, at=3, size=7):
+    segmap = eye_maps([class_id], shared.shape[1], size, size)
     hidden = act(F.conv2d(segmap, shared, padding=1))
     return tuple(F.conv2d(hidden, v, padding=1)[0, :, at, at] for v in (gamma, beta))
 
@@ -74,17 +74,25 @@ WRONG = [
     ("normalised_response", lambda *a: reflected(*a, norm=batch), "that is batch norm"),
     ("normalised_response", lambda *a: reflected(*a, norm=lambda y, eps: y), "instance norm is missing"),
     ("normalised_response", lambda *a: reflected(*a, act=F.relu), "no ReLU here"),
+    ("normalised_response", lambda *a: reflected(*a, norm=lambda y, eps: F.instance_norm(F.relu(y), eps=eps)),
+        "ReLU between convolution and norm"),
     ("uniform_modulation", lambda *a: middle(*a, act=lambda v: v), "ReLU behind the shared"),
     ("uniform_modulation", lambda *a: middle(*a)[::-1], "first gamma, then beta"),
+    ("uniform_modulation", lambda *a: middle(*a, at=0), "value at the corner"),
+    ("uniform_modulation", lambda *a: middle(*a, size=3, at=1), "map is too small"),
     ("uniform_modulation", lambda *a: (1 + middle(*a)[0], middle(*a)[1]), "The 1 of 1 + gamma"),
     ("uniform_modulation", lambda k, s, g, b: (g[:, :, 1, 1] @ F.relu(s[:, k, 1, 1]), b[:, :, 1, 1] @ F.relu(
         s[:, k, 1, 1])), "Only the middle taps"),
     ("colour_difference", lambda x: colours(x, scale=1.0), "brought to 0..255"),
     ("colour_difference", lambda x: colours(x, pairs=everyone), "image with itself"),
     ("colour_difference", lambda x: colours(x, distance=lambda d: d.norm(dim=-1)), "Euclidean"),
+    ("colour_difference", lambda x: colours(x, distance=lambda d: d.square().mean(-1)), "squared"),
     ("colour_difference", lambda x: torch.stack(
         [(a - b).abs().mean() for a, b in combinations(127.5 * x, 2)]).mean(), "Pixels are compared"),
     ("noise_gain", lambda d, e, n: gain(d, e, min(n, 1)), "Only one norm"),
+    ("noise_gain", lambda d, e, n: gain(d, e, 1), "Only one norm"),
+    ("noise_gain", lambda d, e, n: gain(d, e, max(n - 1, 0)), "one norm too few"),
+    ("noise_gain", lambda d, e, n: gain(d, 1e-5, n), "eps is always 1e-5"),
     ("noise_gain", lambda d, e, n: d / (d * d + e) ** (n / 2), "gain of the first norm"),
     ("noise_gain", lambda d, e, n: gain(d, e, n + 1), "one norm too many"),
     ("noise_gain", lambda d, e, n: d / e ** (n / 2), "for very small noise only"),
