@@ -10,7 +10,7 @@ from .normalization import SPADE, make_norm
 from .spectral import SpectralConv2d, SpectralConvTranspose2d
 
 
-def conv(*args, spectral: bool = False, transposed: bool = False, **kwargs: Any) -> nn.Module:
+def conv(*args: Any, spectral: bool = False, transposed: bool = False, **kwargs: Any) -> nn.Module:
     """A convolution, transposed or not, with or without spectral norm."""
     if transposed:
         return SpectralConvTranspose2d(*args, **kwargs) if spectral else nn.ConvTranspose2d(*args, **kwargs)

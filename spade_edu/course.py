@@ -123,13 +123,13 @@ def _open(profile: str, device: str) -> tuple[TrainingConfig, Dataset, Dataset]:
         name, root, size = "streets", None, {}
     else:
         name, root, _ = choose(None, None)
-        size = {"height": 256, "width": 512} if name == "streets" else {}
+        size: dict = {"height": 256, "width": 512} if name == "streets" else {}
         if name == "streets" and Path("datasets/camvid").is_dir():
             name, root, size = "camvid", Path("datasets/camvid"), {"height": 192, "width": 256}
         if name != "cityscapes":
             print(f"Cityscapes was not found (`spade-edu data get cityscapes` says how to get it): taking {name}.")
     config = resolve_precision(preset(PROFILES[profile], data=name, root=str(root or ""), **size), device)
-    options = {"height": config.height, "width": config.width}
+    options: dict = {"height": config.height, "width": config.width}
     train = open_dataset(name, root, "train", augment=True, length=config.images, **options)[0]
     val = open_dataset(name, root, "val", length=VAL_SCENES, **options)[0]
     return config, train, val

@@ -54,7 +54,7 @@ def run_demo(out: Path, *, preset_name: str = "cpu", seed: int = 0, keep_weights
     started, seconds = time.monotonic(), {}
     configs = {name: model_config(name, preset_name, seed) for name in MODELS}
     config = configs["spade"]
-    size = dict(height=config.height, width=config.width)
+    size: dict = dict(height=config.height, width=config.width)
     scenes, preview = Streets(config.images, augment=True, **size), Streets(8, split="val", **size)
     runs = {name: Run(out / name, configs[name], scenes, preview) for name in MODELS}
     for name, run in runs.items():
@@ -83,14 +83,14 @@ def model_config(name: str, preset_name: str, seed: int, **overrides: Any) -> Tr
 def measure(runs: dict[str, Run], scenes: int) -> dict:
     """The figures of the report: the judge's bound on real renders, then each model's."""
     config = next(iter(runs.values())).config
-    size = dict(height=config.height, width=config.width)
+    size: dict = dict(height=config.height, width=config.width)
     real, judge = Streets(scenes, split="val", **size), load_judge()
     reference = FeatureStatistics("Streets judge")
     for batch in _batches(Streets(2 * scenes, split="test", **size)):
         reference.update(judge.features(batch.image))
     common = frequent_classes(real)
     bound = score(((batch.image, batch.label) for batch in _batches(real)), judge, reference, common)
-    report = {"judge_bound": asdict(bound), "scored_classes": common, "scenes": scenes, "models": {}}
+    report: dict = {"judge_bound": asdict(bound), "scored_classes": common, "scenes": scenes, "models": {}}
     for name, run in runs.items():
         report["models"][name] = _measure_one(run, real, judge, reference, common)
     return report

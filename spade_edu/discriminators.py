@@ -67,7 +67,9 @@ class MultiScaleDiscriminator(nn.Module):
         bias: bool = False,
     ):
         super().__init__()
-        options = dict(ndf=ndf, max_width=max_width, num_layers=num_layers, norm=norm, spectral=spectral, bias=bias)
+        options: dict = dict(
+            ndf=ndf, max_width=max_width, num_layers=num_layers, norm=norm, spectral=spectral, bias=bias
+        )
         self.scales = nn.ModuleList(PatchDiscriminator(label_channels + 3, **options) for _ in range(num_scales))
 
     def forward(

@@ -1,6 +1,7 @@
 """From a configuration to networks: which generator, discriminator and encoder a name stands for."""
 
 import dataclasses
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -51,14 +52,14 @@ def decoder(config: TrainingConfig, channels: int, kind: type[SPADEGenerator]) -
     encoder = None
     if config.style:
         size = min(256, 2 ** (min(config.height, config.width).bit_length() - 1))
-        options = dict(z_dim=config.z_dim, image_size=size, spectral=config.spectral)
+        options: dict = dict(z_dim=config.z_dim, image_size=size, spectral=config.spectral)
         encoder = init_spade(StyleEncoder(nef=config.generator_width, **options), config.init_gain)
     return Networks(init_spade(generator, config.init_gain), _discriminator(config, channels), encoder)
 
 
 def encoder_decoder(config: TrainingConfig, channels: int, kind: type[Pix2PixHDGenerator]) -> Networks:
     """pix2pixHD++: every improvement of the SPADE paper except SPADE (spectral norm, sync batch norm, Glorot)."""
-    options = dict(norm=config.norm, spectral=config.spectral, bias=False)
+    options: dict = dict(norm=config.norm, spectral=config.spectral, bias=False)
     if kind is SPADEPix2PixHDGenerator:
         options |= dict(kernel_size=config.kernel_size, hidden_channels=config.hidden_channels)
     generator = _pix2pixhd_generator(config, channels, kind, **options)
@@ -68,12 +69,12 @@ def encoder_decoder(config: TrainingConfig, channels: int, kind: type[Pix2PixHDG
 def pix2pixhd(config: TrainingConfig, channels: int) -> Networks:
     """pix2pixHD's global generator and discriminator: instance norm, no spectral norm, normal initialisation."""
     generator = _pix2pixhd_generator(config, channels, Pix2PixHDGenerator)
-    options = dict(ndf=config.ndf, num_layers=config.num_layers_d, spectral=False, bias=True)
+    options: dict = dict(ndf=config.ndf, num_layers=config.num_layers_d, spectral=False, bias=True)
     return Networks(init_pix2pixhd(generator), init_pix2pixhd(MultiScaleDiscriminator(channels, **options)), None)
 
 
 def _discriminator(config: TrainingConfig, channels: int) -> nn.Module:
-    options = dict(ndf=config.ndf, num_layers=config.num_layers_d, spectral=config.spectral)
+    options: dict = dict(ndf=config.ndf, num_layers=config.num_layers_d, spectral=config.spectral)
     return init_spade(MultiScaleDiscriminator(channels, **options), config.init_gain)
 
 
@@ -95,7 +96,7 @@ def _pix2pixhd_generator(
     )
 
 
-MODELS = {
+MODELS: dict[str, Callable[[TrainingConfig, int], Networks]] = {
     "spade": partial(decoder, kind=SPADEGenerator),
     "concat": partial(decoder, kind=ConcatGenerator),
     "pix2pixhd": pix2pixhd,

@@ -9,6 +9,9 @@ one mean, and in where the scale `gamma` and the shift `beta` come from afterwar
     SPADE            batch, height, width        computed from the label map, one number a channel and pixel
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 import torch.distributed as dist
 from jaxtyping import Float, Integer
@@ -36,6 +39,10 @@ class BatchNorm2d(nn.Module):
     `momentum` (the running variance with the unbiased n - 1 form); in evaluation the running averages are used.
     Same parameters, buffers and results as torch.nn.BatchNorm2d; affine=False leaves gamma and beta out.
     """
+
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
 
     def __init__(self, num_features: int, *, eps: float = 1e-5, momentum: float = 0.1, affine: bool = True):
         super().__init__()
@@ -114,13 +121,13 @@ class _SumOverProcesses(torch.autograd.Function):
     """y = sum over processes of x. Each x adds to every process's y, so the gradient is summed the same way."""
 
     @staticmethod
-    def forward(ctx, x: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor) -> Tensor:
         total = x.clone()
         dist.all_reduce(total)
         return total
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> Tensor:
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
         total = grad.clone()
         dist.all_reduce(total)
         return total
@@ -196,7 +203,7 @@ class SPADE(nn.Module):
         self.mlp_beta = nn.Conv2d(hidden_channels, num_features, kernel_size, padding=padding)
 
     def modulation(
-        self, segmap: Float[Tensor, "n l H W"], size: tuple[int, int]
+        self, segmap: Float[Tensor, "n l H W"], size: Sequence[int]
     ) -> tuple[Float[Tensor, "n c h w"], Float[Tensor, "n c h w"]]:
         """The maps gamma and beta for a label map, at `size` = (h, w)."""
         hidden = self.mlp_shared(resize_segmap(segmap, size))

@@ -10,7 +10,7 @@ scales, layers and blocks all follow from the names and shapes. Numbers are used
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +30,7 @@ SPECTRAL_NAMES = {"weight": "weight_orig", "u": "weight_u", "v": "weight_v"}  # 
 
 
 # Loading -------------------------------------------------------------------------------------------------------------
+Network = TypeVar("Network", bound=nn.Module)
 
 
 def load_generator(
@@ -182,7 +183,7 @@ def _fill_discriminator(
     return _fill(state, MultiScaleDiscriminator, channels - 3, **sizes, **options)
 
 
-def _fill(state: State, kind: type[nn.Module], *args, **options: Any) -> nn.Module:
+def _fill(state: State, kind: type[Network], *args: Any, **options: Any) -> Network:
     """Build a network without memory of its own, check names and shapes, and give it copies of the tensors."""
     with torch.device("meta"):
         network = kind(*args, **options)

@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float, UInt8
@@ -36,7 +37,7 @@ def save_png(picture: Image.Image, path: Path) -> None:
     write_whole(path, png_bytes(picture))
 
 
-def save_figure(figure, path: Path, dpi: int = 90) -> None:
+def save_figure(figure: Any, path: Path, dpi: int = 90) -> None:
     """Write a matplotlib figure as a PNG, whole or not at all."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=dpi, pil_kwargs={"optimize": True})

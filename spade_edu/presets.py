@@ -9,14 +9,14 @@ from .errors import UserError
 from .training import TrainingConfig
 
 # What each model's own paper trains with. pix2pixHD++ and SPADE share SPADE's.
-MODEL_SETTINGS = {
+MODEL_SETTINGS: dict[str, dict] = {
     "spade": {},
     "pix2pixhd++": {},
     "pix2pixhd": dict(gan="lsgan", ttur=False, beta1=0.5, beta2=0.999),
 }
 
 # The rows of the paper's Tables 3 to 5, by the paper's names: each is one line of settings.
-ROWS = {
+ROWS: dict[str, dict] = {
     # Table 3
     "decoder w/ SPADE": dict(model="spade"),
     "compact decoder w/ SPADE": dict(model="spade", capacity=0.75),
@@ -47,7 +47,7 @@ ROWS = {
     "pix2pixHD++ w/o SyncBN, w/o SN": dict(model="pix2pixhd++", norm="instance", spectral=False),
 }
 
-PRESETS = {
+PRESETS: dict[str, dict] = {
     # Seconds: only to see that everything runs.
     "test": dict(
         data="streets", height=32, width=64, images=8, batch_size=2, epochs=1, epochs_decay=1,

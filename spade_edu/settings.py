@@ -1,6 +1,7 @@
 """What a setting of a training may be; anything else is said before anything is built."""
 
 import math
+from typing import Any
 
 from .errors import UserError
 
@@ -41,7 +42,7 @@ CHOICES = {
 }
 
 
-def check_setting(name: str, value: object, kind: type) -> None:
+def check_setting(name: str, value: Any, kind: type) -> None:
     """Raise a UserError unless `value` is of type `kind` and one that the setting may have."""
     if not (type(value) is kind or kind is float and type(value) is int):
         raise UserError(f"{name} takes a {kind.__name__}, not {value!r:.40}.")

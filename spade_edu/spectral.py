@@ -33,7 +33,11 @@ class SpectralNorm(nn.Module):
     The order matters in training: it is the official code's (torch's newer parametrisation updates u first).
     """
 
-    def __init__(self, *args, **kwargs: Any):
+    weight: Tensor  # of the convolution
+    u: Tensor
+    v: Tensor
+
+    def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         rows, columns = self.matrix().shape
         self.register_buffer("u", F.normalize(torch.randn(rows), dim=0, eps=1e-12))

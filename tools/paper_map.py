@@ -23,6 +23,8 @@ def line_of(symbol: str, file: Path) -> int:
 def _names(node: ast.AST) -> list[str]:
     if isinstance(node, ast.Assign):
         return [target.id for target in node.targets if isinstance(target, ast.Name)]
+    if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+        return [node.target.id]
     return [getattr(node, "name", "")]
 
 

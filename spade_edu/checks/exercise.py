@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Case:
         return name in self.gradient if isinstance(self.gradient, tuple) else self.gradient
 
 
-def case(text: str, *arguments, gradient: bool | tuple[str, ...] = True) -> Case:
+def case(text: str, *arguments: Any, gradient: bool | tuple[str, ...] = True) -> Case:
     """A Case, written like a call."""
     return Case(text, arguments, gradient)
 

@@ -12,6 +12,7 @@ COCO publishes objects as polygons, not as instance maps. `make_instances` draws
 import json
 import os
 from collections import defaultdict
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -74,7 +75,7 @@ def find_layout(root: Path, split: str) -> tuple[Path, Path, Path]:
     raise DataError(f"{root}: expected COCO-Stuff in images/{split}2017 and annotations/{split}2017; see docs/data.md.")
 
 
-def make_instances(root: Path, split: str, progress=lambda items: items) -> int:
+def make_instances(root: Path, split: str, progress: Callable[[Iterable], Iterable] = iter) -> int:
     """Draw the instance maps of a split from annotations/instances_SPLIT2017.json; return how many were drawn.
 
     Maps that exist are kept, so an interrupted call goes on. progress wraps the label files, e.g. tqdm.

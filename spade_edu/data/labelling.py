@@ -6,7 +6,7 @@ The paper did so for its Flickr Landscapes, with DeepLabV2 trained on COCO-Stuff
 import filecmp
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -55,7 +55,7 @@ def label_photographs(
     *,
     long_side: int = LONG_SIDE,
     device: str | torch.device = "cpu",
-    progress=lambda items: items,
+    progress: Callable[[Iterable], Iterable] = iter,
 ) -> Report:
     """Copy each photograph to out/images/NAME.jpg and write its label map to out/labels/NAME.png.
 

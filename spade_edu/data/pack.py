@@ -7,7 +7,7 @@ one, so at the packed size the copy gives the very same samples; JPEG photograph
 import io
 import os
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,13 @@ TABLES = ("classes.json", "classes.txt", "sceneCategories.txt")  # what readers 
 
 
 def pack(
-    name: str, out: Path, root: str | None = None, *, height: int | None, width: int | None, progress=lambda x: x
+    name: str,
+    out: Path,
+    root: str | None = None,
+    *,
+    height: int | None,
+    width: int | None,
+    progress: Callable[[Iterable], Iterable] = iter,
 ) -> tuple[int, int]:
     """Write the splits of a data set as a tar archive; return the number of pairs and the bytes of the archive.
 

@@ -1,7 +1,7 @@
 """Looking through a data set before training on it: what is broken, and what it holds."""
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -23,7 +23,7 @@ class Report(NamedTuple):
     problems: list[str]
 
 
-def check_split(dataset: PairedFiles, split: str, progress=lambda results: results) -> Report:
+def check_split(dataset: PairedFiles, split: str, progress: Callable[[Iterable], Iterable] = iter) -> Report:
     """Read every file of a split in full: missing partners, unreadable files, sizes, values that are no ids.
 
     progress wraps the results of the pairs, e.g. tqdm.
@@ -41,13 +41,16 @@ def _problem(dataset: PairedFiles, pair: Pair) -> str | None:
         dataset.style(pair)
     except DataError as error:
         return str(error)
+    return None
 
 
 def open_for_check(name: str | None, root: str | None, split: str) -> PairedFiles:
     """Open a data set on disk without the warning about files that have no partner: the check names them all."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return open_dataset(name, root, split)[0]
+        dataset, _ = open_dataset(name, root, split)
+    assert isinstance(dataset, PairedFiles)  # all but Streets are
+    return dataset
 
 
 def evenly(length: int, count: int) -> list[int]:

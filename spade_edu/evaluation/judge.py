@@ -10,8 +10,9 @@ weights can't be had; a loss made of the judge itself would teach generators to 
 
 import argparse
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from jaxtyping import Float, Int64
@@ -23,6 +24,7 @@ from ..data.base import Dataset, Sample, stack
 from ..labels import CITYSCAPES, IGNORE
 from .segmentation import ConfusionMatrix
 
+Network = TypeVar("Network", bound=nn.Module)
 ASSETS = Path(__file__).parents[1] / "assets"
 NUM_CLASSES = len(CITYSCAPES.score_names)  # 19, the trainIds
 
@@ -107,12 +109,14 @@ def load_second_opinion(path: Path = ASSETS / "second_opinion.safetensors") -> S
     return _load(SecondOpinion(), path)
 
 
-def _load(network: nn.Module, path: Path) -> nn.Module:
+def _load(network: Network, path: Path) -> Network:
     load_weights(network, path)
     return network.eval().requires_grad_(False)
 
 
-def train_segmenter(network: nn.Module, dataset: Dataset, *, steps: int, batch_size: int = 8, lr: float = 3e-3) -> None:
+def train_segmenter(
+    network: Judge | SecondOpinion, dataset: Dataset, *, steps: int, batch_size: int = 8, lr: float = 3e-3
+) -> None:
     """Train `network.logits` by cross-entropy with AdamW under a one-cycle rate, in bf16."""
     network.train().to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(network.parameters(), lr=lr)
@@ -145,7 +149,7 @@ def _random_batches(dataset: Dataset, steps: int, batch_size: int) -> Iterator[S
 
 
 @torch.no_grad()
-def confusion(segment, dataset: Dataset) -> ConfusionMatrix:
+def confusion(segment: Callable[[Tensor], Tensor], dataset: Dataset) -> ConfusionMatrix:
     """Score `segment` (image -> logits) on every sample of a data set in Cityscapes' label space."""
     matrix = ConfusionMatrix(NUM_CLASSES, ignored=(IGNORE,))
     for start in range(0, len(dataset), 20):

@@ -97,7 +97,7 @@ def resize_label(label: Integer[Tensor, "n h w"], size: tuple[int, int]) -> Inte
 
 
 # The segmenters of SPADE's section 4 and the customs of their own code. Streets has a judge of its own.
-_OWN_CODE = {
+_OWN_CODE: dict[str, dict] = {
     "cityscapes": dict(segmenter="drn_d_105", multiple=1, ignored=(255,), absent="skip", images=500),
     "ade20k": dict(segmenter="upernet101", multiple=32, ignored=(255,), absent="zero", images=2000),
     "ade20k-outdoor": dict(segmenter="upernet101", multiple=32, ignored=(255,), absent="zero", images=None),
@@ -105,7 +105,7 @@ _OWN_CODE = {
     "streets": dict(segmenter="Streets judge", multiple=1, ignored=(255,), absent="skip", images=None),
 }
 
-_CHOICES = {
+_CHOICES: dict[str, dict] = {
     "paper": dict(
         fed="label", filter="bilinear", compared="label", real_split="val", real_size="label", real_filter="bicubic",
         origin="best-supported reading of SPADE's section 4: enlarging to the label's size reproduces the published "

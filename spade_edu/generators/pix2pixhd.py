@@ -34,7 +34,7 @@ class Pix2PixHDGenerator(nn.Module):
     ):
         super().__init__()
         self.label_channels, self.ngf, self.num_downsampling = label_channels, ngf, num_downsampling
-        self.options = dict(norm=norm, spectral=spectral, bias=bias)
+        self.options: dict = dict(norm=norm, spectral=spectral, bias=bias)
         widths = [ngf * 2**i for i in range(num_downsampling + 1)]
         layers = [nn.ReflectionPad2d(3), *self.layer(label_channels, ngf, 7)]
         for fin, fout in zip(widths, widths[1:]):

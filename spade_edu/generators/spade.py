@@ -61,7 +61,7 @@ class SPADEGenerator(nn.Module):
         self.label_channels, self.ngf = label_channels, ngf
         sh, sw = latent
         if z_dim is None:
-            self.fc = nn.Conv2d(label_channels, 16 * ngf, 3, padding=1)
+            self.fc: nn.Module = nn.Conv2d(label_channels, 16 * ngf, 3, padding=1)
         else:
             self.fc = nn.Linear(z_dim, 16 * ngf * sh * sw)
 

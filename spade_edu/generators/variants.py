@@ -116,7 +116,7 @@ class SPADEPix2PixHDGenerator(LabelledPix2PixHDGenerator):
     """Table 3's "pix2pixHD++ w/ SPADE": SPADE in place of every norm of the encoder-decoder."""
 
     def __init__(self, label_channels: int, *, kernel_size: int = 3, hidden_channels: int = 128, **options: Any):
-        self.spade_options = dict(kernel_size=kernel_size, hidden_channels=hidden_channels)
+        self.spade_options: dict = dict(kernel_size=kernel_size, hidden_channels=hidden_channels)
         super().__init__(label_channels, **options)  # calls make_norm and make_block
 
     def make_norm(self, channels: int) -> nn.Module:

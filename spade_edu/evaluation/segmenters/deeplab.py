@@ -101,7 +101,7 @@ def _resize(x: Tensor, like: Tensor) -> Tensor:
 
 def _stage(inputs: int, outputs: int, blocks: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:
     """block1, block2, ...: the first has the stride and a projected shortcut, all have the dilation."""
-    stage = OrderedDict(block1=Bottleneck(inputs, outputs, stride, dilation, project=True))
+    stage: OrderedDict[str, nn.Module] = OrderedDict(block1=Bottleneck(inputs, outputs, stride, dilation, project=True))
     for i in range(2, blocks + 1):
         stage[f"block{i}"] = Bottleneck(outputs, outputs, 1, dilation, project=False)
     return nn.Sequential(stage)
