@@ -109,6 +109,18 @@ def test_near_ones_of_near_ones_come_to_an_end(tmp_path):
     valid(sampler)
 
 
+def test_half_a_choice_changes_nothing(tmp_path):
+    core = make("explorer", tmp_path).core
+    before = core.layer, core.channel
+    assert "channel" in core.answer({"do": "choose", "layer": 0 if core.layer else 1, "channel": "x"}, [])
+    assert (core.layer, core.channel) == before
+
+
+def test_a_map_with_a_strange_id_is_refused(tmp_path):
+    core = make("painter", tmp_path).core
+    assert "255" in core.answer({"do": "paint", "scene": -1}, [b"\xff" * 2048])
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     with PageServer(make("painter", tmp_path_factory.mktemp("study")).core) as server:
