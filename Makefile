@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test test-all lab assets clean
+.PHONY: demo test test-all coverage lab assets clean
 
 demo: $(VENV)/installed
 	$(BIN)/spade-edu demo --out runs/demo
@@ -11,11 +11,15 @@ demo: $(VENV)/installed
 test: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -rs -m "not slow" tests
 	$(BIN)/python tools/notebooks.py test
 
 test-all: test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests
+
+coverage: $(VENV)/installed
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" --cov --cov-report=term tests
 
 lab: $(VENV)/installed
 	$(BIN)/jupyter lab notebooks

@@ -8,6 +8,7 @@ import sysconfig
 import tarfile
 import tomllib
 import venv
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -51,6 +52,11 @@ def test_no_file_of_the_project_names_a_path_of_somebodys_machine():
     assert texts
     found = [f for f in texts if pattern.search((ROOT / f).read_text(errors="replace"))]
     assert found == []
+
+
+def test_a_warning_that_comes_from_the_package_is_an_error():
+    with pytest.raises(UserWarning):
+        warnings.warn_explicit("x", UserWarning, "losses.py", 1, module="spade_edu.losses")
 
 
 @pytest.fixture(scope="module")
