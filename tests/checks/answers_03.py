@@ -1,10 +1,7 @@
 """Answers to the exercises of stage 03 as students write them: right ones in other styles, and typical wrong ones."""
 
-import pytest
 import torch
 from torch.nn import functional as F
-
-from spade_edu.checks import check
 
 
 def interpolated(label, h, w):
@@ -58,12 +55,6 @@ RIGHT = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "answer"), RIGHT)
-def test_another_way_of_writing_it_passes(name, answer):
-    result = check(name, answer)
-    assert result.passed, result.message
-
-
 def bilinear(label, h, w):
     return F.interpolate(label[:, None].float(), size=(h, w), mode="bilinear")[:, 0].round().to(label.dtype)
 
@@ -112,10 +103,3 @@ WRONG = [
     ("spade_block", lambda *a: block(*a, skip_norm="norm_0"), "norm of its own"),
     ("spade_block", lambda *a: block(*a, after=lambda y: F.leaky_relu(y, 0.2)), "An activation follows the sum"),
 ]  # fmt: skip
-
-
-@pytest.mark.parametrize(("name", "answer", "words"), WRONG)
-def test_a_typical_wrong_answer_is_told_what_is_wrong(name, answer, words):
-    result = check(name, answer)
-    assert not result.passed
-    assert words in result.message

@@ -1,10 +1,8 @@
 """Answers to the exercises of stage 02 as students write them: right ones in other styles, and typical wrong ones."""
 
-import pytest
 import torch
 from torch.nn import functional as F
 
-from spade_edu.checks import check
 from spade_edu.labels import instance_edges
 
 
@@ -57,12 +55,6 @@ RIGHT = [
     ("residual_block", block_of_layers), ("generator_shapes", shapes_recursive),
     ("receptive_field", field_from_output), ("lsgan", lsgan_by_mse),
 ]  # fmt: skip
-
-
-@pytest.mark.parametrize(("name", "answer"), RIGHT)
-def test_another_way_of_writing_it_passes(name, answer):
-    result = check(name, answer)
-    assert result.passed, result.message
 
 
 def hot(ids, k):
@@ -162,10 +154,3 @@ WRONG = [
     ("lsgan", lambda p, r: total(p, r), "bool"),
     ("lsgan", lambda p, r: total(p, float(r)).item(), "expected a tensor"),
 ]  # fmt: skip
-
-
-@pytest.mark.parametrize(("name", "answer", "words"), WRONG)
-def test_a_typical_wrong_answer_is_told_what_is_wrong(name, answer, words):
-    result = check(name, answer)
-    assert not result.passed
-    assert words in result.message

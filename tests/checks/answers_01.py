@@ -1,10 +1,7 @@
 """Answers to the exercises of stage 01 as students write them: right ones in other styles, and typical wrong ones."""
 
-import pytest
 import torch
 from torch.nn import functional as F
-
-from spade_edu.checks import check
 
 
 def col(v):
@@ -57,12 +54,6 @@ RIGHT = [
     ("conditional_batch_norm", conditional_loop),
     ("adain", adain_moments),
 ]  # fmt: skip
-
-
-@pytest.mark.parametrize(("name", "answer"), RIGHT)
-def test_another_way_of_writing_it_passes(name, answer):
-    result = check(name, answer)
-    assert result.passed, result.message
 
 
 def keep_old(m, v, x, a):
@@ -130,10 +121,3 @@ WRONG = [
     ("adain", lambda x, s, e: adain_moments(x, s, e) - s.mean((2, 3), keepdim=True), "style's mean isn't added"),
     ("adain", lambda x, s, e: adain_moments(x, s.detach(), e), "style's statistics are cut off"),
 ]  # fmt: skip
-
-
-@pytest.mark.parametrize(("name", "answer", "words"), WRONG)
-def test_a_typical_wrong_answer_is_told_what_is_wrong(name, answer, words):
-    result = check(name, answer)
-    assert not result.passed
-    assert words in result.message
