@@ -100,7 +100,8 @@ class Run:
                 self.save()
                 print(f"Stopped and saved at step {self.step} of {self.steps}. The same command goes on from here.")
             raise
-        bar.close()
+        finally:
+            bar.close()
         return self.trainer
 
     def epoch(self, epoch: int, last: int):

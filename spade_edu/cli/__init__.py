@@ -5,12 +5,15 @@ the commands, so that `spade-edu --help` answers at once.
 """
 
 import sys
+from typing import Any
 
 import typer
 
 from ..errors import UserError
 from . import data, demo, doctor, evaluate, grade, paint, paper, plan, reproduce, train, weights
 
+# click's, which newer versions of typer bring along themselves
+UsageError: type[Exception] = typer.BadParameter.__base__
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -24,19 +27,34 @@ for command in (demo, train, evaluate, data, doctor, grade, paint, paper, plan, 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; a mistake of the user's gives one line and exit code 2, never a traceback."""
     try:
-        app(args=arguments)
+        code = app(args=arguments, prog_name="spade-edu", standalone_mode=False)  # else typer ends it by itself
+    except UsageError as error:
+        code = _misused(error)
     except UserError as error:
-        sys.exit(_fail(str(error)))
+        code = _fail(str(error))
     except OSError as error:  # a full disk, a folder that can't be written, a path that doesn't exist
         file = error.filename or "a file"
-        sys.exit(_fail(f"{file}: {error.strerror or error}. Is there room, and may it be written?"))
+        code = _fail(f"{file}: {error.strerror or error}. Is there room, and may it be written?")
     except MemoryError:
-        sys.exit(_fail("there is not enough memory for pictures of this size, or for so many: choose less."))
-    except KeyboardInterrupt:
+        code = _fail("there is not enough memory for pictures of this size, or for so many: choose less.")
+    except (KeyboardInterrupt, typer.Abort):
+        code = 130
+    if code == 130:
         print("\nStopped.", file=sys.stderr)
-        sys.exit(130)
+    if code:
+        sys.exit(code)
+
+
+def _misused(error: Any) -> int:
+    """A command or option that doesn't exist, or a value that it doesn't take; no command at all shows the help."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        print(error.format_message())
+        return 2
+    command = error.ctx.command_path if error.ctx else "spade-edu"
+    message = error.format_message()
+    return _fail(f"{message}{'' if message.endswith(('.', '?')) else '.'} See `{command} --help`.")
 
 
 def _fail(message: str) -> int:
-    print(f"spade-edu: {message}", file=sys.stderr)
+    print("spade-edu:", *message.splitlines(), file=sys.stderr)
     return 2

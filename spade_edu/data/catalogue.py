@@ -45,11 +45,9 @@ def open_dataset(
     height, width None: the reader's own. length: how many scenes Streets has (it is rendered; others ignore it).
     Errors: a DataError where the name is unknown or the folder does not hold the data set.
     """
-    if name is not None and name.lower() not in NAMES:
-        raise DataError(f"there is no data set {name!r}; the data sets are: {', '.join(NAMES)}.")
-    chosen, folder, why = choose(name and name.lower(), root)
+    chosen, folder, why = choose(name, root)
     size = {"height": height, "width": width}
-    options = {"seed": seed, "augment": augment} | {k: v for k, v in size.items() if v is not None}
+    options: dict = {"seed": seed, "augment": augment} | {k: v for k, v in size.items() if v is not None}
     if chosen == "streets":
         return Streets(length, split=split, **options), f"Data: Streets ({why})."
     dataset = READERS[chosen](folder, split, **options)
@@ -65,6 +63,9 @@ def find(name: str) -> Path | None:
 
 def choose(name: str | None, root: str | Path | None) -> tuple[str, Path | None, str]:
     """Name, folder and reason of the data set that `open_dataset` would open."""
+    name = name and name.lower()
+    if name is not None and name not in NAMES:
+        raise DataError(f"there is no data set {name!r}; the data sets are: {', '.join(NAMES)}.")
     if name == "streets":
         if root is not None:
             raise DataError("Streets is rendered and takes no folder; read Streets on disk as data set cityscapes.")

@@ -84,7 +84,7 @@ def read_classes(path: Path, name: str | None = None, instances: bool = False) -
     which is dropped; ids then close up (as for ADE20K: 0 is unknown, 1 to 150 become 0 to 149).
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # Windows' editor writes a mark first
         names, colours, dont_care = _from_json(text) if path.suffix == ".json" else _from_text(text)
         if dont_care is not None and not 0 <= dont_care <= MOST_VALUE:
             raise ValueError(f"dont_care {dont_care}, which is no pixel value (0 to {MOST_VALUE})")
