@@ -14,6 +14,11 @@ from . import data, demo, doctor, evaluate, grade, paint, paper, plan, reproduce
 
 # click's, which newer versions of typer bring along themselves
 UsageError: type[Exception] = typer.BadParameter.__base__
+REPAIRS = {
+    FileExistsError: "A file stands where a folder is needed: choose another name, or move it.",
+    NotADirectoryError: "A file stands where a folder is needed: choose another name, or move it.",
+    IsADirectoryError: "A folder stands where a file is needed: choose another name.",
+}
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -33,8 +38,8 @@ def main(arguments: list[str] | None = None) -> None:
     except UserError as error:
         code = _fail(str(error))
     except OSError as error:  # a full disk, a folder that can't be written, a path that doesn't exist
-        file = error.filename or "a file"
-        code = _fail(f"{file}: {error.strerror or error}. Is there room, and may it be written?")
+        repair = REPAIRS.get(type(error), "Is there room, and may it be written?")
+        code = _fail(f"{error.filename or 'a file'}: {error.strerror or error}. {repair}")
     except MemoryError:
         code = _fail("there is not enough memory for pictures of this size, or for so many: choose less.")
     except (KeyboardInterrupt, typer.Abort):

@@ -15,6 +15,10 @@ from .transforms import JointTransform, paper_load_size
 
 ASSETS = Path(__file__).parents[1] / "assets"  # class tables that come with the package
 CLASS_FILES = ("classes.json", "classes.txt")
+FORMS = {
+    ".json": '{"names": ["sky", ...], "colours": [[r, g, b], ...], "dont_care": 255}, the last two optional',
+    ".txt": "a class a line, `name` or `name, r, g, b`, and perhaps `dont_care = 255`",
+}
 MOST_VALUE = 65535  # of a pixel in a label file of 16 bits
 
 
@@ -93,7 +97,8 @@ def read_classes(path: Path, name: str | None = None, instances: bool = False) -
     except IsADirectoryError:
         raise DataError(f"{path} is a folder: expected a file that names the classes.") from None
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        raise DataError(f"{path}: expected names, colours and dont_care of the classes, found: {error}.") from error
+        form = FORMS.get(path.suffix, FORMS[".txt"])
+        raise DataError(f"{path} does not name the classes ({error}). Expected, in UTF-8: {form}.") from error
     colours = colours or [_colour(i) for i in range(len(names))]
     if not names or len(colours) != len(names) or len(set(names)) != len(names):
         raise DataError(f"{path}: expected different names, one colour each; found {len(names)} and {len(colours)}.")
@@ -111,16 +116,16 @@ def _label_values(kept: list[int], dont_care: int | None) -> Int32[np.ndarray, "
     return values
 
 
-def _from_json(text: str) -> tuple[list[str], list[tuple[int, ...]], int | None]:
+def _from_json(text: str) -> tuple[list[str], list[tuple[int, int, int]], int | None]:
     table = json.loads(text)
+    if not isinstance(table, dict) or not isinstance(table.get("names"), list):
+        raise ValueError("there is no list of names")
     colours = [_byte_triple(c) for c in table.get("colours", [])]
     dont_care = table.get("dont_care")
-    if not isinstance(table["names"], list):
-        raise ValueError(f"names {str(table['names'])[:40]!r}, which is no list")
     return [str(n) for n in table["names"]], colours, None if dont_care is None else int(dont_care)
 
 
-def _from_text(text: str) -> tuple[list[str], list[tuple[int, ...]], int | None]:
+def _from_text(text: str) -> tuple[list[str], list[tuple[int, int, int]], int | None]:
     names, colours, dont_care = [], [], None
     for line in filter(None, (line.strip() for line in text.splitlines())):
         if line.replace(" ", "").startswith("dont_care="):
