@@ -100,7 +100,7 @@ def gather_random_states(device: torch.device) -> list[Tensor]:
     mine = [torch.get_rng_state()] + ([torch.cuda.get_rng_state(device)] if device.type == "cuda" else [])
     if not several_processes():
         return mine
-    states = [None] * number()
+    states: list[list[Tensor]] = [[]] * number()
     dist.all_gather_object(states, mine)
     return [state for process in states for state in process]
 

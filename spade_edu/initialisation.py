@@ -17,7 +17,7 @@ def init_spade(module: nn.Module, gain: float = 0.02) -> nn.Module:
             nn.init.xavier_normal_(layer.weight, gain=gain)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
-        elif isinstance(layer, nn.BatchNorm2d | BatchNorm2d) and layer.weight is not None:
+        elif isinstance(layer, nn.BatchNorm2d | BatchNorm2d) and layer.weight is not None and layer.bias is not None:
             nn.init.normal_(layer.weight, 1.0, 0.02)
             nn.init.zeros_(layer.bias)
     return module

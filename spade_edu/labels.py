@@ -6,6 +6,7 @@ where the data set has one, then an edge channel where it has instances (SPADE p
 channel order as in the official code).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -135,9 +136,9 @@ def instance_edges(instance: Integer[Tensor, "n h w"]) -> Float[Tensor, "n 1 h w
     return edges[:, None].float()
 
 
-def resize_segmap(segmap: Float[Tensor, "n c h w"], size: tuple[int, int]) -> Float[Tensor, "n c h2 w2"]:
+def resize_segmap(segmap: Float[Tensor, "n c h w"], size: Sequence[int]) -> Float[Tensor, "n c h2 w2"]:
     """Resize by nearest neighbour: a pixel keeps one class. Bilinear would invent mixtures of classes."""
-    return F.interpolate(segmap, size=size, mode="nearest")
+    return F.interpolate(segmap, size=list(size), mode="nearest")
 
 
 def _first(values: list[int], most: int = 6) -> str:

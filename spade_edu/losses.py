@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -111,7 +112,7 @@ class VGGFeatures(nn.Module):
         return features
 
 
-def _published(weights) -> dict[str, Tensor]:
+def _published(weights: Any) -> dict[str, Tensor]:
     """The state dict of torchvision's weights: from its folder of downloads, else fetched to it, its hash verified."""
     from .evaluation.weights import read_state_dict
 

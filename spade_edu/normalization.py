@@ -61,7 +61,9 @@ class BatchNorm2d(nn.Module):
         else:
             mean, variance = self.running_mean, self.running_var
         y = (x - mean[:, None, None]) / torch.sqrt(variance[:, None, None] + self.eps)
-        return y if self.weight is None else y * self.weight[:, None, None] + self.bias[:, None, None]
+        if self.weight is None or self.bias is None:
+            return y
+        return y * self.weight[:, None, None] + self.bias[:, None, None]
 
     def statistics(self, x: Float[Tensor, "n c h w"]) -> tuple[Tensor, Tensor, int]:
         """Mean, variance, and the number of values that each was taken over."""
@@ -235,7 +237,8 @@ class ConditionalBatchNorm2d(nn.Module):
     @torch.no_grad()
     def from_spade(cls, spade: SPADE) -> "ConditionalBatchNorm2d":
         """The layer that does on uniform maps what `spade` does, away from the rim (where SPADE pads with zeros)."""
-        classes, kernel = spade.mlp_shared[0].in_channels, spade.mlp_gamma.kernel_size[0]
+        first: Any = spade.mlp_shared[0]  # a convolution
+        classes, kernel = first.in_channels, spade.mlp_gamma.kernel_size[0]
         side = 2 * kernel - 1  # what the middle pixel sees through two convolutions
         uniform = torch.eye(classes, device=spade.mlp_gamma.weight.device)[:, :, None, None].expand(
             classes, classes, side, side

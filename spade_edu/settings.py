@@ -8,7 +8,7 @@ from .errors import UserError
 MOST_PIXELS = 16384  # of a side
 MOST_SEED = 2**31 - 1
 # name: (least, most). The upper ends are far beyond any training: they catch a slip of the keyboard.
-RANGES = {
+RANGES: dict[str, tuple[float, float]] = {
     "height": (1, MOST_PIXELS),
     "width": (1, MOST_PIXELS),
     "batch_size": (1, 65536),
@@ -42,7 +42,7 @@ CHOICES = {
 }
 
 
-def check_setting(name: str, value: Any, kind: type) -> None:
+def check_setting(name: str, value: Any, kind: Any) -> None:
     """Raise a UserError unless `value` is of type `kind` and one that the setting may have."""
     if not (type(value) is kind or kind is float and type(value) is int):
         raise UserError(f"{name} takes a {kind.__name__}, not {value!r:.40}.")

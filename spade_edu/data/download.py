@@ -18,8 +18,10 @@ import time
 import urllib.error
 import urllib.request
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 from urllib.parse import urlsplit
 
 from tqdm import tqdm
@@ -33,7 +35,7 @@ CHUNK = 2**18
 MOST_FILES = 1_000_000  # in an archive; the largest published has 118,287
 # What zipfile raises for archives that are damaged, locked, of unknown kinds, or have a file where a folder must be.
 _NO_ZIP = (
-    *(zipfile.BadZipFile, zipfile.zlib.error, struct.error, EOFError, IndexError, RuntimeError, ValueError),
+    *(zipfile.BadZipFile, zlib.error, struct.error, EOFError, IndexError, RuntimeError, ValueError),
     *(FileExistsError, IsADirectoryError, NotADirectoryError),
 )
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -293,7 +295,8 @@ class _TLSRedirects(urllib.request.HTTPRedirectHandler):
     def __init__(self, loopback: bool):
         self.loopback = loopback
 
-    def redirect_request(self, req, fp, code, msg, headers, newurl):  # the names are urllib's
+    # The names are urllib's.
+    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
         """The next request, if its address is allowed."""
         _require_tls(newurl, self.loopback)
         return super().redirect_request(req, fp, code, msg, headers, newurl)

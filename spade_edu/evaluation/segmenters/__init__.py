@@ -1,5 +1,7 @@
 """The three published segmenters that SPADE's Table 1 is scored with, one file each, behind one interface."""
 
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -16,7 +18,10 @@ class Segmenter(nn.Module):
     network: takes its own normalised input and gives its raw output; its `full_size` gives logits of the input's size.
     """
 
-    def __init__(self, network: nn.Module):
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, network: Any):
         super().__init__()
         self.network = network
         self.register_buffer("mean", torch.tensor(network.mean).view(3, 1, 1), persistent=False)
