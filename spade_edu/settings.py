@@ -35,6 +35,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "grad_clip": (0.0, 1e9),
     "seed": (0, MOST_SEED),
 }
+KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
 CHOICES = {
     "norm": ("syncbatch", "batch", "instance"),
     "gan": ("hinge", "lsgan"),
@@ -45,7 +46,7 @@ CHOICES = {
 def check_setting(name: str, value: Any, kind: Any) -> None:
     """Raise a UserError unless `value` is of type `kind` and one that the setting may have."""
     if not (type(value) is kind or kind is float and type(value) is int):
-        raise UserError(f"{name} takes a {kind.__name__}, not {value!r:.40}.")
+        raise UserError(f"{name} takes {KINDS[kind]}, not {value!r:.40}.")
     low, high = RANGES.get(name, (-math.inf, math.inf))
     if kind in (int, float) and not low <= value <= high:
         raise UserError(f"{name} is from {low:,} to {high:,}, not {value}.")

@@ -1,13 +1,14 @@
 """`spade-edu train` and `spade-edu sample`."""
 
 import dataclasses
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ..errors import UserError
-from ..settings import MOST_SEED
+from ..settings import KINDS, MOST_SEED
 
 Settings = Annotated[
     list[str] | None, typer.Option("--set", help="Override one setting, as name=value; may be repeated.")
@@ -95,8 +96,12 @@ def parse_settings(settings: list[str]) -> dict:
     overrides = {}
     for setting in settings:
         name, equals, text = setting.partition("=")
-        if not equals or name not in defaults:
-            raise UserError(f"--set takes name=value with one of {', '.join(sorted(defaults))}; got {setting!r}.")
+        if name not in defaults:
+            meant = get_close_matches(name, defaults, 1)
+            advice = f"did you mean {meant[0]}?" if meant else f"there are {', '.join(sorted(defaults))}."
+            raise UserError(f"--set {setting}: there is no such setting; {advice}")
+        if not equals:
+            raise UserError(f"--set takes name=value, such as {name}={defaults[name]}; got {setting!r}.")
         overrides[name] = _parse(name, text, type(defaults[name]))
     return overrides
 
@@ -107,7 +112,7 @@ def _parse(name: str, text: str, kind: type):
     try:
         return kind(text) if kind is not bool else int(text) == 1
     except ValueError:
-        raise UserError(f"{name} takes a {kind.__name__}, not {text!r}.") from None
+        raise UserError(f"{name} takes {KINDS[kind]}, not {text!r}.") from None
 
 
 def default_device() -> str:
