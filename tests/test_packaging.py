@@ -1,5 +1,6 @@
 """The project's own files agree with each other, and importing it stays light."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -26,7 +27,8 @@ def tracked(*folders):
 
 
 def run(*command, cwd):
-    done = subprocess.run([str(word) for word in command], cwd=cwd, capture_output=True, text=True)
+    others = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run([str(word) for word in command], cwd=cwd, env=others, capture_output=True, text=True)
     assert done.returncode == 0, f"{command}:\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
