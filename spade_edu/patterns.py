@@ -14,7 +14,7 @@ The pixels outside the map get an id of their own: a convolution pads with zeros
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.distributed as dist
@@ -147,7 +147,7 @@ class _ConvWindows(torch.autograd.Function):
     """WindowConv without its bias; no copy of the weight is kept."""
 
     @staticmethod
-    def forward(ctx, table: Tensor, weight: Tensor, dtype: torch.dtype, windows: WindowConv) -> Tensor:
+    def forward(ctx: Any, table: Tensor, weight: Tensor, dtype: torch.dtype, windows: WindowConv) -> Tensor:
         ctx.save_for_backward(table, weight)
         ctx.users = windows.users
         products = F.pad(table, (0, 0, 0, 1)) @ _matrix(weight, dtype)  # the last id, outside, is zero
@@ -155,7 +155,7 @@ class _ConvWindows(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad: Tensor):
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         table, weight = ctx.saved_tensors
         c2, c, *kernel = weight.shape
         products = ctx.users.sum(grad.to(table.dtype).contiguous()).view(len(table) + 1, -1)[:-1]
@@ -285,14 +285,17 @@ class _Modulate(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, x, gamma, beta, mean, rstd, level: Level, count: int, slope: float):
+    def forward(
+        ctx: Any, x: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, rstd: Tensor,
+        level: Level, count: int, slope: float,
+    ) -> Tensor:  # fmt: skip
         ctx.save_for_backward(x, gamma, beta, mean, rstd)
         ctx.level, ctx.count, ctx.slope = level, count, slope
         return _modulated(x, gamma, beta, mean, rstd, level, slope)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, dy):
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
         x, gamma, beta, mean, rstd = ctx.saved_tensors
         index, pixels = ctx.level.index, ctx.level.pixels
         if ctx.slope != 1:

@@ -252,7 +252,7 @@ def _data_url(png: bytes) -> str:
     return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
-def _number(value) -> str:
+def _number(value: object) -> str:
     if value is None:
         return ""
     return (

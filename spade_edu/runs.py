@@ -11,6 +11,7 @@ import dataclasses
 import json
 import os
 import time
+from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -29,7 +30,7 @@ from .guards import check_losses, check_weights, memory_advice, only_one
 from .labels import CITYSCAPES, LabelSpace
 from .models import Networks, build
 from .pictures import grid, save_png, to_uint8
-from .training import Trainer, TrainingConfig
+from .training import Batch, Trainer, TrainingConfig
 
 
 class Run:
@@ -104,7 +105,7 @@ class Run:
             bar.close()
         return self.trainer
 
-    def epoch(self, epoch: int, last: int):
+    def epoch(self, epoch: int, last: int) -> Iterator[Batch]:
         """The batches of `epoch` (from 1) that are still to come."""
         self.trainer.set_epoch(epoch)
         if hasattr(self.dataset, "set_epoch"):

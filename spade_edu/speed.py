@@ -7,6 +7,7 @@ Each gives the same numbers as the plain code, up to rounding; docs/performance.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -66,7 +67,10 @@ class _ConvOverSigma(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, x, weight, bias, sigma, u, v, stride, padding):
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, sigma: Tensor, u: Tensor, v: Tensor,
+        stride: tuple[int, int], padding: tuple[int, int],
+    ) -> Tensor:  # fmt: skip
         ctx.save_for_backward(x, weight, sigma, u, v)
         ctx.settings = stride, padding
         ctx.divide_weight = x.dtype != weight.dtype or weight[0].numel() < x.numel() // x.shape[1] // stride[0] ** 2
@@ -78,7 +82,7 @@ class _ConvOverSigma(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, dy):
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, sigma, u, v = ctx.saved_tensors
         stride, padding = ctx.settings
         dbias = dy.sum((0, 2, 3), dtype=weight.dtype) if ctx.needs_input_grad[2] else None
@@ -104,13 +108,13 @@ class _DivideBySigma(torch.autograd.Function):
     """y = W / sigma with sigma = u^T W v; dW = dy / sigma, less the change of sigma."""
 
     @staticmethod
-    def forward(ctx, weight: Tensor, sigma: Tensor, u: Tensor, v: Tensor, dtype: torch.dtype) -> Tensor:
+    def forward(ctx: Any, weight: Tensor, sigma: Tensor, u: Tensor, v: Tensor, dtype: torch.dtype) -> Tensor:
         ctx.save_for_backward(weight, sigma, u, v)
         return (weight * (1 / sigma)).to(dtype)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad: Tensor):
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         weight, sigma, u, v = ctx.saved_tensors
         result = torch.empty_like(weight).copy_(grad).mul_(1 / sigma)
         _subtract_change_of_sigma(result, weight, sigma, u, v)

@@ -4,7 +4,7 @@ import json
 import math
 import warnings
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -66,7 +66,9 @@ def evaluate(
         draw(results[0], f"{Path(subject.title).name}, protocol {results[0].protocol.name}", picture)
 
 
-def _open(images, run, official, data, root, count, seed):
+def _open(
+    images: Path | None, run: Path | None, official: Path | None, data: str, root: str, count: int | None, seed: int
+) -> Any:
     from .subjects import from_folder, from_official, from_run
 
     if images is not None:
@@ -75,7 +77,7 @@ def _open(images, run, official, data, root, count, seed):
     return opener(path, data, root, count, seed, default_device())
 
 
-def _judges(data: str, segmentation: bool, distance: bool):
+def _judges(data: str, segmentation: bool, distance: bool) -> Any:
     import torch
 
     from ..evaluation.scoring import published_judges, streets_judges
@@ -84,7 +86,7 @@ def _judges(data: str, segmentation: bool, distance: bool):
     return streets_judges(**options) if data == "streets" else published_judges(data, **options)
 
 
-def _show(subject, results: list, notes: list[str], diversity: dict | None) -> None:
+def _show(subject: Any, results: list, notes: list[str], diversity: dict | None) -> None:
     """Print the table: a row a protocol, how far they differ, the paper's row."""
     from ..evaluation.protocol import PAPER_ROW
 
@@ -114,8 +116,8 @@ def _row(title: str, cells: list[str]) -> str:
     return f"{title:20}" + "".join(f"{cell:>22}" for cell in cells)
 
 
-def _cells(scores) -> list[str]:
-    def share(value, interval):
+def _cells(scores: Any) -> list[str]:
+    def share(value: float | None, interval: tuple[float, float]) -> str:
         return "-" if value is None else f"{100 * value:.1f} [{100 * interval[0]:.1f}, {100 * interval[1]:.1f}]"
 
     figures = [share(scores.miou, scores.miou_interval), share(scores.accuracy, scores.accuracy_interval)]
@@ -131,7 +133,7 @@ def _spread(results: list) -> list[str]:
     return cells
 
 
-def _write_json(path: Path, subject, results: list, notes: list[str], diversity: dict | None) -> None:
+def _write_json(path: Path, subject: Any, results: list, notes: list[str], diversity: dict | None) -> None:
     from ..files import write_whole
 
     table = {
@@ -145,7 +147,7 @@ def _write_json(path: Path, subject, results: list, notes: list[str], diversity:
     write_whole(path, json.dumps(_finite(table), indent=2))
 
 
-def _finite(value):
+def _finite(value: Any) -> Any:
     """JSON has no nan: a figure that doesn't exist is null."""
     if isinstance(value, dict):
         return {key: _finite(v) for key, v in value.items()}
@@ -154,7 +156,7 @@ def _finite(value):
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def draw(scores, title: str, path: Path) -> None:
+def draw(scores: Any, title: str, path: Path) -> None:
     """A bar for each class that occurs, best first, with the mean; written whole or not at all."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

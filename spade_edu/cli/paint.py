@@ -1,7 +1,7 @@
 """`spade-edu paint`: the painter on a page of its own."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,7 +22,7 @@ def paint(
         server.serve_forever()
 
 
-def prepare(run: Path | None, port: int):
+def prepare(run: Path | None, port: int) -> Any:
     """The painter of a run, or of the stored network, ready to serve; its scenes are the run's data set."""
     from ..data import Streets, open_dataset
     from ..runs import load_config, load_networks, load_stored

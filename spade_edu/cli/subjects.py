@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -109,7 +110,7 @@ class RealSides:
         self.subject, self.judges, self.file = subject, judges, file
         self.known: dict = {}
 
-    def of(self, protocol):
+    def of(self, protocol: Any) -> Any:
         """Features of the photographs that this protocol compares with; None where no distance is asked for."""
         if self.judges.features is None:
             return None
@@ -120,7 +121,7 @@ class RealSides:
             self.known[about] = self._read(about) or self._gather(originals, protocol)
         return self.known[about]
 
-    def _read(self, about: str):
+    def _read(self, about: str) -> Any:
         from ..evaluation.frechet import FeatureStatistics
 
         if self.file is None or not self.file.is_file():
@@ -130,7 +131,7 @@ class RealSides:
             raise UserError(f"{self.file} holds features of {statistics.about}; this protocol compares with {about}.")
         return statistics
 
-    def _gather(self, originals: Originals, protocol):
+    def _gather(self, originals: Originals, protocol: Any) -> Any:
         statistics = real_statistics(originals, protocol, self.judges, self.subject.place.size)
         if self.file is not None:
             self.file.parent.mkdir(parents=True, exist_ok=True)

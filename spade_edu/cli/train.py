@@ -3,7 +3,7 @@
 import dataclasses
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -75,7 +75,7 @@ def sample(
     print(f"Wrote {out}: label map, then {columns} image(s) a row.")
 
 
-def open_data(config):
+def open_data(config: Any) -> tuple[Any, Any, Any]:
     """Training and validation data of a configuration, which comes back with the data set's name and folder."""
     from ..data import choose, open_dataset
 
@@ -106,7 +106,7 @@ def parse_settings(settings: list[str]) -> dict:
     return overrides
 
 
-def _parse(name: str, text: str, kind: type):
+def _parse(name: str, text: str, kind: type) -> Any:
     if kind is bool and text.lower() in ("true", "false"):
         return text.lower() == "true"
     try:

@@ -1,6 +1,6 @@
 """`spade-edu weights`: the published weights that scores need, and how to get them."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -35,7 +35,7 @@ def weights(
         raise UserError(f"{bad[0]} is not the published file (its hash differs): delete it and get it again.")
 
 
-def describe(entry) -> tuple[str, str]:
+def describe(entry: Any) -> tuple[str, str]:
     """How one file stands, in a word, and what to know or do about it."""
     if not entry.path.is_file():
         how = "spade-edu weights --download, or from" if entry.url else "get it from"

@@ -218,7 +218,7 @@ class Bench:
         return asdict(demo.score(images, judge, reference, common)) | {"distance_name": "FD (Streets judge)"}
 
     @cached_property
-    def _streets(self):
+    def _streets(self) -> Any:
         judge, reference = load_judge(), FeatureStatistics("Streets judge")
         size = dict(height=self.base.height, width=self.base.width)
         for batch in _batches(Streets(2 * self.scenes, split="test", **size)):
@@ -238,7 +238,7 @@ class Bench:
         return figures | {"distance_name": scores.distance_name, "protocol": plan.name}
 
     @cached_property
-    def _published(self):
+    def _published(self) -> Any:
         from ..evaluation.protocol import protocol
         from ..evaluation.scoring import published_judges, real_statistics
 

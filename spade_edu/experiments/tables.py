@@ -4,6 +4,7 @@ import json
 import statistics
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 from .. import plan
 from ..files import write_whole
@@ -192,7 +193,7 @@ def draw(result: dict, path: Path) -> None:
     save_figure(figure, path)
 
 
-def _draw_here(axes, result: dict, figure: str) -> None:
+def _draw_here(axes: Any, result: dict, figure: str) -> None:
     factor = 1 if figure == "fd" else 100
     for y, row in enumerate(result["rows"]):
         values = [factor * entry[figure] for entry in row["seeds"]]
@@ -204,7 +205,7 @@ def _draw_here(axes, result: dict, figure: str) -> None:
         axes.axvline(factor * result["real"][figure], color="#666666", linestyle=":")
 
 
-def _draw_paper(axes, number: int, names: list[str], figure: str) -> None:
+def _draw_paper(axes: Any, number: int, names: list[str], figure: str) -> None:
     verified = all(row.verified for row in TABLES[number].rows)
     for k, column in enumerate(TABLES[number].columns):
         points = [(paper_figures(number, name, figure)[k], y) for y, name in enumerate(names)]

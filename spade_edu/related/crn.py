@@ -20,7 +20,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..data.base import Dataset
+from ..data.base import Dataset, Sample
 from ..errors import UserError
 from ..losses import VGGFeatures
 from ..patterns import replace_modules
@@ -205,7 +205,7 @@ def train_crn(
     network = CRN(labels.num_channels, widths=small_widths(config), images=images)
     regression = RegressionLoss(regression_features(config), mean_share=MEAN_SHARE)
 
-    def loss(sample) -> Tensor:
+    def loss(sample: Sample) -> Tensor:
         batch = to_batch(sample, labels, torch.device("cpu"), config.channels_last)
         masks = batch["segmap"][:, : labels.num_ids]
         return regression(network.candidates(batch["segmap"]).float(), batch["image"], masks)

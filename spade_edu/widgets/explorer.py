@@ -1,6 +1,6 @@
 """Look into SPADE: gamma and beta of any layer and channel, as maps, for the label map on the canvas."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Integer
@@ -37,7 +37,7 @@ class Modulation(Core):
         """(height, width) at which each layer works, seen by hooks in one pass through the generator."""
         seen: dict[str, tuple[int, int]] = {}
 
-        def watch(name: str):
+        def watch(name: str) -> Callable[[nn.Module, tuple], None]:
             return lambda module, inputs: seen.update({name: tuple(inputs[0].shape[-2:])})
 
         hooks = [layer.register_forward_pre_hook(watch(name)) for name, layer in self.layers.items()]

@@ -67,7 +67,7 @@ class Tool(anywidget.AnyWidget):
         """The tool as a picture."""
         return self.core.still()
 
-    def _receive(self, _widget, request: object, buffers: list) -> None:
+    def _receive(self, _widget: object, request: object, buffers: list) -> None:
         if not isinstance(request, dict):
             return  # nothing that a view of ours sends
         self.send({"heard": request.get("id")})
