@@ -211,6 +211,18 @@ def test_generator_step_leaves_the_discriminator_and_the_other_way_round():
     assert not all(torch.equal(a, b) for a, b in zip(before_d, trainer.discriminator.parameters()))
 
 
+def test_gradients_are_clipped_to_the_norm_that_was_asked_for():
+    norms = []
+    for grad_clip in (0.0, 0.01):
+        torch.manual_seed(0)
+        trainer = small_trainer(config=TrainingConfig(lambda_vgg=0, grad_clip=grad_clip))
+        trainer.step(next(batches(1)))
+        networks = (trainer.generator, trainer.discriminator)
+        norms += [torch.cat([p.grad.flatten() for p in n.parameters()]).norm() for n in networks]
+    assert min(norms[:2]) > 0.011
+    torch.testing.assert_close(torch.stack(norms[2:]), torch.full((2,), 0.01), rtol=1e-3, atol=0.0)
+
+
 def test_encoder_is_optimised_with_the_generator():
     trainer = small_trainer(style=True)
     before = trainer.encoder.fc_mu.weight.clone()
