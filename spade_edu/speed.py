@@ -36,9 +36,12 @@ class FastSpectralConv2d(SpectralConv2d):
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c2 h2 w2"]:
         """Convolve with weight / sigma."""
+        if self.padding_mode != "zeros" or isinstance(self.padding, str):
+            return super().forward(x)  # the plain way, with the fast weight
         x = x.to(compute_dtype(self.weight))
+        settings = self.stride, self.padding, self.dilation, self.groups
         with full_precision(x.device):
-            return _ConvOverSigma.apply(x, self.weight, self.bias, *self.sigma(), self.stride, self.padding)
+            return _ConvOverSigma.apply(x, self.weight, self.bias, *self.sigma(), settings)
 
     def normalised_weight(self) -> Tensor:
         """weight / sigma, rounded to 16 bits under autocast."""
@@ -68,23 +71,22 @@ class _ConvOverSigma(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, sigma: Tensor, u: Tensor, v: Tensor,
-        stride: tuple[int, int], padding: tuple[int, int],
-    ) -> Tensor:  # fmt: skip
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, sigma: Tensor, u: Tensor, v: Tensor, settings: tuple
+    ) -> Tensor:
         ctx.save_for_backward(x, weight, sigma, u, v)
-        ctx.settings = stride, padding
+        ctx.settings = stride, *_ = settings
         ctx.divide_weight = x.dtype != weight.dtype or weight[0].numel() < x.numel() // x.shape[1] // stride[0] ** 2
         if ctx.divide_weight:
             bias = None if bias is None else bias.to(x.dtype)
-            return F.conv2d(x, (weight * (1 / sigma)).to(x.dtype), bias, stride, padding)
-        y = F.conv2d(x, weight, None, stride, padding).mul_(1 / sigma)
+            return F.conv2d(x, (weight * (1 / sigma)).to(x.dtype), bias, *settings)
+        y = F.conv2d(x, weight, None, *settings).mul_(1 / sigma)
         return y if bias is None else y.add_(bias[:, None, None])
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, sigma, u, v = ctx.saved_tensors
-        stride, padding = ctx.settings
+        stride, padding, dilation, groups = ctx.settings
         dbias = dy.sum((0, 2, 3), dtype=weight.dtype) if ctx.needs_input_grad[2] else None
         used = weight
         if ctx.divide_weight:
@@ -93,7 +95,7 @@ class _ConvOverSigma(torch.autograd.Function):
             dy = dy * (1 / sigma)
         wanted = [*ctx.needs_input_grad[:2], False]
         dx, dweight, _ = torch.ops.aten.convolution_backward(
-            dy, x, used, None, stride, padding, [1, 1], False, [0, 0], 1, wanted
+            dy, x, used, None, stride, padding, dilation, False, [0, 0], groups, wanted
         )
         if dweight is not None:
             if dweight.dtype != weight.dtype or dweight.stride() != weight.stride():
@@ -101,7 +103,7 @@ class _ConvOverSigma(torch.autograd.Function):
             if ctx.divide_weight:
                 dweight.mul_(1 / sigma)
             _subtract_change_of_sigma(dweight, weight, sigma, u, v)
-        return dx, dweight, dbias, None, None, None, None, None
+        return dx, dweight, dbias, None, None, None, None
 
 
 class _DivideBySigma(torch.autograd.Function):

@@ -18,7 +18,17 @@ from spade_edu.training import Trainer, TrainingConfig, frozen
 
 
 @pytest.mark.parametrize("memory", [torch.contiguous_format, torch.channels_last])
-@pytest.mark.parametrize("shape, options", [((3, 5, 3), dict(padding=1)), ((4, 2, 1), dict(bias=False))])
+@pytest.mark.parametrize(
+    "shape, options",
+    [
+        ((3, 5, 3), dict(padding=1)),
+        ((4, 2, 1), dict(bias=False)),
+        ((16, 6, 3), dict(padding=1)),  # more weights than results: sigma divides the results
+        ((16, 6, 4), dict(stride=2, padding=2, bias=False)),
+        ((16, 6, 3), dict(padding=2, dilation=2, groups=2)),
+        ((3, 5, 3), dict(padding="same", padding_mode="reflect")),
+    ],
+)
 def test_spectral_convolution_equals_the_plain_one_over_several_steps(shape, options, memory):
     plain = SpectralConv2d(*shape, **options).double().to(memory_format=memory)
     fast = FastSpectralConv2d(copy.deepcopy(plain))
