@@ -5,11 +5,12 @@ Streets are rendered. The same scenes are written as PNGs of --source size (1024
 """
 
 import argparse
-import json
 import tarfile
 import tempfile
 import time
 from pathlib import Path
+
+from output import add_json, give
 
 from spade_edu.data import CamVid, Cityscapes, Streets
 from spade_edu.data.base import Dataset
@@ -31,7 +32,7 @@ def main() -> None:
     parser.add_argument("--height", type=int, default=256)
     parser.add_argument("--width", type=int, default=512)
     parser.add_argument("--source", type=int, nargs=2, default=[1024, 2048], help="height and width of the PNGs")
-    parser.add_argument("--json", type=Path, help="file to write, or - for standard output")
+    add_json(parser)
     arguments = parser.parse_args()
     size = dict(height=arguments.height, width=arguments.width)
     rows = {
@@ -49,11 +50,7 @@ def main() -> None:
         rows["cityscapes, packed"] = images_per_second(Cityscapes(small, "train", **size), 60)
     if arguments.data:
         rows["camvid"] = images_per_second(CamVid(arguments.data, "train", **size), 60)
-    text = json.dumps({**size, "source": arguments.source, "images_per_second": rows}, indent=2)
-    if arguments.json and str(arguments.json) != "-":
-        arguments.json.write_text(text + "\n")
-    else:
-        print(text)
+    give({**size, "source": arguments.source, "images_per_second": rows}, arguments.json)
 
 
 if __name__ == "__main__":

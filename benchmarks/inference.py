@@ -6,13 +6,13 @@ with it, photographs' label maps in CamVid's layout.
 
 import argparse
 import copy
-import json
 import time
 from pathlib import Path
 from statistics import median
 
 import torch
 from layer import label_maps
+from output import add_json, give
 
 from spade_edu.generators import SPADEGenerator, latent_size
 from spade_edu.initialisation import init_spade
@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="folder in CamVid's layout")
     for name, default in dict(height=256, width=512, batch=1, ngf=64, steps=5).items():
         parser.add_argument(f"--{name}", type=int, default=default)
-    parser.add_argument("--json", type=Path, help="file to write, or - for standard output")
+    add_json(parser)
     arguments = parser.parse_args()
     segmaps = label_maps(arguments.data, arguments.batch, arguments.height, arguments.width)
     plain = generator_at_rest(segmaps, arguments.ngf)
@@ -48,11 +48,7 @@ def main() -> None:
         threads=torch.get_num_threads(),
         torch=torch.__version__,
     )
-    text = json.dumps(result, indent=2)
-    if arguments.json and str(arguments.json) != "-":
-        arguments.json.write_text(text + "\n")
-    else:
-        print(text)
+    give(result, arguments.json)
 
 
 @torch.no_grad()

@@ -11,12 +11,11 @@ Label maps are rendered streets where --labels is 35, else their ids modulo --la
 import argparse
 import contextlib
 import dataclasses
-import json
 import time
-from pathlib import Path
 from statistics import median
 
 import torch
+from output import add_json, give
 from torch import nn
 
 from spade_edu import speed, training
@@ -135,7 +134,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--plain", action="store_true", help="without any of the savings")
     parser.add_argument("--compare", action="store_true", help="plain, each saving added in turn, and the limit")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--json", help="file to write, or - for standard output")
+    add_json(parser)
     return parser.parse_args()
 
 
@@ -170,11 +169,7 @@ def main() -> None:
             pairs = zip(measured["plain"], values)
             rows[name]["times_faster"] = median(plain[0] / value[0] for plain, value in pairs)
     result = vars(arguments) | {"threads": torch.get_num_threads(), "torch": torch.__version__, "results": rows}
-    text = json.dumps({name: value for name, value in result.items() if name != "json"}, indent=2)
-    if arguments.json and arguments.json != "-":
-        Path(arguments.json).write_text(text + "\n")
-    else:
-        print(text)
+    give({name: value for name, value in result.items() if name != "json"}, arguments.json)
 
 
 if __name__ == "__main__":

@@ -5,12 +5,12 @@ Times forward and forward + backward of the whole layer (norm included), and com
 """
 
 import argparse
-import json
 import time
 from pathlib import Path
 from statistics import median
 
 import torch
+from output import add_json, give
 
 from spade_edu.data.base import stack
 from spade_edu.normalization import SPADE
@@ -45,7 +45,7 @@ def measure(arguments: argparse.Namespace, channels: int, factor: int) -> dict:
     segmap, plain = segmap.to(memory_format=memory), plain.to(memory_format=memory)
     gradient = torch.randn_like(x)
     started = time.perf_counter()
-    level = patterns.level(segmap, tuple(x.shape[-2:]), 3)
+    level = patterns.level(segmap, tuple(x.shape[-2:]), 3, arguments.hidden)
     row = dict(size=f"{x.shape[2]}x{x.shape[3]}", channels=channels, plan_seconds=time.perf_counter() - started)
     row |= dict(output_share=len(level.output.products) / len(level.index))
     row |= dict(hidden_share=len(level.hidden.products) / len(level.index))
@@ -84,14 +84,10 @@ def main() -> None:
     parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
     parser.add_argument("--channels-last", action="store_true")
     parser.add_argument("--steps", type=int, default=5)
-    parser.add_argument("--json", type=Path, help="file to write, or - for standard output")
+    add_json(parser)
     arguments = parser.parse_args()
     rows = [measure(arguments, *pair) for pair in zip(arguments.channels, arguments.factors)]
-    text = json.dumps({"threads": torch.get_num_threads(), "torch": torch.__version__, "rows": rows}, indent=2)
-    if arguments.json and str(arguments.json) != "-":
-        arguments.json.write_text(text + "\n")
-    else:
-        print(text)
+    give({"threads": torch.get_num_threads(), "torch": torch.__version__, "rows": rows}, arguments.json)
 
 
 if __name__ == "__main__":
