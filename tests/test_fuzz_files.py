@@ -9,6 +9,7 @@ import stat
 import tempfile
 import warnings
 import zipfile
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -53,42 +54,24 @@ JSON = st.recursive(
 # --- files as they should be, and what reads them
 
 
-def config_file(folder: Path) -> Path:
-    path = folder / "config.json"
-    path.write_text(json.dumps(asdict(preset("test"))))
-    return path
+def text_file(name: str, text: str) -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        (folder / name).write_text(text)
+        return folder / name
+
+    return make
 
 
-def classes_file(folder: Path) -> Path:
-    path = folder / "classes.json"
-    path.write_text('{"names": ["sky", "sea"], "colours": [[1, 2, 3], [4, 5, 6]], "dont_care": 255}')
-    return path
-
-
-def classes_text(folder: Path) -> Path:
-    path = folder / "classes.txt"
-    path.write_text("sky, 1, 2, 3\nsea, 4, 5, 6\ndont_care = 255\n")
-    return path
-
-
-def choices_file(folder: Path) -> Path:
-    path = folder / "choices.jsonl"
-    line = dict(mask="m", left="SPADE", right="CRN", chosen="left", seconds=1.5, participant="p")
-    path.write_text(json.dumps(line) + "\n" + json.dumps(line | {"seconds": 2}) + "\n")
-    return path
-
-
-def scorecard_file(folder: Path) -> Path:
-    path = folder / "progress.json"
-    path.write_text('{"spade_forward": true, "lsgan": false}')
-    return path
-
-
-def notebook_file(folder: Path) -> Path:
-    path = folder / "x.ipynb"
-    cells = [{"cell_type": "code", "source": ["check('lsgan', f)\n", "1"]}, {"cell_type": "markdown", "source": "a"}]
-    path.write_text(json.dumps({"cells": cells, "nbformat": 4, "nbformat_minor": 5, "metadata": {}}))
-    return path
+CHOICE = dict(mask="m", left="SPADE", right="CRN", chosen="left", seconds=1.5, participant="p")
+CELLS = [{"cell_type": "code", "source": ["check('lsgan', f)\n", "1"]}, {"cell_type": "markdown", "source": "a"}]
+config_file = text_file("config.json", json.dumps(asdict(preset("test"))))
+classes_file = text_file(
+    "classes.json", '{"names": ["sky", "sea"], "colours": [[1, 2, 3], [4, 5, 6]], "dont_care": 255}'
+)
+classes_text = text_file("classes.txt", "sky, 1, 2, 3\nsea, 4, 5, 6\ndont_care = 255\n")
+choices_file = text_file("choices.jsonl", json.dumps(CHOICE) + "\n" + json.dumps(CHOICE | {"seconds": 2}) + "\n")
+scorecard_file = text_file("progress.json", '{"spade_forward": true, "lsgan": false}')
+notebook_file = text_file("x.ipynb", json.dumps({"cells": CELLS, "nbformat": 4, "nbformat_minor": 5, "metadata": {}}))
 
 
 def polygons_file(folder: Path) -> Path:
