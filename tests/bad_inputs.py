@@ -297,6 +297,7 @@ def _settings() -> list[Case]:
         ("`--set lr=fast`", ["--set", "lr=fast"], "lr takes a number, not 'fast'"),
         ("`--set batch_size=0`", ["--set", "batch_size=0"], "batch_size is from 1 to"),
         ("`--set lr=nan`", ["--set", "lr=nan"], "lr is from"),
+        ("`--set kernel_size=4`", ["--set", "kernel_size=4"], "kernel_size is an odd number"),
         ("a height that the generator can't make", ["--set", "height=40"], "must be multiples of 32; got 40x64"),
         ("so low that the first map would have no row", ["--set", "height=16"], "got 16x64"),
         ("a batch larger than the data set", ["--set", "batch_size=9"], "only 8: set batch_size lower"),
