@@ -33,7 +33,7 @@ from .spectral import compute_dtype
 LOOKUP_CHANNELS, MAX_COST = 24, 0.9
 MIN_SIZE = 512  # pixels of a map: on smaller ones most windows are distinct, so it isn't worth looking
 RUN = 64  # rows that are added up in one go (Groups)
-CPU_CHUNK_BYTES = 2**19  # a piece of a table that stays in a CPU's cache
+CPU_PIECE = 2**16  # values of a map that stay in a CPU's cache, with what is looked up for them
 
 
 class Groups:
@@ -287,10 +287,10 @@ class _Modulate(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, x: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, rstd: Tensor,
-        level: Level, count: int, slope: float,
+        level: Level, count: int, slope: float, result: list[Tensor],
     ) -> Tensor:  # fmt: skip
         ctx.save_for_backward(x, gamma, beta, mean, rstd)
-        ctx.level, ctx.count, ctx.slope = level, count, slope
+        ctx.level, ctx.count, ctx.slope, ctx.result = level, count, slope, result
         return _modulated(x, gamma, beta, mean, rstd, level, slope)
 
     @staticmethod
@@ -298,14 +298,15 @@ class _Modulate(torch.autograd.Function):
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
         x, gamma, beta, mean, rstd = ctx.saved_tensors
         index, pixels = ctx.level.index, ctx.level.pixels
+        dy = dy.contiguous(memory_format=torch.channels_last)
         if ctx.slope != 1:
-            dy = _through_activation(dy, x, _scale_and_shift(gamma, beta, mean, rstd), index, ctx.slope)
+            y = ctx.result.pop() if ctx.result else _modulated(x, gamma, beta, mean, rstd, ctx.level, ctx.slope)
+            dy = torch.ops.aten.leaky_relu_backward(dy, y, ctx.slope, True)
         scale = (1 + gamma.to(mean.dtype)) * rstd
         dx = torch.empty_like(x, memory_format=torch.channels_last)
-        for product, x_part, dy_part, dx_part in _chunks(None, index, x, dy, dx):  # dy times the normalised x
-            torch.sub(x_part, mean, out=product).mul_(rstd)
-            torch.mul(product, dy_part, out=dx_part)
-        dgamma, dbeta = pixels.sum(_rows(dx)), pixels.sum(_rows(dy))
+        for _, x_part, dy_part, dx_part in _pieces(index, x, dy, dx):
+            torch.sub(x_part, mean, out=dx_part).mul_(dy_part)
+        dgamma, dbeta = pixels.sum(_rows(dx)) * rstd, pixels.sum(_rows(dy))
         slope, offset = torch.zeros_like(mean), torch.zeros_like(mean)
         if ctx.count:
             sums = torch.stack([(scale * dbeta).sum(0), (scale * dgamma).sum(0)])
@@ -314,16 +315,18 @@ class _Modulate(torch.autograd.Function):
             offset, slope = -sums / ctx.count
             slope = slope * rstd
             offset = offset - slope * mean
-        for found, x_part, dy_part, dx_part in _chunks(scale, index, x, dy, dx):
-            found.mul_(dy_part).addcmul_(x_part, slope)
-            torch.add(found, offset, out=dx_part)
-        return dx, dgamma.to(gamma.dtype), dbeta.to(beta.dtype), None, None, None, None, None
+        for window, x_part, dy_part, dx_part in _pieces(index, x, dy, dx):
+            torch.addcmul(offset, x_part, slope, out=dx_part).addcmul_(scale.index_select(0, window), dy_part)
+        return dx, dgamma.to(gamma.dtype), dbeta.to(beta.dtype), None, None, None, None, None, None
 
 
 def _scale_and_shift(gamma: Tensor, beta: Tensor, mean: Tensor, rstd: Tensor) -> Float[Tensor, "windows c_times_2"]:
     """What x is multiplied by and what is added, for each window: norm, gamma and beta in one."""
-    scale = (1 + gamma.to(mean.dtype)) * rstd
-    return torch.cat([scale, beta.to(mean.dtype) - mean * scale], dim=1)
+    table = torch.empty(len(gamma), 2 * len(mean), dtype=mean.dtype, device=mean.device)
+    scale, shift = table.chunk(2, dim=1)
+    torch.addcmul(rstd, gamma, rstd, out=scale)
+    torch.addcmul(beta, scale, -mean, out=shift)
+    return table
 
 
 @torch.no_grad()
@@ -331,41 +334,20 @@ def _modulated(
     x: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, rstd: Tensor, level: Level, slope: float
 ) -> Tensor:
     y = torch.empty_like(x, memory_format=torch.channels_last)
-    for found, x_part, y_part in _chunks(_scale_and_shift(gamma, beta, mean, rstd), level.index, x, y):
-        scale_part, shift_part = found.chunk(2, dim=1)
+    table = _scale_and_shift(gamma, beta, mean, rstd)
+    for window, x_part, y_part in _pieces(level.index, x, y):
+        scale_part, shift_part = table.index_select(0, window).chunk(2, dim=1)
         torch.addcmul(shift_part, x_part, scale_part, out=y_part)
         if slope != 1:
             F.leaky_relu_(y_part, slope)
     return y
 
 
-def _through_activation(dy: Tensor, x: Tensor, lookup: Tensor, index: Tensor, slope: float) -> Tensor:
-    """The gradient before the leaky ReLU, whose input is computed again, piece by piece."""
-    result = torch.empty_like(x, memory_format=torch.channels_last)
-    for found, x_part, dy_part, part in _chunks(lookup, index, x, dy, result):
-        scale_part, shift_part = found.chunk(2, dim=1)
-        positive = torch.addcmul(shift_part, x_part, scale_part) > 0
-        part.copy_(torch.where(positive, dy_part, dy_part * slope))
-    return result
-
-
-def _chunks(lookup: Tensor | None, index: Tensor, *maps: Tensor) -> Iterator[list[Tensor]]:
-    """Go through the maps a few thousand pixels at a time, as rows (pixels, c), with the rows of `lookup` for them.
-
-    Without `lookup` the first of each list is scratch space (pixels, c). On a CPU all of it stays in the cache; a GPU
-    takes one large piece.
-    """
-    maps = [_rows(m) for m in maps]
-    channels = maps[0].shape[1] if lookup is None else lookup.shape[1]
-    dtype = _accurate(maps[0].dtype) if lookup is None else lookup.dtype
-    size = max(1, CPU_CHUNK_BYTES // (channels * dtype.itemsize)) if index.device.type == "cpu" else len(index)
-    space = torch.empty(min(size, len(index)), channels, dtype=dtype, device=index.device)
-    for start in range(0, len(index), size):
-        parts = [m[start : start + size] for m in maps]
-        part = space[: len(parts[0])]
-        if lookup is not None:
-            torch.index_select(lookup, 0, index[start : start + size], out=part)
-        yield [part, *parts]
+def _pieces(index: Tensor, *maps: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """The window of each pixel, and maps as rows (pixels, c), a few thousand at a time: they stay in a CPU's cache."""
+    rows = [index, *map(_rows, maps)]
+    size = max(1, CPU_PIECE // maps[0].shape[1]) if index.device.type == "cpu" else len(index)
+    return zip(*(r.split(size) for r in rows))
 
 
 def _rows(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "pixels c"]:
@@ -439,8 +421,16 @@ class PatternSPADE(SPADE):
         x = x.contiguous(memory_format=torch.channels_last)
         x, mean, rstd, count = _statistics(self.param_free_norm, x)
         gamma, beta = self.tables(level)
-        y = _Modulate.apply(x, gamma, beta, mean, rstd, level, count, slope)
-        return y, partial(_modulated, x.detach(), gamma.detach(), beta.detach(), mean, rstd, level, slope)
+        result = []
+        y = _Modulate.apply(x, gamma, beta, mean, rstd, level, count, slope, result)
+        x, gamma, beta = x.detach(), gamma.detach(), beta.detach()
+
+        def again() -> Tensor:
+            y = _modulated(x, gamma, beta, mean, rstd, level, slope)
+            result[:] = [y] if slope != 1 else []
+            return y
+
+        return y, again
 
     def tables(self, level: Level) -> tuple[Float[Tensor, "windows c"], Float[Tensor, "windows c"]]:
         """gamma and beta of each distinct window."""
