@@ -23,6 +23,8 @@ from .normalization import BatchNorm2d
 from .patterns import PatternSPADE, replace_modules, with_patterns
 from .spectral import SpectralConv2d, compute_dtype, full_precision
 
+FEW_PIXELS = 64  # in a batch: the gradient of a weight is then a thin product of matrices
+
 
 class FastSpectralConv2d(SpectralConv2d):
     """SpectralConv2d that keeps no copy of its weight and reads it as seldom as it can.
@@ -73,37 +75,49 @@ class _ConvOverSigma(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, sigma: Tensor, u: Tensor, v: Tensor, settings: tuple
     ) -> Tensor:
-        ctx.save_for_backward(x, weight, sigma, u, v)
         ctx.settings = stride, *_ = settings
         ctx.divide_weight = x.dtype != weight.dtype or weight[0].numel() < x.numel() // x.shape[1] // stride[0] ** 2
         if ctx.divide_weight:
+            ctx.save_for_backward(x, weight, sigma, u, v, None)
             bias = None if bias is None else bias.to(x.dtype)
             return F.conv2d(x, (weight * (1 / sigma)).to(x.dtype), bias, *settings)
         y = F.conv2d(x, weight, None, *settings).mul_(1 / sigma)
-        return y if bias is None else y.add_(bias[:, None, None])
+        few = y.numel() <= FEW_PIXELS * len(weight) and weight.is_contiguous() and settings[-1] == 1
+        ctx.save_for_backward(x, weight, sigma, u, v, y if few else None)
+        return y.clone() if bias is None else y + bias[:, None, None]
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight, sigma, u, v = ctx.saved_tensors
+        x, weight, sigma, u, v, y = ctx.saved_tensors
         stride, padding, dilation, groups = ctx.settings
         dbias = dy.sum((0, 2, 3), dtype=weight.dtype) if ctx.needs_input_grad[2] else None
-        used = weight
+        used, change = weight, None if y is None else -torch.dot(dy.flatten(), y.flatten()) / sigma
         if ctx.divide_weight:
             used = (weight * (1 / sigma)).to(x.dtype)
         else:
             dy = dy * (1 / sigma)
-        wanted = [*ctx.needs_input_grad[:2], False]
+        wanted = [ctx.needs_input_grad[0], ctx.needs_input_grad[1] and y is None, False]
         dx, dweight, _ = torch.ops.aten.convolution_backward(
             dy, x, used, None, stride, padding, dilation, False, [0, 0], groups, wanted
         )
-        if dweight is not None:
+        if y is not None and ctx.needs_input_grad[1]:
+            dweight = _from_few_pixels(dy, x, u * change, v, weight.shape, ctx.settings)
+        elif dweight is not None:
             if dweight.dtype != weight.dtype or dweight.stride() != weight.stride():
                 dweight = torch.empty_like(weight).copy_(dweight)
             if ctx.divide_weight:
                 dweight.mul_(1 / sigma)
             _subtract_change_of_sigma(dweight, weight, sigma, u, v)
         return dx, dweight, dbias, None, None, None, None
+
+
+def _from_few_pixels(dy: Tensor, x: Tensor, u: Tensor, v: Tensor, shape: torch.Size, settings: tuple) -> Tensor:
+    """A convolution's weight gradient plus u v^T, as one product of matrices: the large result is written just once."""
+    stride, padding, dilation, _ = settings
+    windows = F.unfold(x, shape[2:], dilation, padding, stride).transpose(0, 1).flatten(1)
+    rows = torch.cat([dy.transpose(0, 1).flatten(1), u[:, None]], dim=1)
+    return (rows @ torch.cat([windows, v[:, None]], dim=1).t()).view(shape)
 
 
 class _DivideBySigma(torch.autograd.Function):
