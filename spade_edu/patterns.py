@@ -150,7 +150,7 @@ class _ConvWindows(torch.autograd.Function):
     def forward(ctx: Any, table: Tensor, weight: Tensor, dtype: torch.dtype, windows: WindowConv) -> Tensor:
         ctx.save_for_backward(table, weight)
         ctx.users = windows.users
-        products = F.pad(table, (0, 0, 0, 1)) @ _matrix(weight, dtype)  # the last id, outside, is zero
+        products = F.linear(F.pad(table, (0, 0, 0, 1)), _taps(weight, dtype))  # the last id, outside, is zero
         return F.embedding_bag(windows.products, products.view(-1, len(weight)), mode="sum")
 
     @staticmethod
@@ -159,13 +159,13 @@ class _ConvWindows(torch.autograd.Function):
         table, weight = ctx.saved_tensors
         c2, c, *kernel = weight.shape
         products = ctx.users.sum(grad.to(table.dtype).contiguous()).view(len(table) + 1, -1)[:-1]
-        dweight = (table.t() @ products).view(c, *kernel, c2).permute(3, 0, 1, 2)
-        dtable = products @ _matrix(weight, table.dtype).t() if ctx.needs_input_grad[0] else None
+        dweight = (products.t() @ table).view(*kernel, c2, c).permute(2, 3, 0, 1)
+        dtable = products @ _taps(weight, table.dtype) if ctx.needs_input_grad[0] else None
         return dtable, torch.empty_like(weight).copy_(dweight), None, None
 
 
-def _matrix(weight: Float[Tensor, "c2 c k k"], dtype: torch.dtype) -> Float[Tensor, "c k_k_c2"]:
-    return weight.to(dtype).permute(1, 2, 3, 0).flatten(1)
+def _taps(weight: Float[Tensor, "c2 c k k"], dtype: torch.dtype) -> Float[Tensor, "k_k_c2 c"]:
+    return weight.to(dtype).permute(2, 3, 0, 1).reshape(-1, weight.shape[1])
 
 
 class Level:
