@@ -33,7 +33,7 @@ from .spectral import compute_dtype
 LOOKUP_CHANNELS, MAX_COST = 24, 0.9
 MIN_SIZE = 512  # pixels of a map: on smaller ones most windows are distinct, so it isn't worth looking
 RUN = 64  # rows that are added up in one go (Groups)
-CPU_PIECE = 2**16  # values of a map that stay in a CPU's cache, with what is looked up for them
+CPU_PIECE = 2**17  # values of a map that stay in a CPU's cache, with what is looked up for them
 
 
 class Groups:
@@ -201,11 +201,12 @@ def label_ids(segmap: Float[Tensor, "n l h w"]) -> tuple[Int64[Tensor, "n h w"],
     A hash again, in float64, exact for zeros and ones. A soft label map has about as many vectors as pixels; nothing
     goes wrong, but then convolutions are faster.
     """
-    vectors = segmap.permute(0, 2, 3, 1).flatten(0, 2)
     generator = torch.Generator().manual_seed(0)
     numbers = torch.randint(2**52 // segmap.shape[1], segmap.shape[1:2], generator=generator).to(segmap.device)
-    found = distinct((vectors.double() @ numbers.double()).view(torch.int64))
-    return found.index.view(len(segmap), *segmap.shape[-2:]), vectors[found.examples]
+    pixels = segmap.flatten(2)
+    found = distinct((numbers.double() @ pixels.double()).view(torch.int64).flatten())
+    image, pixel = found.examples // pixels.shape[2], found.examples % pixels.shape[2]
+    return found.index.view(len(segmap), *segmap.shape[-2:]), pixels[image, :, pixel]
 
 
 class LabelPatterns:
