@@ -66,25 +66,22 @@ class FastSpectralConv2d(SpectralConv2d):
 
 
 class _ConvOverSigma(torch.autograd.Function):
-    """y = (W * x) / sigma + bias, with sigma = u^T W v. sigma divides the weight or the result: whichever is smaller.
-
-    16 bits: always the weight, which has to be copied there anyway.
-    """
+    """y = (W * x) / sigma + bias, with sigma = u^T W v. sigma divides the weight or the result: whichever is smaller."""
 
     @staticmethod
     def forward(
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, sigma: Tensor, u: Tensor, v: Tensor, settings: tuple
     ) -> Tensor:
-        ctx.settings = stride, *_ = settings
-        ctx.divide_weight = x.dtype != weight.dtype or weight[0].numel() < x.numel() // x.shape[1] // stride[0] ** 2
+        ctx.settings = stride, *_, groups = settings
+        ctx.divide_weight = weight[0].numel() < x.numel() // x.shape[1] // stride[0] ** 2
         if ctx.divide_weight:
             ctx.save_for_backward(x, weight, sigma, u, v, None)
             bias = None if bias is None else bias.to(x.dtype)
             return F.conv2d(x, (weight * (1 / sigma)).to(x.dtype), bias, *settings)
-        y = F.conv2d(x, weight, None, *settings).mul_(1 / sigma)
-        few = y.numel() <= FEW_PIXELS * len(weight) and weight.is_contiguous() and settings[-1] == 1
+        y = F.conv2d(x, weight.to(x.dtype), None, *settings).mul_(1 / sigma)
+        few = y[:, 0].numel() <= FEW_PIXELS and groups == 1
         ctx.save_for_backward(x, weight, sigma, u, v, y if few else None)
-        return y.clone() if bias is None else y + bias[:, None, None]
+        return y.clone() if bias is None else y + bias[:, None, None].to(y.dtype)
 
     @staticmethod
     @once_differentiable
@@ -92,18 +89,16 @@ class _ConvOverSigma(torch.autograd.Function):
         x, weight, sigma, u, v, y = ctx.saved_tensors
         stride, padding, dilation, groups = ctx.settings
         dbias = dy.sum((0, 2, 3), dtype=weight.dtype) if ctx.needs_input_grad[2] else None
-        used, change = weight, None if y is None else -torch.dot(dy.flatten(), y.flatten()) / sigma
-        if ctx.divide_weight:
-            used = (weight * (1 / sigma)).to(x.dtype)
-        else:
-            dy = dy * (1 / sigma)
+        change = None if y is None else -(dy * y).sum(dtype=weight.dtype) / sigma
+        used = (weight * (1 / sigma) if ctx.divide_weight else weight).to(x.dtype)
+        dy = dy if ctx.divide_weight else dy * (1 / sigma)
         wanted = [ctx.needs_input_grad[0], ctx.needs_input_grad[1] and y is None, False]
         dx, dweight, _ = torch.ops.aten.convolution_backward(
             dy, x, used, None, stride, padding, dilation, False, [0, 0], groups, wanted
         )
-        if y is not None and ctx.needs_input_grad[1]:
-            dweight = _from_few_pixels(dy, x, u * change, v, weight.shape, ctx.settings)
-        elif dweight is not None:
+        if ctx.needs_input_grad[1] and y is not None:
+            dweight = _from_few_pixels(dy, x, u * change, v, weight, ctx.settings)
+        elif ctx.needs_input_grad[1]:
             if dweight.dtype != weight.dtype or dweight.stride() != weight.stride():
                 dweight = torch.empty_like(weight).copy_(dweight)
             if ctx.divide_weight:
@@ -112,12 +107,13 @@ class _ConvOverSigma(torch.autograd.Function):
         return dx, dweight, dbias, None, None, None, None
 
 
-def _from_few_pixels(dy: Tensor, x: Tensor, u: Tensor, v: Tensor, shape: torch.Size, settings: tuple) -> Tensor:
+def _from_few_pixels(dy: Tensor, x: Tensor, u: Tensor, v: Tensor, weight: Tensor, settings: tuple) -> Tensor:
     """A convolution's weight gradient plus u v^T, as one product of matrices: the large result is written just once."""
     stride, padding, dilation, _ = settings
-    windows = F.unfold(x, shape[2:], dilation, padding, stride).transpose(0, 1).flatten(1)
-    rows = torch.cat([dy.transpose(0, 1).flatten(1), u[:, None]], dim=1)
-    return (rows @ torch.cat([windows, v[:, None]], dim=1).t()).view(shape)
+    windows = F.unfold(x.to(weight.dtype), weight.shape[2:], dilation, padding, stride).transpose(1, 2)
+    windows = _in_memory_order(windows.reshape(-1, *weight.shape[1:]), weight)  # (pixels, columns)
+    rows = torch.cat([dy.to(weight.dtype).transpose(0, 1).flatten(1), u[:, None]], dim=1)
+    return _from_memory_order(rows @ torch.cat([windows, v[None]]), weight)
 
 
 class _DivideBySigma(torch.autograd.Function):
