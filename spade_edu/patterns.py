@@ -13,7 +13,6 @@ The pixels outside the map get an id of their own: a convolution pads with zeros
 """
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -282,7 +281,8 @@ class _Modulate(torch.autograd.Function):
 
     gamma, beta: (p, c), a row for each window. a: leaky ReLU of this slope; 1 for none. count: how many values the mean
     is of, in all processes together (0: mean and rstd are constants). Where they are statistics of x, the gradient of
-    batch norm is included; the two sums over all pixels that it needs follow from those of gamma and beta.
+    batch norm is included; the two sums over all pixels that it needs follow from those of gamma and beta. result: an
+    empty list; y may be put into it for the backward pass, which needs its sign and computes it again otherwise.
     """
 
     @staticmethod

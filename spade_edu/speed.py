@@ -23,7 +23,7 @@ from .normalization import BatchNorm2d
 from .patterns import PatternSPADE, replace_modules, with_patterns
 from .spectral import SpectralConv2d, compute_dtype, full_precision
 
-FEW_PIXELS = 64  # in a batch: the gradient of a weight is then a thin product of matrices
+FEW_PIXELS = 64  # of a batch: a weight's gradient is then best computed as one product of matrices
 
 
 class FastSpectralConv2d(SpectralConv2d):
@@ -66,7 +66,10 @@ class FastSpectralConv2d(SpectralConv2d):
 
 
 class _ConvOverSigma(torch.autograd.Function):
-    """y = (W * x) / sigma + bias, with sigma = u^T W v. sigma divides the weight or the result: whichever is smaller."""
+    """y = (W * x) / sigma + bias, with sigma = u^T W v. sigma divides the weight or the result: whichever is smaller.
+
+    Where y has few pixels it is kept: the gradient of sigma needs sum(dW W), which is the same as sum(dy y).
+    """
 
     @staticmethod
     def forward(
@@ -79,9 +82,11 @@ class _ConvOverSigma(torch.autograd.Function):
             bias = None if bias is None else bias.to(x.dtype)
             return F.conv2d(x, (weight * (1 / sigma)).to(x.dtype), bias, *settings)
         y = F.conv2d(x, weight.to(x.dtype), None, *settings).mul_(1 / sigma)
-        few = y[:, 0].numel() <= FEW_PIXELS and groups == 1
+        few = y[:, 0].numel() <= FEW_PIXELS and groups == 1 and ctx.needs_input_grad[1]
         ctx.save_for_backward(x, weight, sigma, u, v, y if few else None)
-        return y.clone() if bias is None else y + bias[:, None, None].to(y.dtype)
+        if bias is not None:
+            return y + bias[:, None, None].to(y.dtype)
+        return y.clone() if few else y
 
     @staticmethod
     @once_differentiable
@@ -96,9 +101,9 @@ class _ConvOverSigma(torch.autograd.Function):
         dx, dweight, _ = torch.ops.aten.convolution_backward(
             dy, x, used, None, stride, padding, dilation, False, [0, 0], groups, wanted
         )
-        if ctx.needs_input_grad[1] and y is not None:
+        if y is not None:
             dweight = _from_few_pixels(dy, x, u * change, v, weight, ctx.settings)
-        elif ctx.needs_input_grad[1]:
+        elif dweight is not None:
             if dweight.dtype != weight.dtype or dweight.stride() != weight.stride():
                 dweight = torch.empty_like(weight).copy_(dweight)
             if ctx.divide_weight:

@@ -24,7 +24,9 @@ from spade_edu.training import Trainer, TrainingConfig, frozen
         ((3, 5, 3), dict(padding=1)),
         ((4, 2, 1), dict(bias=False)),
         ((16, 6, 3), dict(padding=1)),  # more weights than results: sigma divides the results
-        ((16, 6, 4), dict(stride=2, padding=2, bias=False)),
+        ((16, 6, 4), dict(stride=2, padding=2, bias=False)),  # so few results that dW is one product of matrices
+        ((16, 6, 3), dict(dilation=2, padding=1)),
+        ((16, 6, 3), dict(groups=2)),
         ((16, 6, 3), dict(padding=2, dilation=2, groups=2)),
         ((3, 5, 3), dict(padding=1, padding_mode="reflect")),
         ((3, 5, 3), dict(padding="same")),
@@ -34,13 +36,17 @@ def test_spectral_convolution_equals_the_plain_one_over_several_steps(shape, opt
     plain = SpectralConv2d(*shape, **options).double().to(memory_format=memory)
     fast = FastSpectralConv2d(copy.deepcopy(plain))
     assert list(fast.state_dict()) == list(plain.state_dict())
-    x = torch.randn(2, shape[0], 6, 7, dtype=torch.float64)
+    x = torch.randn(2, shape[0], 6, 7, dtype=torch.float64, requires_grad=True)
     for training in (True, True, False):
         plain.train(training), fast.train(training)
         # Two forward passes before one backward pass, as D has in a training step.
+        dx = []
         for layer in (plain, fast):
             layer.zero_grad()
+            x.grad = None
             (layer(x).square().sum() + layer(2 * x).sin().sum()).backward()
+            dx.append(x.grad)
+        torch.testing.assert_close(*dx)
         for (name, a), b in zip(plain.named_parameters(), fast.parameters()):
             torch.testing.assert_close(b.grad, a.grad, msg=name)
         for (name, a), b in zip(plain.state_dict().items(), fast.state_dict().values()):
@@ -57,6 +63,22 @@ def test_spectral_weight_is_rounded_once_under_autocast():
         found = fast.normalised_weight()
     assert found.dtype == torch.bfloat16
     assert (found != plain.normalised_weight().bfloat16()).float().mean() < 0.05  # a last bit here and there
+
+
+@pytest.mark.parametrize("size", [4, 12])  # few pixels, many pixels
+def test_spectral_convolution_in_16_bits_is_as_near_as_the_plain_one(size):
+    plain = SpectralConv2d(32, 16, 3, padding=1)
+    exact, fast = copy.deepcopy(plain), FastSpectralConv2d(copy.deepcopy(plain))
+    x, dy = torch.randn(2, 32, size, size), torch.randn(2, 16, size, size)
+    found = []
+    for layer, dtype in ((exact, torch.float32), (plain, torch.bfloat16), (fast, torch.bfloat16)):
+        with torch.autocast("cpu", dtype, enabled=layer is not exact):
+            y = layer(x)
+        assert y.dtype == dtype
+        found.append([y.detach().float(), *torch.autograd.grad(y, layer.parameters(), dy.to(dtype))])
+    for expected, a, b in zip(*found):
+        assert b.dtype == torch.float32
+        assert (b - expected).norm() < 1.5 * (a - expected).norm() < 0.02 * expected.norm()
 
 
 @pytest.mark.parametrize("images", [1, 2])
