@@ -76,7 +76,8 @@ class _ConvOverSigma(torch.autograd.Function):
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, sigma: Tensor, u: Tensor, v: Tensor, settings: tuple
     ) -> Tensor:
         ctx.settings = stride, *_, groups = settings
-        ctx.divide_weight = weight[0].numel() < x.numel() // x.shape[1] // stride[0] ** 2
+        larger = weight[0].numel() >= x.numel() // x.shape[1] // stride[0] ** 2
+        ctx.divide_weight = not larger or x.dtype == torch.float16  # where W * x may be too large a number
         if ctx.divide_weight:
             ctx.save_for_backward(x, weight, sigma, u, v, None)
             bias = None if bias is None else bias.to(x.dtype)
@@ -94,7 +95,7 @@ class _ConvOverSigma(torch.autograd.Function):
         x, weight, sigma, u, v, y = ctx.saved_tensors
         stride, padding, dilation, groups = ctx.settings
         dbias = dy.sum((0, 2, 3), dtype=weight.dtype) if ctx.needs_input_grad[2] else None
-        change = None if y is None else -(dy * y).sum(dtype=weight.dtype) / sigma
+        change = None if y is None else -(dy.to(weight.dtype) * y).sum() / sigma
         used = (weight * (1 / sigma) if ctx.divide_weight else weight).to(x.dtype)
         dy = dy if ctx.divide_weight else dy * (1 / sigma)
         wanted = [ctx.needs_input_grad[0], ctx.needs_input_grad[1] and y is None, False]

@@ -81,6 +81,16 @@ def test_spectral_convolution_in_16_bits_is_as_near_as_the_plain_one(size):
         assert (b - expected).norm() < 1.5 * (a - expected).norm() < 0.02 * expected.norm()
 
 
+def test_spectral_convolution_does_not_overflow_in_float16():
+    plain = SpectralConv2d(32, 16, 3, padding=1)
+    with torch.no_grad():
+        plain.weight.mul_(1e5)
+    x = torch.randn(2, 32, 4, 4)
+    with torch.autocast("cpu", torch.float16):
+        y = FastSpectralConv2d(plain)(x)
+    assert y.dtype == torch.float16 and y.isfinite().all()
+
+
 @pytest.mark.parametrize("images", [1, 2])
 def test_discriminator_shares_the_label_maps_part(images):
     plain = MultiScaleDiscriminator(5, ndf=4).double()
