@@ -69,6 +69,21 @@ def test_windows_equal_convolutions_in_float64(n, height, width, kernel_size, bl
     assert_same(outcome(plain, x, segmap), outcome(fast, x, segmap), atol=1e-9, rtol=1e-9)
 
 
+@pytest.mark.parametrize("computed_again", [True, False])
+def test_leaky_relu_included(computed_again):
+    plain, fast = pair()
+    segmap, x = blocky_map().double(), torch.randn(2, 5, 16, 24, dtype=torch.float64, requires_grad=True)
+    expected = F.leaky_relu(plain(x, segmap), 0.2)
+    found, again = fast.activated(x, segmap, 0.2)
+    if computed_again:  # as by a convolution, whose backward pass comes before SPADE's
+        torch.testing.assert_close(again(), found)
+    torch.testing.assert_close(found, expected)
+    dy = torch.randn_like(found)
+    wanted = torch.autograd.grad(expected, [x, *plain.parameters()], dy)
+    for a, b in zip(wanted, torch.autograd.grad(found, [x, *fast.parameters()], dy)):
+        torch.testing.assert_close(b, a)
+
+
 @pytest.mark.parametrize("norm", ["batch", "syncbatch", "instance", "none"])
 @pytest.mark.parametrize("training", [True, False])
 def test_every_norm_at_a_coarser_resolution(norm, training):
