@@ -68,7 +68,7 @@ class FastSpectralConv2d(SpectralConv2d):
 class _ConvOverSigma(torch.autograd.Function):
     """y = (W * x) / sigma + bias, with sigma = u^T W v. sigma divides the weight or the result: whichever is smaller.
 
-    Where y has few pixels it is kept: the gradient of sigma needs sum(dW W), which is the same as sum(dy y).
+    Where W * x has few pixels it is kept: the gradient of sigma needs sum(dW W), which is the same as sum(dy (W * x)).
     """
 
     @staticmethod
@@ -82,12 +82,11 @@ class _ConvOverSigma(torch.autograd.Function):
             ctx.save_for_backward(x, weight, sigma, u, v, None)
             bias = None if bias is None else bias.to(x.dtype)
             return F.conv2d(x, (weight * (1 / sigma)).to(x.dtype), bias, *settings)
-        y = F.conv2d(x, weight.to(x.dtype), None, *settings).mul_(1 / sigma)
+        y = F.conv2d(x, weight.to(x.dtype), None, *settings)
         few = y[:, 0].numel() <= FEW_PIXELS and groups == 1 and ctx.needs_input_grad[1]
         ctx.save_for_backward(x, weight, sigma, u, v, y if few else None)
-        if bias is not None:
-            return y + bias[:, None, None].to(y.dtype)
-        return y.clone() if few else y
+        shift = 0 if bias is None else bias[:, None, None]
+        return (y.to(weight.dtype) * (1 / sigma) + shift).to(x.dtype)
 
     @staticmethod
     @once_differentiable
@@ -95,7 +94,6 @@ class _ConvOverSigma(torch.autograd.Function):
         x, weight, sigma, u, v, y = ctx.saved_tensors
         stride, padding, dilation, groups = ctx.settings
         dbias = dy.sum((0, 2, 3), dtype=weight.dtype) if ctx.needs_input_grad[2] else None
-        change = None if y is None else -(dy.to(weight.dtype) * y).sum() / sigma
         used = (weight * (1 / sigma) if ctx.divide_weight else weight).to(x.dtype)
         dy = dy if ctx.divide_weight else dy * (1 / sigma)
         wanted = [ctx.needs_input_grad[0], ctx.needs_input_grad[1] and y is None, False]
@@ -103,6 +101,7 @@ class _ConvOverSigma(torch.autograd.Function):
             dy, x, used, None, stride, padding, dilation, False, [0, 0], groups, wanted
         )
         if y is not None:
+            change = -(dy.to(weight.dtype) * y).sum() / sigma
             dweight = _from_few_pixels(dy, x, u * change, v, weight, ctx.settings)
         elif dweight is not None:
             if dweight.dtype != weight.dtype or dweight.stride() != weight.stride():
