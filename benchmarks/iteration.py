@@ -20,6 +20,7 @@ from torch import nn
 
 from spade_edu import speed, training
 from spade_edu.blocks import SPADEResnetBlock
+from spade_edu.config import TrainingConfig
 from spade_edu.data.base import stack
 from spade_edu.data.streets import Streets
 from spade_edu.labels import instance_edges, one_hot
@@ -27,7 +28,7 @@ from spade_edu.models import build
 from spade_edu.normalization import SPADE
 from spade_edu.patterns import with_patterns
 from spade_edu.spectral import SpectralConv2d
-from spade_edu.training import Trainer, TrainingConfig
+from spade_edu.training import Trainer
 
 SAVINGS = ("frozen D", "patterns", "lean blocks", "spectral", "shared D", "fused Adam")
 

@@ -11,8 +11,9 @@ import json
 import torch
 from iteration import make_batch
 
+from spade_edu.config import TrainingConfig
 from spade_edu.models import build
-from spade_edu.training import Trainer, TrainingConfig, frozen
+from spade_edu.training import Trainer, frozen
 
 
 def saved_bytes(config: TrainingConfig, batch: dict) -> dict[str, int]:

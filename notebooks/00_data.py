@@ -559,7 +559,8 @@ show.pictures(
 # everything.
 
 # %% tags=["core"]
-from spade_edu.runs import generate, load_stored
+from spade_edu.sampling import generate
+from spade_edu.runs import load_stored
 
 generator = load_stored("spade").generator
 edited = sample.label.clone()

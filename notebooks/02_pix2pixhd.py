@@ -31,7 +31,8 @@ lab = course.start("02")
 # %% tags=["core"]
 from spade_edu import CITYSCAPES
 from spade_edu.data import Streets, stack
-from spade_edu.runs import generate, load_stored
+from spade_edu.sampling import generate
+from spade_edu.runs import load_stored
 
 scenes = Streets(200, split="val", height=64, width=128)
 three = stack([scenes[i] for i in (0, 5, 7)])

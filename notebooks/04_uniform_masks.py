@@ -200,7 +200,7 @@ print("in SPADE's gamma they span more than ten:", rank(tables[2]) > 10)
 # %% tags=["core"]
 import copy
 
-from spade_edu.patterns import replace_modules
+from spade_edu.blocks import replace_modules
 from torch import nn
 
 

@@ -155,7 +155,7 @@ assert all(max(p) > 3 > p[0] for p in paths.values())
 # 2e-4.
 
 # %% tags=["core", "nbval-check-output"]
-from spade_edu.training import TrainingConfig
+from spade_edu.config import TrainingConfig
 
 for ttur in (True, False):
     config = TrainingConfig(ttur=ttur)
@@ -238,7 +238,7 @@ class TinyGenerator(nn.Module):
 # %% tags=["core", "nbval-check-output"]
 from spade_edu.data import Streets, stack
 from spade_edu.models import count_parameters
-from spade_edu.runs import to_batch
+from spade_edu.sampling import to_batch
 
 scenes = Streets(200, height=32, width=64)
 labels = scenes.labels

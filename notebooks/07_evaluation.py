@@ -30,7 +30,8 @@ lab = course.start("07")
 
 # %% tags=["core"]
 from spade_edu.data import Streets, stack
-from spade_edu.runs import generate, load_stored
+from spade_edu.sampling import generate
+from spade_edu.runs import load_stored
 
 height, width, N = 64, 128, 40  # the judge below knows Streets only, so this stage uses Streets in both profiles
 scenes = [Streets(200, split="val", height=height, width=width)[i] for i in range(160)]

@@ -305,7 +305,7 @@ show.curves(
 )
 
 # %% tags=["core"]
-from spade_edu.runs import generate
+from spade_edu.sampling import generate
 
 painted = {name: generate(g, scenes, lab.labels, lab.device).cpu() for name, (g, _) in pair.items()}
 show.pictures(

@@ -30,7 +30,7 @@ lab = course.start("09")
 
 # %% tags=["core"]
 import torch
-from spade_edu.runs import generate, spread
+from spade_edu.sampling import generate, spread
 
 networks, source = lab.networks("spade")
 generator, encoder = networks.generator, networks.encoder

@@ -96,7 +96,7 @@ print("by hand", f"{main + skip:,}", " package", f"{count_parameters(block):,}")
 
 # %% tags=["core", "nbval-check-output"]
 from spade_edu.models import build
-from spade_edu.training import TrainingConfig
+from spade_edu.config import TrainingConfig
 
 OFFICIAL = {  # label channels: G, G with VAE, D (both scales), encoder
     "Cityscapes": (36, 93_048_003, 101_136_579, 5_601_410, 10_463_424),
@@ -217,7 +217,8 @@ for name, value in official.to_official(loaded).items():
 
 # %% tags=["core"]
 from spade_edu.data import Streets, stack
-from spade_edu.runs import generate, load_stored
+from spade_edu.sampling import generate
+from spade_edu.runs import load_stored
 
 G = load_stored("spade").generator
 good = {name: value.clone() for name, value in official.to_official(G).items()}

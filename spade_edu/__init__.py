@@ -5,6 +5,7 @@ discriminators, encoder, losses, training.
 """
 
 from .blocks import ResnetBlock, SPADEResnetBlock
+from .config import TrainingConfig
 from .discriminators import MultiScaleDiscriminator, PatchDiscriminator
 from .encoder import StyleEncoder, reparameterise
 from .errors import UserError
@@ -12,7 +13,7 @@ from .generators import Pix2PixHDGenerator, SPADEGenerator, latent_size
 from .labels import CAMVID, CITYSCAPES, IGNORE, LabelClass, LabelError, LabelSpace, instance_edges, one_hot
 from .normalization import SPADE, BatchNorm2d, InstanceNorm2d, SyncBatchNorm
 from .spectral import SpectralConv2d
-from .training import Trainer, TrainingConfig
+from .training import Trainer
 
 __all__ = [
     "CAMVID",

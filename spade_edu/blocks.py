@@ -1,5 +1,6 @@
 """Residual blocks: pix2pixHD's, and SPADE's."""
 
+from collections.abc import Callable
 from typing import Any
 
 from jaxtyping import Float
@@ -81,3 +82,11 @@ class SPADEResnetBlock(nn.Module):
         dx = self.conv_0(F.leaky_relu(self.norm_0(x, segmap), 0.2, inplace=True))
         dx = self.conv_1(F.leaky_relu(self.norm_1(dx, segmap), 0.2, inplace=True))
         return skip + dx
+
+
+def replace_modules(network: nn.Module, kind: type, replacement: Callable[[nn.Module], nn.Module]) -> None:
+    """Put replacement(layer) in place of each layer that is exactly a `kind`."""
+    for module in list(network.modules()):
+        for name, child in module.named_children():
+            if type(child) is kind:
+                setattr(module, name, replacement(child))

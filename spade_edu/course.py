@@ -17,14 +17,16 @@ from typing import Any
 import torch
 
 from .checkpoints import checkpoints
+from .config import TrainingConfig, resolve_precision
 from .data import choose, open_dataset
 from .data.base import Dataset, Sample
 from .errors import UserError
 from .labels import LabelSpace
 from .models import Networks, build
-from .presets import preset, resolve_precision
-from .runs import Run, load_config, load_networks, load_stored, perceptual_features, spread, to_batch
-from .training import Trainer, TrainingConfig
+from .presets import preset
+from .runs import Run, load_config, load_networks, load_stored, perceptual_features
+from .sampling import spread, to_batch
+from .training import Trainer
 
 PROFILE_VARIABLE = "SPADE_EDU_PROFILE"
 PROFILES = {"cpu": "cpu", "gpu": "colab"}  # profile: its preset

@@ -20,6 +20,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from .checkpoints import save_weights
+from .config import TrainingConfig, resolve_precision
 from .data import Dataset, Sample, stack
 from .data.streets import Streets
 from .evaluation.frechet import FeatureStatistics
@@ -29,10 +30,10 @@ from .evaluation.uniform import class_ids, colour_difference, uniform_images
 from .files import write_whole
 from .labels import CITYSCAPES, IGNORE
 from .models import count_parameters
-from .presets import preset, resolve_precision
+from .presets import preset
 from .report import MODELS, write_report
-from .runs import Run, generate, load_networks
-from .training import TrainingConfig
+from .runs import Run, load_networks
+from .sampling import generate
 
 SCENES = 200  # validation scenes that are scored
 REFERENCE = 400  # other real scenes that the Fréchet distance compares with

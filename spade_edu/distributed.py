@@ -7,13 +7,13 @@ whole batch. Only process 0 writes files.
 
 import os
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
 from .errors import UserError
-from .normalization import several_processes
 
 
 def start(device: str) -> torch.device:
@@ -115,3 +115,28 @@ def set_random_states(states: list[Tensor], device: torch.device) -> None:
     torch.set_rng_state(states[each * rank()])
     if each == 2:
         torch.cuda.set_rng_state(states[each * rank() + 1], device)
+
+
+def several_processes() -> bool:
+    """Whether this is one of several training processes."""
+    return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+
+
+class _SumOverProcesses(torch.autograd.Function):
+    """y = sum over processes of x. Each x adds to every process's y, so the gradient is summed the same way."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        total = x.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        total = grad.clone()
+        dist.all_reduce(total)
+        return total
+
+
+def _sum_over_processes(x: Tensor) -> Tensor:
+    return _SumOverProcesses.apply(x)

@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from .config import TrainingConfig
 from .errors import UserError
-from .training import TrainingConfig
 
 
 class TrainingError(UserError):

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from .blocks import SPADEResnetBlock
+from .blocks import SPADEResnetBlock, replace_modules
+from .config import TrainingConfig
 from .discriminators import MultiScaleDiscriminator
 from .encoder import StyleEncoder
 from .errors import UserError
@@ -22,10 +23,8 @@ from .generators import (
 )
 from .initialisation import init_pix2pixhd, init_spade
 from .labels import LabelSpace
-from .patterns import replace_modules
 from .presets import ROWS
 from .speed import CheckpointedBlock, speed_up
-from .training import TrainingConfig
 
 
 class Networks(NamedTuple):

@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from jaxtyping import Float, Integer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .distributed import _sum_over_processes, several_processes
 from .labels import resize_segmap
 
 
@@ -112,31 +112,6 @@ class SyncBatchNorm(BatchNorm2d):
         mean = _sum_over_processes(x.sum(dim=(0, 2, 3))) / count
         squares = (x - mean[:, None, None]).square().sum(dim=(0, 2, 3))
         return mean, _sum_over_processes(squares) / count, count
-
-
-def several_processes() -> bool:
-    """Whether this is one of several training processes."""
-    return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
-
-
-class _SumOverProcesses(torch.autograd.Function):
-    """y = sum over processes of x. Each x adds to every process's y, so the gradient is summed the same way."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        total = x.clone()
-        dist.all_reduce(total)
-        return total
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
-        total = grad.clone()
-        dist.all_reduce(total)
-        return total
-
-
-def _sum_over_processes(x: Tensor) -> Tensor:
-    return _SumOverProcesses.apply(x)
 
 
 class InstanceNorm2d(nn.Module):

@@ -22,9 +22,10 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from .distributed import all_agree
+from .blocks import replace_modules
+from .distributed import all_agree, several_processes
 from .labels import resize_segmap
-from .normalization import SPADE, BatchNorm2d, SyncBatchNorm, several_processes
+from .normalization import SPADE, BatchNorm2d, SyncBatchNorm
 from .spectral import compute_dtype
 
 # Which is faster? Multiplying costs a share of the convolutions' time, looking up costs as much as so many hidden
@@ -444,11 +445,3 @@ def with_patterns(network: nn.Module, *, always: bool = False) -> nn.Module:
     patterns = LabelPatterns(always=always)
     replace_modules(network, SPADE, lambda layer: PatternSPADE(layer, patterns))
     return network
-
-
-def replace_modules(network: nn.Module, kind: type, replacement: Callable[[nn.Module], nn.Module]) -> None:
-    """Put replacement(layer) in place of each layer that is exactly a `kind`."""
-    for module in list(network.modules()):
-        for name, child in module.named_children():
-            if type(child) is kind:
-                setattr(module, name, replacement(child))

@@ -3,10 +3,8 @@
 import dataclasses
 from typing import Any
 
-import torch
-
+from .config import TrainingConfig
 from .errors import UserError
-from .training import TrainingConfig
 
 # What each model's own paper trains with. pix2pixHD++ and SPADE share SPADE's.
 MODEL_SETTINGS: dict[str, dict] = {
@@ -94,20 +92,3 @@ def preset(name: str, model: str = "spade", **overrides: Any) -> TrainingConfig:
     if row["model"].startswith("pix2pixhd") and name in PIX2PIXHD_WIDTH:
         settings["ngf"] = PIX2PIXHD_WIDTH[name]
     return TrainingConfig(**(settings | MODEL_SETTINGS.get(row["model"], {}) | row | overrides))
-
-
-def resolve_precision(config: TrainingConfig, device: str) -> TrainingConfig:
-    """Replace "auto" by what the device is fast at: bf16 where its hardware has it, else fp16 (GPU) or fp32 (CPU)."""
-    if config.precision != "auto":
-        return config
-    if device.startswith("cuda"):
-        precision = "bf16" if torch.cuda.get_device_capability(device)[0] >= 8 else "fp16"
-    else:
-        precision = "bf16" if _cpu_has_bf16() else "fp32"
-    return dataclasses.replace(config, precision=precision)
-
-
-def _cpu_has_bf16() -> bool:
-    """Torch keeps this question private, so ask it carefully; without an answer float32 is always right."""
-    ask = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
-    return bool(ask and ask())

@@ -16,13 +16,14 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from . import distributed
 from .checkpoints import CheckpointError, checkpoints, load_checkpoint, load_weights, save_checkpoint
-from .data.base import Dataset, Sample, stack
+from .config import TrainingConfig
+from .data.base import Dataset, stack
 from .data.streets import Streets
 from .errors import UserError
 from .files import write_whole
@@ -30,7 +31,8 @@ from .guards import check_losses, check_weights, memory_advice, only_one
 from .labels import CITYSCAPES, LabelSpace
 from .models import Networks, build
 from .pictures import grid, save_png, to_uint8
-from .training import Batch, Trainer, TrainingConfig
+from .sampling import generate, spread, to_batch
+from .training import Batch, Trainer
 
 
 class Run:
@@ -245,12 +247,6 @@ def perceptual_features(config: TrainingConfig, device: torch.device) -> dict:
     return {"features": network, "feature_weights": network.weights}
 
 
-def spread(dataset: Dataset, count: int) -> Sample:
-    """A batch of `count` samples spread evenly over a data set: neighbouring frames of a film look alike."""
-    count = min(count, len(dataset))
-    return stack([dataset[i * len(dataset) // count] for i in range(count)])
-
-
 def epoch_order(length: int, seed: int, epoch: int) -> list[int]:
     """A shuffled order of the images that follows from seed and epoch alone."""
     generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
@@ -265,37 +261,6 @@ def data_workers(dataset: Dataset, device: torch.device) -> int:
     if device.type == "cpu" or isinstance(dataset, Streets):
         return 0
     return min(8, (os.cpu_count() or 1) // distributed.number())
-
-
-def to_batch(
-    sample: Sample, labels: LabelSpace, device: torch.device, channels_last: bool = False
-) -> dict[str, Tensor]:
-    """What a Trainer takes, from a stack of samples."""
-    instance = None if sample.instance is None else sample.instance.to(device)
-    segmap = labels.encode(sample.label.to(device), instance)
-    memory = torch.channels_last if channels_last else torch.contiguous_format
-    return {"segmap": segmap.to(memory_format=memory), "image": sample.image.to(device, memory_format=memory)}
-
-
-@torch.no_grad()
-def generate(
-    generator: nn.Module,
-    sample: Sample,
-    labels: LabelSpace,
-    device: str | torch.device = "cpu",
-    *,
-    z: Tensor | None = None,
-    seed: int = 0,
-) -> Tensor:
-    """Images (n, 3, h, w) for a stack of samples, in evaluation mode; z is drawn from `seed` unless given."""
-    was_training = generator.training
-    generator.eval()
-    segmap = to_batch(sample, labels, torch.device(device))["segmap"]
-    if z is None and generator.z_dim is not None:
-        z = torch.randn(len(segmap), generator.z_dim, generator=torch.Generator().manual_seed(seed))
-    image = generator(segmap, None if z is None else z.to(segmap.device))
-    generator.train(was_training)
-    return image.float()
 
 
 def load_config(folder: Path) -> TrainingConfig:

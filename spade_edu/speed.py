@@ -17,10 +17,10 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from . import losses
-from .blocks import SPADEResnetBlock
+from .blocks import SPADEResnetBlock, replace_modules
 from .discriminators import MultiScaleDiscriminator
 from .normalization import BatchNorm2d
-from .patterns import PatternSPADE, replace_modules, with_patterns
+from .patterns import PatternSPADE, with_patterns
 from .spectral import SpectralConv2d, compute_dtype, full_precision
 
 FEW_PIXELS = 64  # of a batch: a weight's gradient is then best computed as one product of matrices

@@ -8,7 +8,6 @@ import copy
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, fields
 from http.client import HTTPException
 
 import torch
@@ -16,93 +15,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from . import distributed, losses, speed
+from .config import TrainingConfig
 from .encoder import reparameterise
-from .settings import check_setting
 from .spectral import full_precision
 
 Batch = Mapping[str, Tensor]
-
-
-@dataclass(frozen=True)
-class TrainingConfig:
-    """Everything that a training run depends on. The defaults of objective and optimizer are the official code's.
-
-    Errors: a UserError for a value that no training can have (see settings.py).
-    """
-
-    # Data
-    data: str = "auto"  # auto: Cityscapes where it is found, else Streets
-    root: str = ""  # folder of the data set, where it has one
-    height: int = 256
-    width: int = 256
-    batch_size: int = 1
-    images: int = 1000  # training images of Streets; other data sets have their own number
-    # Networks
-    model: str = "spade"  # a name in spade_edu.models.MODELS, or in spade_edu.presets.ROWS
-    ngf: int = 64
-    ndf: int = 64
-    hidden_channels: int = 128  # inside SPADE
-    num_upsampling_layers: str = "normal"
-    num_downsampling: int = 4  # of pix2pixHD
-    num_blocks: int = 9  # of pix2pixHD
-    style: bool = False  # SPADE with the style encoder (VAE); the released models are without
-    z_dim: int = 256
-    noise: bool = False  # SPADE starts from z ~ N(0, 1) instead of the downsampled label map (style implies it)
-    capacity: float = 1.0  # multiplies ngf: 0.75 gives the paper's compact generators
-    kernel_size: int = 3  # inside SPADE
-    norm: str = "syncbatch"  # or "batch", "instance": of SPADE, of the Concat decoder and of pix2pixHD++
-    spectral: bool = True  # spectral norm in G, D and E (pix2pixhd never has it)
-    num_layers_d: int = 4  # 5 for a deeper discriminator
-    init_gain: float = 0.02  # of the Glorot initialisation (pix2pixhd has its own)
-    # Objective
-    gan: str = "hinge"  # or "lsgan"
-    lambda_feat: float = 10.0
-    lambda_vgg: float = 10.0
-    features: str = "vgg"  # of the perceptual loss; "second_opinion": a small segmenter of Streets that never scores
-    lambda_kl: float = 0.05
-    # Optimisation. The paper says beta2 = 0.999; its authors used 0.9 (official repository, issue 50).
-    lr: float = 2e-4
-    ttur: bool = True  # two time scales: G learns at lr / 2, D at 2 lr
-    beta1: float = 0.0
-    beta2: float = 0.9
-    epochs: int = 50  # at the full rate
-    epochs_decay: int = 0  # then falling linearly to 0
-    ema: float = 0.0  # decay of the averaged generator, once it is old enough (n steps: n / (n + 10)); 0: none
-    grad_clip: float = 0.0  # largest gradient norm; 0: no clipping
-    reuse_fake: bool = False  # D step on the G step's images instead of new ones
-    # Arithmetic
-    precision: str = "fp32"  # or "bf16", "fp16"; "auto" (see resolve_precision)
-    channels_last: bool = False
-    checkpointing: bool = False  # residual blocks compute their inside again in the backward pass: less memory, slower
-    fast: bool = False  # same results in less time and memory (spade_edu.patterns, spade_edu.speed)
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            check_setting(field.name, getattr(self, field.name), type(field.default))
-
-    @property
-    def generator_width(self) -> int:
-        """Base width of generator and encoder."""
-        return round(self.ngf * self.capacity)
-
-    @property
-    def lr_generator(self) -> float:
-        """Learning rate of generator and encoder before decay."""
-        return self.lr / 2 if self.ttur else self.lr
-
-    @property
-    def lr_discriminator(self) -> float:
-        """Learning rate of the discriminator before decay."""
-        return self.lr * 2 if self.ttur else self.lr
-
-    def lr_factor(self, epoch: int) -> float:
-        """What both rates are multiplied by in `epoch`, counted from 1.
-
-        As in the official code the fall begins after epoch epochs + 1: with 100 + 100, epochs 1 to 101 run at the full
-        rate and epoch 200 at 1 % of it.
-        """
-        return 1.0 - max(0, epoch - 1 - self.epochs) / max(1, self.epochs_decay)
 
 
 class Trainer:

@@ -8,13 +8,14 @@ import torch
 import torch.distributed as dist
 
 from spade_edu import distributed
+from spade_edu.config import TrainingConfig
 from spade_edu.data.streets import Streets
 from spade_edu.errors import UserError
 from spade_edu.labels import instance_edges, one_hot
 from spade_edu.models import build
 from spade_edu.presets import preset
 from spade_edu.runs import Run
-from spade_edu.training import Trainer, TrainingConfig
+from spade_edu.training import Trainer
 
 
 def spawn(function, *arguments):

@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from spade_edu.blocks import SPADEResnetBlock
+from spade_edu.config import TrainingConfig
 from spade_edu.errors import UserError
 from spade_edu.generators import (
     ConcatGenerator,
@@ -26,7 +27,6 @@ from spade_edu.models import MODELS, build
 from spade_edu.normalization import SPADE
 from spade_edu.presets import ROWS, preset
 from spade_edu.spectral import SpectralNorm
-from spade_edu.training import TrainingConfig
 
 
 def randomised(module, std=0.1):

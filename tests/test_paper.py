@@ -76,7 +76,7 @@ def test_page_of_differences_names_real_settings():
     """Every `name=value` in the option column of docs/paper-vs-code.md is a setting or an argument that exists."""
     import dataclasses
 
-    from spade_edu.training import TrainingConfig
+    from spade_edu.config import TrainingConfig
 
     page = (REPO / "docs" / "paper-vs-code.md").read_text()
     fields = {field.name for field in dataclasses.fields(TrainingConfig)}

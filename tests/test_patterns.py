@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
+from spade_edu.config import TrainingConfig
 from spade_edu.generators import SPADEGenerator
 from spade_edu.labels import instance_edges, one_hot
 from spade_edu.models import build
 from spade_edu.normalization import SPADE
 from spade_edu.patterns import Groups, LabelPatterns, PatternSPADE, distinct, distinct_windows, label_ids, with_patterns
-from spade_edu.training import Trainer, TrainingConfig
+from spade_edu.training import Trainer
 
 
 def blocky_map(n=2, classes=4, height=16, width=24, block=4, seed=0, edges=True):

@@ -3,7 +3,8 @@
 import pytest
 
 from spade_edu import TrainingConfig, UserError
-from spade_edu.presets import PRESETS, preset, resolve_precision
+from spade_edu.config import resolve_precision
+from spade_edu.presets import PRESETS, preset
 
 
 @pytest.mark.parametrize("name", PRESETS)

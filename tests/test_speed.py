@@ -7,14 +7,15 @@ import pytest
 import torch
 from torch import nn
 
-from spade_edu.blocks import SPADEResnetBlock
+from spade_edu.blocks import SPADEResnetBlock, replace_modules
+from spade_edu.config import TrainingConfig
 from spade_edu.discriminators import MultiScaleDiscriminator
 from spade_edu.labels import one_hot
 from spade_edu.models import build
-from spade_edu.patterns import replace_modules, with_patterns
+from spade_edu.patterns import with_patterns
 from spade_edu.spectral import SpectralConv2d
 from spade_edu.speed import FastSpectralConv2d, LeanBlock, discriminate, speed_up
-from spade_edu.training import Trainer, TrainingConfig, frozen
+from spade_edu.training import Trainer, frozen
 
 
 @pytest.mark.parametrize("memory", [torch.contiguous_format, torch.channels_last])

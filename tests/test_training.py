@@ -10,13 +10,14 @@ from torch import nn
 from torch.nn import functional as F
 
 from spade_edu import losses, official
+from spade_edu.config import TrainingConfig
 from spade_edu.discriminators import MultiScaleDiscriminator
 from spade_edu.encoder import StyleEncoder
 from spade_edu.generators import SPADEGenerator
 from spade_edu.initialisation import init_spade
 from spade_edu.models import build
 from spade_edu.presets import preset
-from spade_edu.training import Trainer, TrainingConfig
+from spade_edu.training import Trainer
 
 LABELS, Z = 4, 6
 

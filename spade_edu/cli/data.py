@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
+from ..config import MOST_PIXELS, MOST_SEED
 from ..errors import UserError
-from ..settings import MOST_PIXELS, MOST_SEED
 
 Name = Annotated[
     str | None,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ..settings import MOST_SEED
+from ..config import MOST_SEED
 
 
 def register(app: typer.Typer) -> None:

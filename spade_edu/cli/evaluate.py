@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from ..config import MOST_SEED
 from ..errors import UserError
-from ..settings import MOST_SEED
 from .train import default_device
 
 

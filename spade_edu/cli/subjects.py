@@ -93,7 +93,7 @@ def from_official(file: Path, data: str, root: str, count: int | None, seed: int
 def _generated(title: str, place: Place, generator: nn.Module, seed: int, device: str, batch: int = 8) -> Subject:
     from tqdm import tqdm
 
-    from ..runs import generate
+    from ..sampling import generate
 
     originals, inputs, images = place.originals(), place.inputs(), []
     generator = generator.to(device)
@@ -142,7 +142,7 @@ class RealSides:
 def diversity_of(subject: Subject, seed: int, device: str, *, maps: int = 8, samples: int = 5) -> dict | None:
     """Diversity of a generator that draws noise, over a few label maps; None where there is none to draw."""
     from ..evaluation.diversity import diversity, perceptual_space
-    from ..runs import generate
+    from ..sampling import generate
 
     if subject.generator is None or subject.generator.z_dim is None:
         return None

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from ..config import KINDS, MOST_SEED, resolve_precision
 from ..errors import UserError
-from ..settings import KINDS, MOST_SEED
 
 Settings = Annotated[
     list[str] | None, typer.Option("--set", help="Override one setting, as name=value; may be repeated.")
@@ -42,7 +42,7 @@ def train(
     overrides |= {"root": root} if root else {}
     overrides |= {"style": True} if style else {}
     config = presets.preset(preset, overrides.pop("model", model), **overrides)
-    config = presets.resolve_precision(config, str(device))
+    config = resolve_precision(config, str(device))
     training, preview, config = open_data(config)
     if distributed.rank() == 0:
         for name, value in dataclasses.asdict(config).items():
@@ -63,7 +63,8 @@ def sample(
 ) -> None:
     """Draw images of a trained run: a row for each label map, a column for each style."""
     from ..pictures import grid, save_png, to_uint8
-    from ..runs import generate, load_config, load_networks, spread
+    from ..runs import load_config, load_networks
+    from ..sampling import generate, spread
 
     _, preview, config = open_data(load_config(run))
     generator = load_networks(run, preview.labels).generator
@@ -90,7 +91,7 @@ def open_data(config: Any) -> tuple[Any, Any, Any]:
 
 def parse_settings(settings: list[str]) -> dict:
     """name=value strings as typed overrides. Errors: a UserError for a wrong name or a value of the wrong type."""
-    from ..training import TrainingConfig
+    from ..config import TrainingConfig
 
     defaults = {field.name: field.default for field in dataclasses.fields(TrainingConfig)}
     overrides = {}

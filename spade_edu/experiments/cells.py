@@ -27,6 +27,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from .. import demo
+from ..config import TrainingConfig, resolve_precision
 from ..data import Dataset, Sample, choose, open_dataset, stack
 from ..data.streets import Streets
 from ..errors import UserError
@@ -36,9 +37,9 @@ from ..evaluation.judge import load_judge
 from ..files import write_whole
 from ..models import count_parameters
 from ..pictures import save_png, to_uint8
-from ..presets import ROWS, preset, resolve_precision
-from ..runs import Run, generate, load_networks, spread
-from ..training import TrainingConfig
+from ..presets import ROWS, preset
+from ..runs import Run, load_networks
+from ..sampling import generate, spread
 
 SAMPLES = 8  # scenes whose pictures every cell keeps
 TABLE_STEPS = {"cpu": 180}  # where --steps is not given; other presets run their whole schedule

@@ -4,7 +4,7 @@ import torch
 
 from ..data import Sample, stack
 from ..pictures import to_uint8
-from ..runs import generate, spread
+from ..sampling import generate, spread
 from .cells import Bench
 from .drawing import tile_grid
 from .figure9 import styled

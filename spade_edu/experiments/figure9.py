@@ -5,7 +5,8 @@ import torch
 from ..evaluation.diversity import diversity, perceptual_space
 from ..models import Networks
 from ..pictures import to_uint8
-from ..runs import generate, load_networks, spread
+from ..runs import load_networks
+from ..sampling import generate, spread
 from .cells import Bench
 from .drawing import tile_grid
 

@@ -17,15 +17,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..blocks import conv
+from ..config import TrainingConfig, resolve_precision
 from ..data.base import Dataset
 from ..generators.spade import SPADEGenerator
 from ..labels import resize_segmap
 from ..models import Networks, decoder
 from ..normalization import make_norm
-from ..presets import resolve_precision
-from ..runs import perceptual_features, to_batch
+from ..runs import perceptual_features
+from ..sampling import to_batch
 from ..speed import speed_up
-from ..training import Trainer, TrainingConfig
+from ..training import Trainer
 from .common import batches
 
 

@@ -8,11 +8,10 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
+from ..config import TrainingConfig, resolve_precision
 from ..data.base import Dataset, Sample, stack
 from ..errors import UserError
-from ..presets import resolve_precision
 from ..runs import epoch_order
-from ..training import TrainingConfig
 
 
 class System(Protocol):
@@ -24,9 +23,9 @@ class System(Protocol):
         """Train for `steps` batches of `dataset`, everything random drawn from `seed`, on the CPU.
 
         Gives a module in evaluation mode: called as G(segmap, z=None) -> image (n, 3, h, w) in [-1, 1], with `z_dim`
-        (None where no z enters), so that `spade_edu.runs.generate(G, sample, labels)` draws with it. Of `config` count
-        height, width, batch size, widths, precision, and what else the system has in common with SPADE; config.seed
-        doesn't. Errors: a UserError where the size or the batch doesn't fit.
+        (None where no z enters), so that `sampling.generate(G, sample, labels)` draws with it. Of `config` count height,
+        width, batch size, widths, precision, and what else the system has in common with SPADE; config.seed doesn't.
+        Errors: a UserError where the size or the batch doesn't fit.
         """
 
 

@@ -20,12 +20,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..blocks import replace_modules
+from ..config import TrainingConfig
 from ..data.base import Dataset, Sample
 from ..errors import UserError
 from ..losses import VGGFeatures
-from ..patterns import replace_modules
-from ..runs import perceptual_features, to_batch
-from ..training import TrainingConfig
+from ..runs import perceptual_features
+from ..sampling import to_batch
 from .common import minimise
 
 PAPER_WIDTHS = (1024, 1024, 1024, 1024, 1024, 512, 512)  # at heights 4, 8 ... 256

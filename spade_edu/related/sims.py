@@ -21,10 +21,10 @@ from scipy import ndimage
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..config import TrainingConfig
 from ..data.base import Dataset, Sample
 from ..labels import LabelSpace, one_hot
 from ..pictures import grid, to_uint8
-from ..training import TrainingConfig
 from .common import minimise
 from .crn import RefinementModule, RegressionLoss, average_labels, layer_norm, regression_features, small_widths
 

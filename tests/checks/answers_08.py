@@ -6,8 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from spade_edu.config import TrainingConfig
 from spade_edu.generators.variants import concat
-from spade_edu.training import TrainingConfig
 
 
 def joined(resize, join=lambda x, s: torch.cat((x, s), 1)):

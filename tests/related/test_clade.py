@@ -9,7 +9,7 @@ from spade_edu.models import decoder
 from spade_edu.normalization import SPADE
 from spade_edu.presets import preset
 from spade_edu.related.clade import CLADE, CLADEGenerator, CLADEGeneratorWithEdges, CLADEWithEdges, train_clade
-from spade_edu.runs import generate, spread
+from spade_edu.sampling import generate, spread
 
 CLASSES = 5
 

@@ -12,7 +12,7 @@ from spade_edu.models import count_parameters
 from spade_edu.presets import preset
 from spade_edu.related import crn
 from spade_edu.related.crn import CRN, AveragePooledVGG, RegressionLoss, average_labels, best_of_many, layer_norm
-from spade_edu.runs import generate, spread
+from spade_edu.sampling import generate, spread
 
 
 def test_layer_norm_takes_one_mean_and_deviation_over_channels_and_pixels_of_each_sample():

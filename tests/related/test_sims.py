@@ -13,7 +13,7 @@ from spade_edu.labels import CITYSCAPES
 from spade_edu.presets import preset
 from spade_edu.related import sims
 from spade_edu.related.sims import BLACK, WHITE, MemoryBank, Piece, depth_order, elide, paste, segments
-from spade_edu.runs import generate, spread
+from spade_edu.sampling import generate, spread
 
 ROAD, BUILDING, POLE, SKY, CAR = (CITYSCAPES.id(name) for name in ("road", "building", "pole", "sky", "car"))
 

@@ -1,0 +1,162 @@
+"""What a training is asked for: one frozen configuration, what each of its fields may be, and which precision fits.
+
+Presets (presets.py) are configurations by name; models.py makes networks from one, training.py trains them.
+"""
+
+import math
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import torch
+
+from .errors import UserError
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Everything that a training run depends on. The defaults of objective and optimizer are the official code's.
+
+    Errors: a UserError for a value that no training can have (see RANGES and CHOICES below).
+    """
+
+    # Data
+    data: str = "auto"  # auto: Cityscapes where it is found, else Streets
+    root: str = ""  # folder of the data set, where it has one
+    height: int = 256
+    width: int = 256
+    batch_size: int = 1
+    images: int = 1000  # training images of Streets; other data sets have their own number
+    # Networks
+    model: str = "spade"  # a name in spade_edu.models.MODELS, or in spade_edu.presets.ROWS
+    ngf: int = 64
+    ndf: int = 64
+    hidden_channels: int = 128  # inside SPADE
+    num_upsampling_layers: str = "normal"
+    num_downsampling: int = 4  # of pix2pixHD
+    num_blocks: int = 9  # of pix2pixHD
+    style: bool = False  # SPADE with the style encoder (VAE); the released models are without
+    z_dim: int = 256
+    noise: bool = False  # SPADE starts from z ~ N(0, 1) instead of the downsampled label map (style implies it)
+    capacity: float = 1.0  # multiplies ngf: 0.75 gives the paper's compact generators
+    kernel_size: int = 3  # inside SPADE
+    norm: str = "syncbatch"  # or "batch", "instance": of SPADE, of the Concat decoder and of pix2pixHD++
+    spectral: bool = True  # spectral norm in G, D and E (pix2pixhd never has it)
+    num_layers_d: int = 4  # 5 for a deeper discriminator
+    init_gain: float = 0.02  # of the Glorot initialisation (pix2pixhd has its own)
+    # Objective
+    gan: str = "hinge"  # or "lsgan"
+    lambda_feat: float = 10.0
+    lambda_vgg: float = 10.0
+    features: str = "vgg"  # of the perceptual loss; "second_opinion": a small segmenter of Streets that never scores
+    lambda_kl: float = 0.05
+    # Optimisation. The paper says beta2 = 0.999; its authors used 0.9 (official repository, issue 50).
+    lr: float = 2e-4
+    ttur: bool = True  # two time scales: G learns at lr / 2, D at 2 lr
+    beta1: float = 0.0
+    beta2: float = 0.9
+    epochs: int = 50  # at the full rate
+    epochs_decay: int = 0  # then falling linearly to 0
+    ema: float = 0.0  # decay of the averaged generator, once it is old enough (n steps: n / (n + 10)); 0: none
+    grad_clip: float = 0.0  # largest gradient norm; 0: no clipping
+    reuse_fake: bool = False  # D step on the G step's images instead of new ones
+    # Arithmetic
+    precision: str = "fp32"  # or "bf16", "fp16"; "auto" (see resolve_precision)
+    channels_last: bool = False
+    checkpointing: bool = False  # residual blocks compute their inside again in the backward pass: less memory, slower
+    fast: bool = False  # same results in less time and memory (spade_edu.patterns, spade_edu.speed)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            check_setting(field.name, getattr(self, field.name), type(field.default))
+
+    @property
+    def generator_width(self) -> int:
+        """Base width of generator and encoder."""
+        return round(self.ngf * self.capacity)
+
+    @property
+    def lr_generator(self) -> float:
+        """Learning rate of generator and encoder before decay."""
+        return self.lr / 2 if self.ttur else self.lr
+
+    @property
+    def lr_discriminator(self) -> float:
+        """Learning rate of the discriminator before decay."""
+        return self.lr * 2 if self.ttur else self.lr
+
+    def lr_factor(self, epoch: int) -> float:
+        """What both rates are multiplied by in `epoch`, counted from 1.
+
+        As in the official code the fall begins after epoch epochs + 1: with 100 + 100, epochs 1 to 101 run at the full
+        rate and epoch 200 at 1 % of it.
+        """
+        return 1.0 - max(0, epoch - 1 - self.epochs) / max(1, self.epochs_decay)
+
+
+def resolve_precision(config: TrainingConfig, device: str) -> TrainingConfig:
+    """Replace "auto" by what the device is fast at: bf16 where its hardware has it, else fp16 (GPU) or fp32 (CPU)."""
+    if config.precision != "auto":
+        return config
+    if device.startswith("cuda"):
+        precision = "bf16" if torch.cuda.get_device_capability(device)[0] >= 8 else "fp16"
+    else:
+        precision = "bf16" if _cpu_has_bf16() else "fp32"
+    return replace(config, precision=precision)
+
+
+def _cpu_has_bf16() -> bool:
+    """Torch keeps this question private, so ask it carefully; without an answer float32 is always right."""
+    ask = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return bool(ask and ask())
+
+
+MOST_PIXELS = 16384  # of a side
+MOST_SEED = 2**31 - 1
+# name: (least, most). The upper ends are far beyond any training: they catch a slip of the keyboard.
+RANGES: dict[str, tuple[float, float]] = {
+    "height": (1, MOST_PIXELS),
+    "width": (1, MOST_PIXELS),
+    "batch_size": (1, 65536),
+    "images": (1, 10_000_000),
+    "ngf": (1, 4096),
+    "ndf": (1, 4096),
+    "hidden_channels": (1, 4096),
+    "num_downsampling": (1, 12),
+    "num_blocks": (0, 100),
+    "z_dim": (1, 16384),
+    "capacity": (0.01, 100.0),
+    "kernel_size": (1, 31),
+    "num_layers_d": (1, 10),
+    "init_gain": (0.0, 1e6),
+    "lambda_feat": (0.0, 1e9),
+    "lambda_vgg": (0.0, 1e9),
+    "lambda_kl": (0.0, 1e9),
+    "lr": (0.0, 1e6),
+    "beta1": (0.0, 0.999999),
+    "beta2": (0.0, 0.999999),
+    "epochs": (0, 1_000_000),
+    "epochs_decay": (0, 1_000_000),
+    "ema": (0.0, 0.999999),
+    "grad_clip": (0.0, 1e9),
+    "seed": (0, MOST_SEED),
+}
+KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
+CHOICES = {
+    "norm": ("syncbatch", "batch", "instance"),
+    "gan": ("hinge", "lsgan"),
+    "precision": ("fp32", "bf16", "fp16", "auto"),
+}
+
+
+def check_setting(name: str, value: Any, kind: Any) -> None:
+    """Raise a UserError unless `value` is of type `kind` and one that the setting may have."""
+    if not (type(value) is kind or kind is float and type(value) is int):
+        raise UserError(f"{name} takes {KINDS[kind]}, not {value!r:.40}.")
+    low, high = RANGES.get(name, (-math.inf, math.inf))
+    if kind in (int, float) and not low <= value <= high:
+        raise UserError(f"{name} is from {low:,} to {high:,}, not {value}.")
+    if name in CHOICES and value not in CHOICES[name]:
+        raise UserError(f"{name} is one of {', '.join(CHOICES[name])}, not {value!r:.40}.")
+    if name == "kernel_size" and value % 2 == 0:
+        raise UserError(f"{name} is an odd number, so that a pixel has a centre; got {value}.")
