@@ -14,11 +14,11 @@ import torch
 from layer import label_maps
 from output import add_json, give
 
+from spade_edu.fast.spade import LabelPatterns
+from spade_edu.fast.speed_up import speed_up
 from spade_edu.generators import SPADEGenerator, latent_size
 from spade_edu.initialisation import init_spade
 from spade_edu.normalization import BatchNorm2d
-from spade_edu.patterns import LabelPatterns
-from spade_edu.speed import speed_up
 
 
 def main() -> None:

@@ -18,15 +18,18 @@ import torch
 from output import add_json, give
 from torch import nn
 
-from spade_edu import speed, training
-from spade_edu.blocks import SPADEResnetBlock
+from spade_edu import training
+from spade_edu.blocks import SPADEResnetBlock, replace_modules
 from spade_edu.config import TrainingConfig
 from spade_edu.data.base import stack
 from spade_edu.data.streets import Streets
+from spade_edu.fast.blocks import LeanBlock
+from spade_edu.fast.discriminator import FastDiscriminator
+from spade_edu.fast.spade import with_patterns
+from spade_edu.fast.spectral import FastSpectralConv2d
 from spade_edu.labels import instance_edges, one_hot
 from spade_edu.models import build
 from spade_edu.normalization import SPADE
-from spade_edu.patterns import with_patterns
 from spade_edu.spectral import SpectralConv2d
 from spade_edu.training import Trainer
 
@@ -43,22 +46,17 @@ class MeasuredTrainer(Trainer):
         if "patterns" in savings:
             with_patterns(networks[0])
         if "lean blocks" in savings and "limit" not in savings:
-            speed.replace_modules(networks[0], SPADEResnetBlock, speed.LeanBlock)
+            replace_modules(networks[0], SPADEResnetBlock, LeanBlock)
         if "spectral" in savings:
             for network in filter(None, networks):
-                speed.replace_modules(network, SpectralConv2d, speed.FastSpectralConv2d)
+                replace_modules(network, SpectralConv2d, FastSpectralConv2d)
+        if "shared D" in savings:
+            networks[1] = FastDiscriminator(networks[1])
         super().__init__(*networks, dataclasses.replace(config, channels_last="channels_last" in savings))
         self.savings, self.times = savings, []
         for optimizer in (self.optimizer_g, self.optimizer_d):
             for group in optimizer.param_groups:
                 group["fused"] = "fused Adam" in savings
-
-    def discriminate(self, batch, fake):
-        plain, self.config = self.config, dataclasses.replace(self.config, fast="shared D" in self.savings)
-        try:
-            return super().discriminate(batch, fake)
-        finally:
-            self.config = plain
 
     def generator_step(self, batch):
         started = self.now()
@@ -97,7 +95,7 @@ class NormOnly(nn.Module):
 
 
 def without_modulation(network: nn.Module) -> None:
-    speed.replace_modules(network, SPADE, NormOnly)
+    replace_modules(network, SPADE, NormOnly)
 
 
 def make_batch(arguments: argparse.Namespace, device: torch.device) -> dict[str, torch.Tensor]:

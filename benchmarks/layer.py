@@ -13,8 +13,8 @@ import torch
 from output import add_json, give
 
 from spade_edu.data.base import stack
+from spade_edu.fast.spade import LabelPatterns, PatternSPADE
 from spade_edu.normalization import SPADE
-from spade_edu.patterns import LabelPatterns, PatternSPADE
 
 
 def label_maps(data: Path | None, batch: int, height: int, width: int) -> torch.Tensor:

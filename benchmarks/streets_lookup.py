@@ -13,9 +13,10 @@ import torch
 from torch import nn
 
 from spade_edu.data.streets import Streets
-from spade_edu.evaluation.judge import NUM_CLASSES, confusion, load_judge, train_segmenter
 from spade_edu.evaluation.segmentation import ConfusionMatrix
+from spade_edu.evaluation.train_judge import confusion, train_segmenter
 from spade_edu.labels import CITYSCAPES
+from spade_edu.pretrained.judge import NUM_CLASSES, load_judge
 
 LEAST_SHARE = 0.005  # of the scored pixels, for a class to count in the mean
 

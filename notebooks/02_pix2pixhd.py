@@ -356,7 +356,7 @@ print("painted:", ours.grad.flatten().tolist(), " real:", theirs.grad)
 
 # %% tags=["core"]
 from torch.nn import functional as F
-from spade_edu.evaluation.judge import load_second_opinion
+from spade_edu.pretrained.judge import load_second_opinion
 
 eyes = load_second_opinion()
 picture = three.image[1:2]

@@ -639,7 +639,7 @@ print("SPADE 1x1 equals CLADE:", torch.allclose(*pair, atol=1e-5))
 # **distinct** window and look it up. Before you run it: what share of a street's 5x5 windows are distinct?
 
 # %% tags=["nbval-check-output"]
-from spade_edu.patterns import distinct_windows
+from spade_edu.fast.windows import distinct_windows
 
 windows = distinct_windows(sample.label[2:3], lab.labels.num_ids, 5)
 share = windows.share
@@ -686,7 +686,7 @@ assert all(values == sorted(values) for values in shares.values())
 
 # %%
 from time import perf_counter
-from spade_edu.patterns import LabelPatterns, PatternSPADE
+from spade_edu.fast.spade import LabelPatterns, PatternSPADE
 
 plain = SPADE(64, 35)
 fast = PatternSPADE(plain, LabelPatterns(always=True))

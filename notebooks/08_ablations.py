@@ -316,7 +316,7 @@ show.pictures(
 )
 
 # %% tags=["core"]
-from spade_edu.evaluation.judge import load_judge
+from spade_edu.pretrained.judge import load_judge
 
 judge, target = load_judge(), lab.labels.to_score_ids(scenes.label)
 

@@ -525,7 +525,7 @@ assert sample.style is None or arrived >= 35
 # it: which is easiest to read?
 
 # %%
-from spade_edu.evaluation.judge import load_judge
+from spade_edu.pretrained.judge import load_judge
 
 judge = load_judge()
 scenes = torch.arange(0, 60, 5)

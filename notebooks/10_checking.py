@@ -184,7 +184,7 @@ CHECKPOINT = ""  # e.g. "checkpoints/cityscapes_pretrained/latest_net_G.pth"
 OPTIONS = dict(num_upsampling_layers="more", crop_size=512, aspect_ratio=2.0)  # Cityscapes; {} for COCO and ADE20K
 
 # %% tags=["core", "nbval-check-output"]
-from spade_edu import official
+from spade_edu.pretrained import official
 
 if CHECKPOINT:
     loaded = official.load_generator(CHECKPOINT, **OPTIONS)

@@ -57,13 +57,12 @@ class TrainingConfig:
     epochs: int = 50  # at the full rate
     epochs_decay: int = 0  # then falling linearly to 0
     ema: float = 0.0  # decay of the averaged generator, once it is old enough (n steps: n / (n + 10)); 0: none
-    grad_clip: float = 0.0  # largest gradient norm; 0: no clipping
     reuse_fake: bool = False  # D step on the G step's images instead of new ones
     # Arithmetic
     precision: str = "fp32"  # or "bf16", "fp16"; "auto" (see resolve_precision)
     channels_last: bool = False
     checkpointing: bool = False  # residual blocks compute their inside again in the backward pass: less memory, slower
-    fast: bool = False  # same results in less time and memory (spade_edu.patterns, spade_edu.speed)
+    fast: bool = False  # same results in less time and memory (spade_edu.fast)
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -94,11 +93,11 @@ class TrainingConfig:
         return 1.0 - max(0, epoch - 1 - self.epochs) / max(1, self.epochs_decay)
 
 
-def resolve_precision(config: TrainingConfig, device: str) -> TrainingConfig:
+def resolve_precision(config: TrainingConfig, device: str | torch.device) -> TrainingConfig:
     """Replace "auto" by what the device is fast at: bf16 where its hardware has it, else fp16 (GPU) or fp32 (CPU)."""
     if config.precision != "auto":
         return config
-    if device.startswith("cuda"):
+    if torch.device(device).type == "cuda":
         precision = "bf16" if torch.cuda.get_device_capability(device)[0] >= 8 else "fp16"
     else:
         precision = "bf16" if _cpu_has_bf16() else "fp32"
@@ -109,6 +108,24 @@ def _cpu_has_bf16() -> bool:
     """Torch keeps this question private, so ask it carefully; without an answer float32 is always right."""
     ask = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
     return bool(ask and ask())
+
+
+# Settings that earlier versions had, each with the value that it had where nobody set it.
+RETIRED = {"grad_clip": 0.0}
+
+
+def stored_config(stored: dict[str, Any]) -> TrainingConfig:
+    """The configuration that a run of this or an earlier version wrote down; a setting that is newer has its default.
+
+    Errors: a UserError for a setting that no version had, or a value that no training can have.
+    """
+    known = TrainingConfig.__dataclass_fields__
+    for name, value in stored.items():
+        if name not in known and name not in RETIRED:
+            raise UserError(f"there is no setting {name!r:.40}.")
+        if name in RETIRED and value != RETIRED[name]:
+            print(f"{name} = {value!r} is a setting of an earlier version: it has no effect any more.")
+    return TrainingConfig(**{name: value for name, value in stored.items() if name in known})
 
 
 MOST_PIXELS = 16384  # of a side
@@ -138,7 +155,6 @@ RANGES: dict[str, tuple[float, float]] = {
     "epochs": (0, 1_000_000),
     "epochs_decay": (0, 1_000_000),
     "ema": (0.0, 0.999999),
-    "grad_clip": (0.0, 1e9),
     "seed": (0, MOST_SEED),
 }
 KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}

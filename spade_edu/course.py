@@ -17,14 +17,14 @@ from typing import Any
 import torch
 
 from .checkpoints import checkpoints
-from .config import TrainingConfig, resolve_precision
+from .config import TrainingConfig
 from .data import choose, open_dataset
 from .data.base import Dataset, Sample
 from .errors import UserError
 from .labels import LabelSpace
 from .models import Networks, build
 from .presets import preset
-from .runs import Run, load_config, load_networks, load_stored, perceptual_features
+from .runs import Run, load_config, load_networks, load_stored
 from .sampling import spread, to_batch
 from .training import Trainer
 
@@ -66,8 +66,7 @@ class Lab:
         """New networks and their Trainer, with single settings of the configuration changed; seeded by its seed."""
         config = replace(self.config, **settings)
         torch.manual_seed(config.seed)
-        networks = Networks(*(n and n.to(self.device) for n in build(config, self.labels)))
-        return Trainer(*networks, config, **perceptual_features(config, torch.device(self.device)))
+        return Trainer(*build(config, self.labels).to(self.device), config)
 
     def networks(self, model: str = "spade") -> tuple[Networks, str]:
         """Trained networks of `model` for this data, and where they come from, in words for a figure's title.
@@ -77,24 +76,21 @@ class Lab:
         """
         found = newest_run(model, self.config)
         if found is None and self.config.data == "streets" and self.profile == "cpu":
-            return self._on_device(load_stored(STORED[model])), f"stored weights of {model}, Streets, 750 steps"
+            return load_stored(STORED[model]).to(self.device), f"stored weights of {model}, Streets, 750 steps"
         if found is None:
             found = self._train(model)
         step = int(checkpoints(found / "checkpoints")[-1].name)
-        return self._on_device(load_networks(found, self.labels)), f"{found}, {self.config.data}, {step} steps"
-
-    def _on_device(self, networks: Networks) -> Networks:
-        return Networks(*(n and n.to(self.device) for n in networks))
+        return load_networks(found, self.labels).to(self.device), f"{found}, {self.config.data}, {step} steps"
 
     def _train(self, model: str) -> Path:
         """Train a quarter of an hour; the run can be continued by the same call or by `spade-edu train`."""
         folder = RUNS / f"{self.config.data}-{model}"
         print(f"No weights for {model} on {self.config.data}: training up to {MOST_MINUTES} minutes into {folder}.")
         shared = dict(data=self.config.data, root=self.config.root, height=self.size[0], width=self.size[1])
-        config = resolve_precision(preset(PROFILES[self.profile], model, style=model == "spade", **shared), self.device)
+        config = preset(PROFILES[self.profile], model, style=model == "spade", **shared)
         run = Run(folder, config, self.train, self.val, device=self.device)
         started = time.monotonic()
-        while run.step < run.steps and time.monotonic() - started < 60 * MOST_MINUTES:
+        while run.step < run.total_steps and time.monotonic() - started < 60 * MOST_MINUTES:
             run.train(until=run.step + 50)
         return folder
 
@@ -130,7 +126,7 @@ def _open(profile: str, device: str) -> tuple[TrainingConfig, Dataset, Dataset]:
             name, root, size = "camvid", Path("datasets/camvid"), {"height": 192, "width": 256}
         if name != "cityscapes":
             print(f"Cityscapes was not found (`spade-edu data get cityscapes` says how to get it): taking {name}.")
-    config = resolve_precision(preset(PROFILES[profile], data=name, root=str(root or ""), **size), device)
+    config = preset(PROFILES[profile], data=name, root=str(root or ""), **size)
     options: dict = {"height": config.height, "width": config.width}
     train = open_dataset(name, root, "train", augment=True, length=config.images, **options)[0]
     val = open_dataset(name, root, "val", length=VAL_SCENES, **options)[0]

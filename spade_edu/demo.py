@@ -20,17 +20,17 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from .checkpoints import save_weights
-from .config import TrainingConfig, resolve_precision
+from .config import TrainingConfig
 from .data import Dataset, Sample, stack
 from .data.streets import Streets
 from .evaluation.frechet import FeatureStatistics
-from .evaluation.judge import Judge, load_judge
 from .evaluation.segmentation import ConfusionMatrix
 from .evaluation.uniform import class_ids, colour_difference, uniform_images
 from .files import write_whole
 from .labels import CITYSCAPES, IGNORE
 from .models import count_parameters
 from .presets import preset
+from .pretrained.judge import Judge, load_judge
 from .report import MODELS, write_report
 from .runs import Run, load_networks
 from .sampling import generate
@@ -77,8 +77,7 @@ def run_demo(out: Path, *, preset_name: str = "cpu", seed: int = 0, keep_weights
 def model_config(name: str, preset_name: str, seed: int, **overrides: Any) -> TrainingConfig:
     """The configuration of one of MODELS; SPADE comes with the style encoder."""
     model = {"pix2pixhd_pp": "pix2pixhd++"}.get(name, name)
-    config = preset(preset_name, model, data="streets", seed=seed, style=name == "spade", **overrides)
-    return resolve_precision(config, "cpu")
+    return preset(preset_name, model, data="streets", seed=seed, style=name == "spade", **overrides)
 
 
 def measure(runs: dict[str, Run], scenes: int) -> dict:

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .blocks import conv
+from .losses import Scales
 from .normalization import make_norm
 
 
@@ -82,3 +83,19 @@ class MultiScaleDiscriminator(nn.Module):
             results.append(scale(x))
             x = F.avg_pool2d(x, 3, stride=2, padding=1, count_include_pad=False)
         return results
+
+    def pair(
+        self, segmap: Float[Tensor, "n l h w"], fake: Float[Tensor, "n 3 h w"], real: Float[Tensor, "n 3 h w"]
+    ) -> tuple[Scales, Scales]:
+        """D on fake and real images of the same label maps, in float32.
+
+        In one batch, as in the official code: batch statistics in D can't tell fake from real by themselves.
+        """
+        return halves(self(torch.cat([segmap, segmap]), torch.cat([fake, real])))
+
+
+def halves(both: Scales) -> tuple[Scales, Scales]:
+    """D's feature maps of a double batch, in float32, as those of its first and of its second half."""
+    pairs = [[feature.float().chunk(2) for feature in scale] for scale in both]
+    first, second = ([[feature[i] for feature in scale] for scale in pairs] for i in (0, 1))
+    return first, second

@@ -13,6 +13,8 @@ from .config import TrainingConfig
 from .discriminators import MultiScaleDiscriminator
 from .encoder import StyleEncoder
 from .errors import UserError
+from .fast.recompute import CheckpointedBlock
+from .fast.speed_up import speed_up
 from .generators import (
     ConcatGenerator,
     ConcatPix2PixHDGenerator,
@@ -23,8 +25,10 @@ from .generators import (
 )
 from .initialisation import init_pix2pixhd, init_spade
 from .labels import LabelSpace
+from .losses import VGG_WEIGHTS
 from .presets import ROWS
-from .speed import CheckpointedBlock, speed_up
+from .pretrained.judge import load_second_opinion
+from .pretrained.perceptual import vgg_or_none
 
 
 class Networks(NamedTuple):
@@ -33,6 +37,14 @@ class Networks(NamedTuple):
     generator: nn.Module
     discriminator: nn.Module
     encoder: nn.Module | None
+
+    def to(self, device: str | torch.device) -> "Networks":
+        """The same networks, moved to a device."""
+        return self.each(lambda network: network.to(device))
+
+    def each(self, change: Callable[[nn.Module], nn.Module]) -> "Networks":
+        """What `change` makes of each network that is there."""
+        return Networks(*(None if network is None else change(network) for network in self))
 
 
 def decoder(config: TrainingConfig, channels: int, kind: type[SPADEGenerator]) -> Networks:
@@ -119,7 +131,23 @@ def build(config: TrainingConfig, labels: LabelSpace | int) -> Networks:
     networks = MODELS[config.model](config, channels)
     if config.checkpointing:
         replace_modules(networks.generator, SPADEResnetBlock, CheckpointedBlock)
-    return Networks(*(speed_up(n) if config.fast and n else n for n in networks))
+    return networks.each(speed_up) if config.fast else networks
+
+
+def feature_network(config: TrainingConfig, device: torch.device) -> tuple[nn.Module | None, tuple[float, ...]]:
+    """What the perceptual loss compares: the frozen network that config.features names, and the weight of each map.
+
+    No network where lambda_vgg is 0, nor where VGG-19's weights can't be had (a warning says so).
+    Errors: a UserError for a name that is neither "vgg" nor "second_opinion".
+    """
+    if config.lambda_vgg == 0:
+        return None, ()
+    if config.features == "vgg":
+        return vgg_or_none(device), VGG_WEIGHTS
+    if config.features != "second_opinion":
+        raise UserError(f"features is 'vgg' or 'second_opinion', not {config.features!r}.")
+    network = load_second_opinion().to(device)
+    return network, network.weights
 
 
 def count_parameters(network: nn.Module) -> int:

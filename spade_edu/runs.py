@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from . import distributed
 from .checkpoints import CheckpointError, checkpoints, load_checkpoint, load_weights, save_checkpoint
-from .config import TrainingConfig
+from .config import TrainingConfig, resolve_precision, stored_config
 from .data.base import Dataset, stack
 from .data.streets import Streets
 from .errors import UserError
@@ -54,8 +54,9 @@ class Run:
         save_every: int = 250,
         workers: int | None = None,
     ):
-        self.folder, self.config = Path(folder), config
-        self.dataset, self.preview, self.device = dataset, preview, torch.device(device)
+        self.folder, self.device = Path(folder), torch.device(device)
+        self.config = config = resolve_precision(config, self.device)
+        self.dataset, self.preview = dataset, preview
         self.workers = data_workers(dataset, self.device) if workers is None else workers
         self.save_every, self.step, self.seconds = save_every, 0, 0.0
         self.saved: int | None = None  # step of the last checkpoint
@@ -65,13 +66,13 @@ class Run:
                 f"A batch of {config.batch_size} needs as many images, but there are only {len(dataset)}: "
                 "set batch_size lower."
             )
-        self.steps = self.steps_per_epoch * (config.epochs + config.epochs_decay)
-        if not self.steps:
+        self.total_steps = self.steps_per_epoch * (config.epochs + config.epochs_decay)
+        if not self.total_steps:
             raise UserError("epochs and epochs_decay are both 0: set one of them to the epochs to train for.")
         self.writes = distributed.rank() == 0
         with memory_advice(config):
-            networks = Networks(*(n and n.to(self.device) for n in build(config, dataset.labels)))
-        self.trainer = Trainer(*networks, config, **perceptual_features(config, self.device))
+            networks = build(config, dataset.labels).to(self.device)
+        self.trainer = Trainer(*networks, self.config)
         if self.writes:
             self._open_folder()
 
@@ -85,7 +86,7 @@ class Run:
 
     def _train(self, until: int | None, progress: bool) -> Trainer:
         self.resume()
-        last = min(until or self.steps, self.steps)
+        last = min(until or self.total_steps, self.total_steps)
         bar = tqdm(
             total=last, initial=self.step, desc=self.folder.name, disable=not (progress and self.writes), unit="step"
         )
@@ -101,7 +102,8 @@ class Run:
             bar.close()
             if distributed.number() == 1:  # several are stopped at different points, so none can save alone
                 self.save()
-                print(f"Stopped and saved at step {self.step} of {self.steps}. The same command goes on from here.")
+                stopped = f"Stopped and saved at step {self.step} of {self.total_steps}."
+                print(f"{stopped} The same command goes on from here.")
             raise
         finally:
             bar.close()
@@ -153,9 +155,9 @@ class Run:
             "trainer": self.trainer.state_dict(),
             "rng": distributed.gather_random_states(self.device),
         }
-        check_weights(self.trainer.networks(), self.step, self.folder, self.saved)
+        check_weights(self.trainer.named_networks(), self.step, self.folder, self.saved)
         if self.writes:
-            save_checkpoint(self.folder / "checkpoints", self.step, self.trainer.networks(), state)
+            save_checkpoint(self.folder / "checkpoints", self.step, self.trainer.named_networks(), state)
         self.saved = self.step
 
     def resume(self) -> None:
@@ -176,7 +178,7 @@ class Run:
             self._cut_metrics()
 
     def _restore(self, path: Path) -> None:
-        state = load_checkpoint(path, self.trainer.networks())
+        state = load_checkpoint(path, self.trainer.named_networks())
         try:
             step, seconds = int(state["step"]), float(state["seconds"])
             self.trainer.load_state_dict(state["trainer"])
@@ -232,21 +234,6 @@ class Run:
             write_whole(path, "\n".join([head, *kept]) + "\n")
 
 
-def perceptual_features(config: TrainingConfig, device: torch.device) -> dict:
-    """The Trainer's arguments for the perceptual loss that config.features names.
-
-    Errors: a UserError for a name that is neither "vgg" nor "second_opinion".
-    """
-    if config.lambda_vgg == 0 or config.features == "vgg":
-        return {}
-    if config.features != "second_opinion":
-        raise UserError(f"features is 'vgg' or 'second_opinion', not {config.features!r}.")
-    from .evaluation.judge import load_second_opinion
-
-    network = load_second_opinion().to(device)
-    return {"features": network, "feature_weights": network.weights}
-
-
 def epoch_order(length: int, seed: int, epoch: int) -> list[int]:
     """A shuffled order of the images that follows from seed and epoch alone."""
     generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
@@ -269,14 +256,10 @@ def load_config(folder: Path) -> TrainingConfig:
     if not path.exists():
         raise UserError(f"{folder} is not a run folder: it has no config.json. Train one with `spade-edu train`.")
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        unknown = [name for name in stored if name not in TrainingConfig.__dataclass_fields__]
-        if unknown:
-            raise UserError(f"there is no setting {unknown[0]!r:.40}.")
-        return TrainingConfig(**stored)
+        return stored_config(json.loads(path.read_text(encoding="utf-8")))
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
-    except (OSError, ValueError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f"{path} holds no settings of a training ({error}): train again into another --out.") from None
 
 
@@ -318,7 +301,7 @@ def load_stored(name: str = "spade", folder: Path = Path(__file__).parent / "ass
     path = folder / f"{name}.json"
     if not path.exists():
         raise UserError(f"No weights are stored for {name!r}; there are: spade, pix2pixhd, pix2pixhd_pp.")
-    networks = build(TrainingConfig(**json.loads(path.read_text())), CITYSCAPES)
+    networks = build(stored_config(json.loads(path.read_text())), CITYSCAPES)
     load_weights(networks.generator.eval(), folder / f"{name}.safetensors")
     if networks.encoder is not None:
         load_weights(networks.encoder.eval(), folder / f"{name}_encoder.safetensors")

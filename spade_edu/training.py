@@ -1,65 +1,73 @@
 """GAN training: one generator step, one discriminator step (SPADE paper, section 3 and appendix A).
 
-`Trainer` holds the networks and their optimizers and never touches the disk; `spade_edu.runs` wraps it in a run folder
-with checkpoints, samples and resume.
+`Trainer` holds the networks and their optimizers and never touches the disk; `runs.Run` wraps it in a run folder with
+checkpoints, samples and resume.
 """
 
 import copy
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from http.client import HTTPException
+from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from . import distributed, losses, speed
-from .config import TrainingConfig
+from . import distributed, losses
+from .config import TrainingConfig, resolve_precision
+from .discriminators import MultiScaleDiscriminator
 from .encoder import reparameterise
+from .models import feature_network
 from .spectral import full_precision
 
 Batch = Mapping[str, Tensor]
 
 
 class Trainer:
-    """Trains a generator (and style encoder) against a discriminator.
+    """Trains a generator (and style encoder) against a discriminator, as `config` says.
 
-    `step(batch)` does one G and one D step and returns the losses by the official code's names. batch: "segmap"
-    (n, l, h, w) and "image" (n, 3, h, w) in [-1, 1], on the networks' device. `features` gives the feature maps of the
-    perceptual loss with their `feature_weights`; None leaves it out. The default takes VGG-19 if lambda_vgg > 0; where
-    its weights can't be had, training says so once and goes on without.
+    `step(batch)` does one G and one D step and gives the losses, weighted, by the official code's names:
+
+        GAN       G's adversarial loss                      D_Fake    D's loss on images that G made
+        GAN_Feat  feature matching, if lambda_feat > 0      D_real    D's loss on real images
+        VGG       perceptual loss, if there are features    KLD       KL divergence of the style code, with an encoder
+
+    batch: "segmap" (n, l, h, w) and "image" (n, 3, h, w) in [-1, 1], on the networks' device. features: gives the
+    feature maps of the perceptual loss, weighted by `feature_weights`; None leaves it out, and "config" takes what
+    config.features names (where VGG-19's weights can't be had, training says so once and goes on without).
     """
 
     def __init__(
         self,
         generator: nn.Module,
-        discriminator: nn.Module,
+        discriminator: MultiScaleDiscriminator,
         encoder: nn.Module | None = None,
         config: TrainingConfig | None = None,
         *,
-        features: nn.Module | str | None = "vgg",
+        features: nn.Module | Literal["config"] | None = "config",
         feature_weights: tuple[float, ...] = losses.VGG_WEIGHTS,
     ):
-        self.config = config = config or TrainingConfig()
-        self.generator, self.discriminator, self.encoder = generator, discriminator, encoder
         self.device = next(generator.parameters()).device
-        if config.lambda_vgg == 0:
-            features = None
-        self.features = vgg_or_none(self.device) if features == "vgg" else features
-        self.feature_weights = feature_weights
-        if config.channels_last:
-            for network in self.networks().values():
-                network.to(memory_format=torch.channels_last)
-        betas = (config.beta1, config.beta2)
-        generator_side = list(generator.parameters()) + (list(encoder.parameters()) if encoder else [])
-        fused = True if config.fast and self.device.type != "meta" else None
-        self.optimizer_g = torch.optim.Adam(generator_side, config.lr_generator, betas, fused=fused)
-        self.optimizer_d = torch.optim.Adam(discriminator.parameters(), config.lr_discriminator, betas, fused=fused)
+        self.config = config = resolve_precision(config or TrainingConfig(), self.device)
+        self.generator, self.discriminator, self.encoder = generator, discriminator, encoder
         self.averaged = copy.deepcopy(generator).requires_grad_(False) if config.ema else None
-        self.steps = 0
+        self.features, self.feature_weights = features, feature_weights
+        if features == "config":
+            self.features, self.feature_weights = feature_network(config, self.device)
+        if config.channels_last:
+            for network in self.named_networks().values():
+                network.to(memory_format=torch.channels_last)
+        self.optimizer_g = self.adam([generator] if encoder is None else [generator, encoder], config.lr_generator)
+        self.optimizer_d = self.adam([discriminator], config.lr_discriminator)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=config.precision == "fp16")
+        self.steps_done = 0
         self.train()
+
+    def adam(self, networks: list[nn.Module], lr: float) -> torch.optim.Adam:
+        """Adam over all weights of some networks."""
+        parameters = [p for network in networks for p in network.parameters()]
+        fused = True if self.config.fast and self.device.type != "meta" else None
+        return torch.optim.Adam(parameters, lr, (self.config.beta1, self.config.beta2), fused=fused)
 
     def step(self, batch: Batch) -> dict[str, float]:
         """One generator step, then one discriminator step on the same batch."""
@@ -88,10 +96,11 @@ class Trainer:
         if mu is not None:
             parts["KLD"] = self.config.lambda_kl * losses.kl_divergence(mu.float(), logvar.float())
         self.update(self.optimizer_g, sum(parts.values()))
-        self.steps += 1
+        self.steps_done += 1
         if self.averaged is not None:
             # A young average forgets faster, or it would lag behind weights that still move far in every step.
-            update_average(self.averaged, self.generator, min(self.config.ema, self.steps / (self.steps + 10)))
+            decay = min(self.config.ema, self.steps_done / (self.steps_done + 10))
+            update_average(self.averaged, self.generator, decay)
         return {name: value.detach() for name, value in parts.items()}, fake.detach()
 
     def discriminator_step(self, batch: Batch, fake: Tensor | None = None) -> dict[str, Tensor]:
@@ -115,15 +124,8 @@ class Trainer:
         return self.generator(batch["segmap"], z), mu, logvar
 
     def discriminate(self, batch: Batch, fake: Tensor) -> tuple[losses.Scales, losses.Scales]:
-        """D on fake and real in one batch, so that batch statistics in D can't tell them apart by themselves."""
-        segmap, real = batch["segmap"], batch["image"].to(fake.dtype)
-        if self.config.fast and fake.requires_grad:  # G's step: the real images need no gradient
-            pairs = speed.discriminate(self.discriminator, segmap, [fake, real])
-            return tuple([[feature.float() for feature in scale] for scale in scales] for scales in pairs)
-        images = torch.cat([fake, real])
-        if self.config.fast:
-            return halves(speed.discriminate(self.discriminator, segmap, [images])[0])
-        return halves(self.discriminator(torch.cat([segmap, segmap]), images))
+        """D on fake and real images of the same label maps: for each, the feature maps of each scale."""
+        return self.discriminator.pair(batch["segmap"], fake, batch["image"].to(fake.dtype))
 
     def gan_generator(self, pred_fake: losses.Scales) -> Tensor:
         """The adversarial part of G's loss."""
@@ -141,14 +143,10 @@ class Trainer:
         return {"D_Fake": losses.hinge_fake(pred_fake), "D_real": losses.hinge_real(pred_real)}
 
     def update(self, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
-        """Backward pass and optimizer step, scaled in fp16, clipped if asked."""
+        """Backward pass and optimizer step, scaled in fp16."""
         optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()
         distributed.average_gradients(p for group in optimizer.param_groups for p in group["params"])
-        if self.config.grad_clip:
-            self.scaler.unscale_(optimizer)
-            for group in optimizer.param_groups:
-                nn.utils.clip_grad_norm_(group["params"], self.config.grad_clip)
         self.scaler.step(optimizer)
 
     def set_epoch(self, epoch: int) -> None:
@@ -169,15 +167,14 @@ class Trainer:
         """The 16-bit type of mixed precision."""
         return torch.float16 if self.config.precision == "fp16" else torch.bfloat16
 
-    def networks(self) -> dict[str, nn.Module]:
+    def named_networks(self) -> dict[str, nn.Module]:
         """The trained networks by their letters, and the averaged generator where there is one."""
-        named = {"G": self.generator, "D": self.discriminator, "E": self.encoder}
-        named["G_ema"] = getattr(self, "averaged", None)
+        named = {"G": self.generator, "D": self.discriminator, "E": self.encoder, "G_ema": self.averaged}
         return {name: network for name, network in named.items() if network is not None}
 
     def train(self) -> None:
         """Put all networks in training mode (the averaged one only ever evaluates)."""
-        for network in self.networks().values():
+        for network in self.named_networks().values():
             network.train()
         if self.averaged is not None:
             self.averaged.eval()
@@ -187,9 +184,9 @@ class Trainer:
         return self.generator if self.averaged is None else self.averaged
 
     def state_dict(self) -> dict:
-        """Optimizers, loss scale and step; the weights are kept apart (see `networks`)."""
+        """Optimizers, loss scale and step; the weights are kept apart (see `named_networks`)."""
         return {
-            "steps": self.steps,
+            "steps": self.steps_done,
             "optimizer_g": self.optimizer_g.state_dict(),
             "optimizer_d": self.optimizer_d.state_dict(),
             "scaler": self.scaler.state_dict(),
@@ -197,29 +194,10 @@ class Trainer:
 
     def load_state_dict(self, state: dict) -> None:
         """Continue from `state_dict()`."""
-        self.steps = state["steps"]
+        self.steps_done = state["steps"]
         self.optimizer_g.load_state_dict(state["optimizer_g"])
         self.optimizer_d.load_state_dict(state["optimizer_d"])
         self.scaler.load_state_dict(state["scaler"])
-
-
-def vgg_or_none(device: torch.device) -> nn.Module | None:
-    """VGG-19's features, or None with one warning where its weights can be neither found nor downloaded."""
-    try:
-        return losses.VGGFeatures().to(device)
-    except (OSError, RuntimeError, HTTPException) as error:
-        warnings.warn(
-            f"Training goes on without the perceptual loss: no weights of VGG-19 ({error}). Put vgg19-dcbb9e9d.pth "
-            f"(download.pytorch.org/models) into {torch.hub.get_dir()}/checkpoints, or set lambda_vgg=0.",
-            stacklevel=3,
-        )
-        return None
-
-
-def halves(both: losses.Scales) -> tuple[losses.Scales, losses.Scales]:
-    """D's feature maps of a double batch, in float32, as those of its first and of its second half."""
-    pairs = [[feature.float().chunk(2) for feature in scale] for scale in both]
-    return tuple([[feature[i] for feature in scale] for scale in pairs] for i in (0, 1))
 
 
 @contextmanager

@@ -52,7 +52,7 @@ def three_steps(batch, fast):
     trainer = Trainer(*networks, config)
     losses = [trainer.step(batch) for _ in range(3)]
     found = {f"loss {i} {name}": torch.tensor(v).double() for i, step in enumerate(losses) for name, v in step.items()}
-    for letter, network in trainer.networks().items():
+    for letter, network in trainer.named_networks().items():
         found |= {f"{letter} {name}": value for name, value in network.state_dict().items()}
         found |= {f"{letter} gradient of {name}": p.grad for name, p in network.named_parameters()}
     return found
@@ -88,7 +88,7 @@ def _run_and_resume(rank, folder):
     make_run(f"{folder}/stopped").train(until=1, progress=False)
     run = make_run(f"{folder}/stopped")
     run.train(progress=False)
-    assert run.step == run.steps == 4 and run.writes == (rank == 0)
+    assert run.step == run.total_steps == 4 and run.writes == (rank == 0)
 
 
 def test_a_resumed_run_of_two_processes_continues_exactly(tmp_path):

@@ -22,7 +22,6 @@ from hypothesis import strategies as st
 from PIL import PngImagePlugin
 from torch import nn
 
-from spade_edu import official
 from spade_edu.checkpoints import load_checkpoint, load_weights, save_checkpoint, save_weights
 from spade_edu.checks import grading, scorecard
 from spade_edu.data.coco_stuff import make_instances
@@ -32,9 +31,10 @@ from spade_edu.errors import UserError
 from spade_edu.evaluation.frechet import FeatureStatistics
 from spade_edu.evaluation.images import ImageFolder
 from spade_edu.evaluation.user_study import load_choices
-from spade_edu.evaluation.weights import read_state_dict
 from spade_edu.experiments.table2 import report
 from spade_edu.presets import preset
+from spade_edu.pretrained import official
+from spade_edu.pretrained.weights import read_state_dict
 from spade_edu.runs import load_config
 from spade_edu.widgets.looks import read_recipe
 

@@ -8,6 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spade_edu import losses
+from spade_edu.losses import VGG_WEIGHTS
+from spade_edu.pretrained.perceptual import VGGFeatures
 
 FAKE = [
     [torch.full((1, 2, 2, 2), 1.0), torch.tensor([[[[-2.0, 0.5]]]])],
@@ -73,12 +75,12 @@ def test_perceptual_weights_and_layers():
     real, fake = torch.zeros(1, 3, 4, 4), torch.ones(1, 3, 4, 4)
     value = losses.perceptual(lambda x: [x, 2 * x], (0.25, 1.0), fake, real)
     assert value.item() == pytest.approx(0.25 + 2)
-    assert losses.VGG_WEIGHTS == (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)
+    assert VGG_WEIGHTS == (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)
 
 
 @pytest.fixture(scope="module")
 def vgg():
-    return losses.VGGFeatures(weights=None)
+    return VGGFeatures(weights=None)
 
 
 def test_vgg_layers_are_relu_1_1_to_5_1_of_the_image_as_it_is(vgg):
@@ -102,5 +104,5 @@ def test_vgg_layers_are_relu_1_1_to_5_1_of_the_image_as_it_is(vgg):
 
 def test_vgg_is_frozen_but_lets_gradients_through(vgg):
     image = torch.rand(1, 3, 16, 16, requires_grad=True)
-    losses.perceptual(vgg, losses.VGG_WEIGHTS, image, torch.zeros(1, 3, 16, 16)).backward()
+    losses.perceptual(vgg, VGG_WEIGHTS, image, torch.zeros(1, 3, 16, 16)).backward()
     assert image.grad is not None and not any(p.requires_grad for p in vgg.parameters())

@@ -11,11 +11,11 @@ from spade_edu import losses
 from spade_edu.blocks import ResnetBlock, SPADEResnetBlock
 from spade_edu.discriminators import MultiScaleDiscriminator, PatchDiscriminator
 from spade_edu.encoder import StyleEncoder
+from spade_edu.fast.spade import LabelPatterns, PatternSPADE
 from spade_edu.generators import Pix2PixHDGenerator, SPADEGenerator
 from spade_edu.labels import instance_edges, one_hot
 from spade_edu.models import build
 from spade_edu.normalization import SPADE, BatchNorm2d, ConditionalBatchNorm2d, InstanceNorm2d, SyncBatchNorm, adain
-from spade_edu.patterns import LabelPatterns, PatternSPADE
 from spade_edu.presets import preset
 from spade_edu.spectral import SpectralConv2d
 from spade_edu.training import Trainer

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from spade_edu import official
 from spade_edu.errors import UserError
 from spade_edu.generators import ConcatGenerator
+from spade_edu.pretrained import official
 
 REFERENCE = Path(__file__).resolve().parents[2] / "shared" / "reference"
 listed = pytest.mark.skipif(

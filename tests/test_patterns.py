@@ -10,11 +10,12 @@ from torch import nn
 from torch.nn import functional as F
 
 from spade_edu.config import TrainingConfig
+from spade_edu.fast.spade import LabelPatterns, PatternSPADE, label_ids, with_patterns
+from spade_edu.fast.windows import Groups, distinct, distinct_windows
 from spade_edu.generators import SPADEGenerator
 from spade_edu.labels import instance_edges, one_hot
 from spade_edu.models import build
 from spade_edu.normalization import SPADE
-from spade_edu.patterns import Groups, LabelPatterns, PatternSPADE, distinct, distinct_windows, label_ids, with_patterns
 from spade_edu.training import Trainer
 
 

@@ -13,17 +13,17 @@ import pytest
 import torch
 import trees
 
-from spade_edu import losses, official
 from spade_edu.checkpoints import save_checkpoint
 from spade_edu.checks import grading
 from spade_edu.cli import main
 from spade_edu.errors import UserError
-from spade_edu.evaluation import weights
 from spade_edu.evaluation.inception import inception
 from spade_edu.evaluation.segmenters import load_segmenter
 from spade_edu.labels import CITYSCAPES
 from spade_edu.models import build
 from spade_edu.presets import preset
+from spade_edu.pretrained import official, weights
+from spade_edu.pretrained.perceptual import VGGFeatures
 from spade_edu.related.crn import AveragePooledVGG
 from spade_edu.widgets.looks import read_recipe
 
@@ -110,7 +110,7 @@ def test_code_in_a_file_of_weights_is_refused_and_not_run(reader, kind, tmp_path
 
 
 @KINDS
-@pytest.mark.parametrize("network", [losses.VGGFeatures, AveragePooledVGG])
+@pytest.mark.parametrize("network", [VGGFeatures, AveragePooledVGG])
 def test_code_in_the_weights_of_vgg_is_refused_and_not_run(network, kind, tmp_path, touched, monkeypatch):
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
     poison(tmp_path / "hub/checkpoints/vgg19-dcbb9e9d.pth", touched, kind)

@@ -10,11 +10,14 @@ from torch import nn
 from spade_edu.blocks import SPADEResnetBlock, replace_modules
 from spade_edu.config import TrainingConfig
 from spade_edu.discriminators import MultiScaleDiscriminator
+from spade_edu.fast.blocks import LeanBlock
+from spade_edu.fast.discriminator import discriminate
+from spade_edu.fast.spade import with_patterns
+from spade_edu.fast.spectral import FastSpectralConv2d
+from spade_edu.fast.speed_up import speed_up
 from spade_edu.labels import one_hot
 from spade_edu.models import build
-from spade_edu.patterns import with_patterns
 from spade_edu.spectral import SpectralConv2d
-from spade_edu.speed import FastSpectralConv2d, LeanBlock, discriminate, speed_up
 from spade_edu.training import Trainer, frozen
 
 

@@ -76,7 +76,7 @@ def from_run(folder: Path, data: str, root: str, count: int | None, seed: int, d
 
 def from_official(file: Path, data: str, root: str, count: int | None, seed: int, device: str) -> Subject:
     """The images of a generator of the official code, with the options that its authors trained it with."""
-    from ..official import load_generator
+    from ..pretrained.official import load_generator
 
     if not data:
         raise UserError("--official needs --data: which data set was it trained on (cityscapes, ade20k, coco-stuff)?")

@@ -17,7 +17,7 @@ def weights(
     download: Annotated[bool, typer.Option(help="Fetch what is missing and has a stable public address.")] = False,
 ) -> None:
     """List the published weights that scores need, verify those that are here, and say where to get the others."""
-    from ..evaluation.weights import CATALOGUE, fetch
+    from ..pretrained.weights import CATALOGUE, fetch
 
     unknown = [name for name in names or [] if name not in CATALOGUE]
     if unknown:

@@ -9,8 +9,8 @@ from jaxtyping import Float, Integer
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..pretrained.weights import CATALOGUE
 from .protocol import resize_label
-from .weights import CATALOGUE
 
 FeatureMaps = Callable[[Tensor], Sequence[Tensor]]
 
@@ -54,9 +54,9 @@ def diversity(
 def perceptual_space(device: torch.device) -> PerceptualSpace:
     """VGG-19's feature maps where its weights lie, else those of Streets' second opinion (see judge.py)."""
     if CATALOGUE["vgg19"].path.is_file():
-        from ..losses import VGGFeatures
+        from ..pretrained.perceptual import VGGFeatures
 
         return PerceptualSpace(VGGFeatures().to(device), "VGG-19")
-    from .judge import load_second_opinion
+    from ..pretrained.judge import load_second_opinion
 
     return PerceptualSpace(load_second_opinion().to(device), "Streets' second opinion")

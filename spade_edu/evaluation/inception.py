@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .weights import CATALOGUE, Source, load_strictly, read_state_dict
+from ..pretrained.weights import CATALOGUE, Source, load_strictly, read_state_dict
 
 FEATURES = "Inception-v3 of the published FID network"
 

@@ -79,7 +79,7 @@ def published_judges(data: str, *, segmentation: bool, distance: bool, device: t
 
 def streets_judges(*, segmentation: bool, distance: bool, device: torch.device) -> Judges:
     """The judge of Streets, which comes with the package; its figures are never called FID or KID."""
-    from .judge import load_judge
+    from ..pretrained.judge import load_judge
 
     judge = AtOneSize(load_judge()).to(device)
     features = Features(judge.features, "Streets judge", "FD (Streets judge)", "KD (Streets judge)")

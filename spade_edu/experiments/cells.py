@@ -33,11 +33,11 @@ from ..data.streets import Streets
 from ..errors import UserError
 from ..evaluation.frechet import FeatureStatistics
 from ..evaluation.images import Originals, to_bytes
-from ..evaluation.judge import load_judge
 from ..files import write_whole
 from ..models import count_parameters
 from ..pictures import save_png, to_uint8
 from ..presets import ROWS, preset
+from ..pretrained.judge import load_judge
 from ..runs import Run, load_networks
 from ..sampling import generate, spread
 

@@ -17,15 +17,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..blocks import conv
-from ..config import TrainingConfig, resolve_precision
+from ..config import TrainingConfig
 from ..data.base import Dataset
+from ..fast.speed_up import speed_up
 from ..generators.spade import SPADEGenerator
 from ..labels import resize_segmap
-from ..models import Networks, decoder
+from ..models import decoder
 from ..normalization import make_norm
-from ..runs import perceptual_features
 from ..sampling import to_batch
-from ..speed import speed_up
 from ..training import Trainer
 from .common import batches
 
@@ -116,14 +115,14 @@ def train_clade(
     dataset: Dataset, config: TrainingConfig, *, steps: int, seed: int, progress: bool = False
 ) -> nn.Module:
     """Train as SPADE is trained: same discriminator, objective, encoder (config.style) and optimizer (see System)."""
-    config = resolve_precision(dataclasses.replace(config, seed=seed), "cpu")
+    config = dataclasses.replace(config, seed=seed)
     torch.manual_seed(seed)
     kind = CLADEGeneratorWithEdges if dataset.labels.instances else CLADEGenerator
     networks = decoder(config, dataset.labels.num_channels, kind)
     if config.fast:
-        networks = Networks(*(n and speed_up(n) for n in networks))
+        networks = networks.each(speed_up)
     device = torch.device("cpu")
-    trainer = Trainer(*networks, config, **perceptual_features(config, device))
+    trainer = Trainer(*networks, config)
     for epoch, sample in batches(dataset, config, steps=steps, progress=progress):
         trainer.set_epoch(epoch)
         trainer.step_tensors(to_batch(sample, dataset.labels, device, config.channels_last))

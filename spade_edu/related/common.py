@@ -23,9 +23,9 @@ class System(Protocol):
         """Train for `steps` batches of `dataset`, everything random drawn from `seed`, on the CPU.
 
         Gives a module in evaluation mode: called as G(segmap, z=None) -> image (n, 3, h, w) in [-1, 1], with `z_dim`
-        (None where no z enters), so that `sampling.generate(G, sample, labels)` draws with it. Of `config` count height,
-        width, batch size, widths, precision, and what else the system has in common with SPADE; config.seed doesn't.
-        Errors: a UserError where the size or the batch doesn't fit.
+        (None where no z enters), so that `sampling.generate(G, sample, labels)` draws with it. Of `config` count
+        height, width, batch size, widths, precision, and what else the system has in common with SPADE; config.seed
+        doesn't. Errors: a UserError where the size or the batch doesn't fit.
         """
 
 

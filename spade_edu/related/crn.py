@@ -24,8 +24,8 @@ from ..blocks import replace_modules
 from ..config import TrainingConfig
 from ..data.base import Dataset, Sample
 from ..errors import UserError
-from ..losses import VGGFeatures
-from ..runs import perceptual_features
+from ..models import feature_network
+from ..pretrained.perceptual import VGGFeatures
 from ..sampling import to_batch
 from .common import minimise
 
@@ -177,9 +177,10 @@ def regression_features(config: TrainingConfig) -> Features:
     """
     if config.lambda_vgg == 0:
         return lambda image: []
-    chosen = perceptual_features(config, torch.device("cpu"))
+    if config.features != "vgg":
+        return feature_network(config, torch.device("cpu"))[0]
     try:
-        return chosen["features"] if chosen else AveragePooledVGG()
+        return AveragePooledVGG()
     except (OSError, RuntimeError, HTTPException) as error:
         raise UserError(f"CRN's loss needs the weights of VGG-19 ({error}): set features='second_opinion'.") from error
 

@@ -14,13 +14,13 @@ from spade_edu.data.streets import Streets
 from spade_edu.data.streets.dataset import write
 from spade_edu.errors import UserError
 from spade_edu.evaluation.inception import Inception
-from spade_edu.evaluation.judge import ASSETS
 from spade_edu.evaluation.protocol import protocol
 from spade_edu.evaluation.scoring import Features, Judges
 from spade_edu.evaluation.segmenters.drn import DRN
 from spade_edu.generators import SPADEGenerator
-from spade_edu.official import to_official
 from spade_edu.pictures import to_uint8
+from spade_edu.pretrained.judge import ASSETS
+from spade_edu.pretrained.official import to_official
 
 app = typer.Typer(pretty_exceptions_enable=False)
 evaluate.register(app)

@@ -8,16 +8,8 @@ from hypothesis import strategies as st
 from spade_edu import CITYSCAPES
 from spade_edu.data.base import stack
 from spade_edu.data.streets import Streets
-from spade_edu.evaluation.judge import (
-    ASSETS,
-    NUM_CLASSES,
-    Judge,
-    SecondOpinion,
-    confusion,
-    load_judge,
-    load_second_opinion,
-    train_segmenter,
-)
+from spade_edu.evaluation.train_judge import confusion, train_segmenter
+from spade_edu.pretrained.judge import ASSETS, NUM_CLASSES, Judge, SecondOpinion, load_judge, load_second_opinion
 
 
 @pytest.fixture(scope="module")

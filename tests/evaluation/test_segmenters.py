@@ -14,7 +14,7 @@ from spade_edu.evaluation.segmenters import Segmenter, load_segmenter
 from spade_edu.evaluation.segmenters.deeplab import DeepLab
 from spade_edu.evaluation.segmenters.drn import DRN
 from spade_edu.evaluation.segmenters.upernet import UPerNet
-from spade_edu.evaluation.weights import CATALOGUE, Weights, fetch
+from spade_edu.pretrained.weights import CATALOGUE, Weights, fetch
 
 PUBLISHED = Path(__file__).parents[3] / "shared" / "reference" / "evaluators-state-dict.json"
 SCRATCH = ("_tmp_running_mean", "_tmp_running_var", "_running_iter")

@@ -9,8 +9,8 @@ from PIL import Image
 from spade_edu import CITYSCAPES, Pix2PixHDGenerator, SPADEGenerator, StyleEncoder, UserError
 from spade_edu.data import Streets
 from spade_edu.evaluation.user_study import load_choices
+from spade_edu.fast.speed_up import speed_up
 from spade_edu.normalization import SPADE
-from spade_edu.speed import speed_up
 from spade_edu.widgets import Explorer, Painter, Pair, Sampler, Study, StyleBoard
 from spade_edu.widgets.looks import code, read_recipe
 from spade_edu.widgets.maps import to_bytes

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ...errors import UserError
-from ..weights import CATALOGUE, Source, StateDict, load_strictly, read_state_dict
+from ...pretrained.weights import CATALOGUE, Source, StateDict, load_strictly, read_state_dict
 
 NAMES = ("drn_d_105", "upernet101", "deeplabv2_resnet101")
 

@@ -3,29 +3,27 @@
 The judge plays the part of DRN-D-105 and of the Inception network where neither can be had: a network that never saw a
 generated image finds the classes in it again. Its figures are called "Streets judge", and its Fréchet distance is not
 FID. The second opinion, of another architecture and seed, gives the feature maps of a perceptual loss where VGG-19's
-weights can't be had; a loss made of the judge itself would teach generators to please the judge.
-
-    python -m spade_edu.evaluation.judge --out spade_edu/assets        (4 minutes on two cores)
+weights can't be had; a loss made of the judge itself would teach generators to please the judge. Both were trained by
+evaluation/train_judge.py.
 """
 
-import argparse
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..checkpoints import load_weights, save_weights
-from ..data.base import Dataset, Sample, stack
-from ..labels import CITYSCAPES, IGNORE
-from .segmentation import ConfusionMatrix
+from ..checkpoints import load_weights
+from ..labels import CITYSCAPES
 
 Network = TypeVar("Network", bound=nn.Module)
+
+
 ASSETS = Path(__file__).parents[1] / "assets"
+
+
 NUM_CLASSES = len(CITYSCAPES.score_names)  # 19, the trainIds
 
 
@@ -112,76 +110,3 @@ def load_second_opinion(path: Path = ASSETS / "second_opinion.safetensors") -> S
 def _load(network: Network, path: Path) -> Network:
     load_weights(network, path)
     return network.eval().requires_grad_(False)
-
-
-def train_segmenter(
-    network: Judge | SecondOpinion, dataset: Dataset, *, steps: int, batch_size: int = 8, lr: float = 3e-3
-) -> None:
-    """Train `network.logits` by cross-entropy with AdamW under a one-cycle rate, in bf16."""
-    network.train().to(memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=lr)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=steps)
-    for batch in _random_batches(dataset, steps, batch_size):
-        image = batch.image.to(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16):
-            prediction = network.logits(image)
-        target = CITYSCAPES.to_score_ids(batch.label)
-        loss = F.cross_entropy(prediction.float(), target, class_weights(target), ignore_index=IGNORE)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        schedule.step()
-    network.eval()
-
-
-def class_weights(target: Int64[Tensor, "n h w"]) -> Float[Tensor, "19"]:
-    """One over the fourth root of each class's share of the batch: the mean IoU counts rare classes like the others."""
-    share = torch.bincount(target[target != IGNORE], minlength=NUM_CLASSES).float() / target.numel()
-    return share.clamp(min=1e-3) ** -0.25
-
-
-def _random_batches(dataset: Dataset, steps: int, batch_size: int) -> Iterator[Sample]:
-    for step in range(steps):
-        indices = torch.randint(len(dataset), (batch_size,)).tolist()
-        if hasattr(dataset, "set_epoch"):
-            dataset.set_epoch(step)
-        yield stack([dataset[i] for i in indices])
-
-
-@torch.no_grad()
-def confusion(segment: Callable[[Tensor], Tensor], dataset: Dataset) -> ConfusionMatrix:
-    """Score `segment` (image -> logits) on every sample of a data set in Cityscapes' label space."""
-    matrix = ConfusionMatrix(NUM_CLASSES, ignored=(IGNORE,))
-    for start in range(0, len(dataset), 20):
-        batch = stack([dataset[i] for i in range(start, min(start + 20, len(dataset)))])
-        matrix.update(segment(batch.image).argmax(1), CITYSCAPES.to_score_ids(batch.label))
-    return matrix
-
-
-def main() -> None:
-    """Train and store both networks; print what each reaches on validation scenes."""
-    from ..data.streets import Streets
-
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=ASSETS)
-    parser.add_argument("--scenes", type=int, default=1500)
-    parser.add_argument("--steps", type=int, default=1500)
-    arguments = parser.parse_args()
-    # Scenes of a seed of their own: no generator is trained on them.
-    training, real = Streets(arguments.scenes, seed=1, augment=True), Streets(200, split="val")
-    kinds = {"judge": (Judge, 0), "second_opinion": (SecondOpinion, 1)}
-    for name, (kind, seed) in kinds.items():
-        torch.manual_seed(seed)
-        network, started = kind(), time.monotonic()
-        train_segmenter(network, training, steps=arguments.steps)
-        matrix = confusion(network if name == "judge" else network.logits, real)
-        seconds, parameters = time.monotonic() - started, sum(p.numel() for p in network.parameters())
-        save_weights(network, arguments.out / f"{name}.safetensors", half=True)
-        print(f"{name}: {parameters:,} parameters, {seconds:.0f} s, mIoU {matrix.miou():.3f} (all classes), ", end="")
-        print(f"accuracy {matrix.pixel_accuracy():.3f}")
-        for label, value in zip(CITYSCAPES.score_names, matrix.iou().tolist()):
-            print(f"  {label:14} {value:.3f}", flush=True)
-
-
-if __name__ == "__main__":
-    main()

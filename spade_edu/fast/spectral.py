@@ -1,12 +1,5 @@
-"""The other exact savings of `TrainingConfig.fast`: spectral norm in fewer passes, the label map's part of D shared.
+"""Spectral norm in fewer passes: the weight is read as seldom as possible and no copy of it is kept."""
 
-CheckpointedBlock is what `TrainingConfig.checkpointing` uses: less memory for more time.
-
-Each gives the same numbers as the plain code, up to rounding; docs/performance.md says what each is worth.
-"""
-
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -14,14 +7,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
-from torch.utils.checkpoint import checkpoint
 
-from . import losses
-from .blocks import SPADEResnetBlock, replace_modules
-from .discriminators import MultiScaleDiscriminator
-from .normalization import BatchNorm2d
-from .patterns import PatternSPADE, with_patterns
-from .spectral import SpectralConv2d, compute_dtype, full_precision
+from ..spectral import SpectralConv2d, compute_dtype, full_precision
 
 FEW_PIXELS = 64  # of a batch: a weight's gradient is then best computed as one product of matrices
 
@@ -157,131 +144,3 @@ def _from_memory_order(matrix: Tensor, weight: Tensor) -> Tensor:
     if weight.is_contiguous():
         return matrix.view(-1, c, k1, k2)
     return matrix.view(-1, k1, k2, c).permute(0, 3, 1, 2)
-
-
-class LeanBlock(SPADEResnetBlock):
-    """A residual block whose convolutions keep no input for the backward pass: SPADE computes it again from its own."""
-
-    def __init__(self, block: SPADEResnetBlock):
-        nn.Module.__init__(self)
-        self.__dict__.update(block.__dict__)
-
-    def forward(self, x: Float[Tensor, "n fin h w"], segmap: Float[Tensor, "n l H W"]) -> Float[Tensor, "n fout h w"]:
-        """Main path plus skip path, as in the plain block (which it is in evaluation: there is nothing to save)."""
-        if not (self.training or torch.is_grad_enabled()):
-            return super().forward(x, segmap)
-        skip = _lean(self.norm_s, self.conv_s, x, segmap, 1.0) if self.learned_shortcut else x
-        dx = _lean(self.norm_0, self.conv_0, x, segmap, 0.2)
-        return skip + _lean(self.norm_1, self.conv_1, dx, segmap, 0.2)
-
-
-def _lean(norm: PatternSPADE, conv: nn.Conv2d, x: Tensor, segmap: Tensor, slope: float) -> Tensor:
-    """conv(leaky_relu(norm(x))), with what SPADE gives computed again in the backward pass where that is cheap."""
-    y, again = norm.activated(x, segmap, slope)
-    if again is None:
-        return conv(y)
-    place = y.data_ptr()
-
-    def pack(tensor: Tensor) -> Tensor | Callable[[], Tensor]:
-        return again if tensor.data_ptr() == place and tensor.shape == y_shape else tensor
-
-    def unpack(kept: Tensor | Callable[[], Tensor]) -> Tensor:
-        return kept if isinstance(kept, Tensor) else kept()
-
-    y_shape = y.shape
-    with torch.autograd.graph.saved_tensors_hooks(pack, unpack):
-        return conv(y)
-
-
-def speed_up(network: nn.Module) -> nn.Module:
-    """Put the fast form in place of every SPADE layer, SPADE block and spectrally normed convolution; gives it back.
-
-    Parameters, buffers and weights files stay the same.
-    """
-    replace_modules(network, SpectralConv2d, FastSpectralConv2d)
-    with_patterns(network)
-    replace_modules(network, SPADEResnetBlock, LeanBlock)
-    return network
-
-
-class CheckpointedBlock(SPADEResnetBlock):
-    """A residual block that keeps only its input for the backward pass and computes the rest again there."""
-
-    def __init__(self, block: SPADEResnetBlock):
-        nn.Module.__init__(self)
-        self.__dict__.update(block.__dict__)
-
-    def forward(self, x: Float[Tensor, "n fin h w"], segmap: Float[Tensor, "n l H W"]) -> Float[Tensor, "n fout h w"]:
-        """The block's result; running statistics and power iteration advance once, however often it is computed."""
-        if not torch.is_grad_enabled():
-            return super().forward(x, segmap)
-        before = [buffer.clone() for buffer in self.buffers()]
-        forward = super().forward
-        return checkpoint(
-            lambda x: forward(x, segmap),
-            x,
-            use_reentrant=False,
-            preserve_rng_state=False,
-            context_fn=lambda: (nullcontext(), _as_of(self, before)),
-        )
-
-
-@contextmanager
-def _as_of(module: nn.Module, earlier: list[Tensor]) -> Iterator[None]:
-    """Run a part of the program with a module's buffers as they were, then put the present ones back."""
-    present = [buffer.clone() for buffer in module.buffers()]
-    _set_buffers(module, earlier)
-    try:
-        yield
-    finally:
-        _set_buffers(module, present)
-
-
-@torch.no_grad()
-def _set_buffers(module: nn.Module, values: list[Tensor]) -> None:
-    for buffer, value in zip(module.buffers(), values):
-        buffer.copy_(value)
-
-
-def discriminate(
-    discriminator: MultiScaleDiscriminator,
-    segmap: Float[Tensor, "n l h w"],
-    batches: Sequence[Float[Tensor, "_ 3 h w"]],
-) -> list[losses.Scales]:
-    """D(segmap, images) for each batch of images, n or a multiple of n of them, with one set of weights.
-
-    The first convolution is a sum of one over the label map and one over the images: the former is done once, and no
-    gradient of the label map is ever computed. A batch that needs no gradient (real images while D stands still) keeps
-    nothing for the backward pass. Only for a D whose norms treat images singly: batch norm would see the batches apart.
-    """
-    if any(isinstance(m, nn.BatchNorm2d | BatchNorm2d) for m in discriminator.modules()):
-        raise ValueError("Images can't be judged in separate batches by a discriminator with batch norm.")
-    results = [[] for _ in batches]
-    for scale in discriminator.scales:
-        maps = _first_layer(scale.layers[0], segmap, batches)
-        features = [[x] for x in maps]
-        for layer in scale.layers[1:]:
-            maps = _layer(layer, maps)
-            features = [found + [x] for found, x in zip(features, maps)]
-        results = [found + [x] for found, x in zip(results, features)]
-        segmap, *batches = (
-            F.avg_pool2d(x, 3, stride=2, padding=1, count_include_pad=False) for x in (segmap, *batches)
-        )
-    return results
-
-
-def _first_layer(layer: nn.Sequential, segmap: Tensor, batches: Sequence[Tensor]) -> list[Tensor]:
-    conv, activation = layer
-    of_labels, of_image = conv.weight.split([segmap.shape[1], batches[0].shape[1]], dim=1)
-    labels = F.conv2d(segmap, of_labels, None, conv.stride, conv.padding)
-    repeated = [labels.repeat(len(x) // len(labels), 1, 1, 1) if len(x) > len(labels) else labels for x in batches]
-    images = [F.conv2d(x, of_image, conv.bias, conv.stride, conv.padding) for x in batches]
-    return [activation(image + label) for image, label in zip(images, repeated)]
-
-
-def _layer(layer: nn.Sequential, batches: list[Tensor]) -> list[Tensor]:
-    """A convolution with its norm and activation on each batch; spectral norm advances once."""
-    conv, *rest = layer
-    weight = conv.normalised_weight() if isinstance(conv, SpectralConv2d) else conv.weight
-    rest = nn.Sequential(*rest)
-    return [rest(F.conv2d(x, weight, conv.bias, conv.stride, conv.padding)) for x in batches]

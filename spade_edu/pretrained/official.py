@@ -15,12 +15,12 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from .discriminators import MultiScaleDiscriminator
-from .encoder import StyleEncoder
-from .errors import UserError
-from .generators import InstanceFeatureEncoder, LocalEnhancer, Pix2PixHDGenerator, SPADEGenerator
-from .generators.spade import UPSAMPLINGS
-from .spectral import SpectralNorm
+from ..discriminators import MultiScaleDiscriminator
+from ..encoder import StyleEncoder
+from ..errors import UserError
+from ..generators import InstanceFeatureEncoder, LocalEnhancer, Pix2PixHDGenerator, SPADEGenerator
+from ..generators.spade import UPSAMPLINGS
+from ..spectral import SpectralNorm
 
 State = Mapping[str, Tensor]
 Source = str | Path | Mapping

@@ -1,0 +1,1 @@
+"""The exact savings of `TrainingConfig.fast`, one idea a file: same numbers up to rounding, less time and memory."""
