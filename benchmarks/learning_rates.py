@@ -15,7 +15,7 @@ from pathlib import Path
 from spade_edu.data.streets import Streets
 from spade_edu.demo import MODELS, measure, model_config
 from spade_edu.files import write_whole
-from spade_edu.runs import Run
+from spade_edu.runs.run import Run
 
 RATES = (4e-4, 8e-4, 1.6e-3, 3.2e-3)
 

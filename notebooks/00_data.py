@@ -18,7 +18,7 @@ from importlib.util import find_spec
 if find_spec("spade_edu") is None:
     get_ipython().run_line_magic("pip", "install --quiet git+https://github.com/OWNER/spade_edu")
 from spade_edu import course
-from spade_edu import plotting as show
+from spade_edu.course import plotting as show
 
 lab = course.start("00")
 
@@ -45,7 +45,7 @@ show.pictures(
 # %% tags=["core"]
 from pathlib import Path
 
-from spade_edu.doctor import examine
+from spade_edu.course.doctor import examine
 
 report = examine(timing=False)  # timing=True also measures a generator, some seconds
 print(str(report).replace(str(Path.cwd()), "."))
@@ -560,7 +560,7 @@ show.pictures(
 
 # %% tags=["core"]
 from spade_edu.sampling import generate
-from spade_edu.runs import load_stored
+from spade_edu.runs.loading import load_stored
 
 generator = load_stored("spade").generator
 edited = sample.label.clone()

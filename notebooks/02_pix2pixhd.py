@@ -18,7 +18,7 @@ from importlib.util import find_spec
 if find_spec("spade_edu") is None:
     get_ipython().run_line_magic("pip", "install --quiet git+https://github.com/OWNER/spade_edu")
 from spade_edu import course
-from spade_edu import plotting as show
+from spade_edu.course import plotting as show
 
 lab = course.start("02")
 
@@ -32,7 +32,7 @@ lab = course.start("02")
 from spade_edu import CITYSCAPES
 from spade_edu.data import Streets, stack
 from spade_edu.sampling import generate
-from spade_edu.runs import load_stored
+from spade_edu.runs.loading import load_stored
 
 scenes = Streets(200, split="val", height=64, width=128)
 three = stack([scenes[i] for i in (0, 5, 7)])

@@ -17,7 +17,7 @@ from importlib.util import find_spec
 if find_spec("spade_edu") is None:
     get_ipython().run_line_magic("pip", "install --quiet git+https://github.com/OWNER/spade_edu")
 from spade_edu import course
-from spade_edu import plotting as show
+from spade_edu.course import plotting as show
 
 lab = course.start("07")
 
@@ -31,7 +31,7 @@ lab = course.start("07")
 # %% tags=["core"]
 from spade_edu.data import Streets, stack
 from spade_edu.sampling import generate
-from spade_edu.runs import load_stored
+from spade_edu.runs.loading import load_stored
 
 height, width, N = 64, 128, 40  # the judge below knows Streets only, so this stage uses Streets in both profiles
 scenes = [Streets(200, split="val", height=height, width=width)[i] for i in range(160)]

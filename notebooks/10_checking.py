@@ -17,7 +17,7 @@ from importlib.util import find_spec
 if find_spec("spade_edu") is None:
     get_ipython().run_line_magic("pip", "install --quiet git+https://github.com/OWNER/spade_edu")
 from spade_edu import course
-from spade_edu import plotting as show
+from spade_edu.course import plotting as show
 
 lab = course.start("10")
 
@@ -218,7 +218,7 @@ for name, value in official.to_official(loaded).items():
 # %% tags=["core"]
 from spade_edu.data import Streets, stack
 from spade_edu.sampling import generate
-from spade_edu.runs import load_stored
+from spade_edu.runs.loading import load_stored
 
 G = load_stored("spade").generator
 good = {name: value.clone() for name, value in official.to_official(G).items()}
@@ -382,7 +382,7 @@ assert curves["beta2 = 0.9"][-1] > 0.95 > 0.7 > curves["beta2 = 0.999"][-1]
 # has 1 % of the rate. Two time scales (TTUR): G at 1e-4, D at 4e-4.
 
 # %% tags=["core", "nbval-check-output"]
-paper = course.preset("paper")
+paper = preset("paper")
 rates = [paper.lr_factor(epoch) for epoch in range(1, 201)]
 print("G", paper.lr_generator, "D", paper.lr_discriminator)
 print("first lower epoch:", 1 + next(i for i, r in enumerate(rates) if r < 1), " epoch 200:", round(rates[-1], 4))
@@ -452,7 +452,7 @@ with torch.inference_mode():
 # %% tags=["core"]
 from dataclasses import replace
 
-from spade_edu.plan import CARDS, GB, SIXTEEN, USED, hours, simulate
+from spade_edu.runs.plan import CARDS, GB, SIXTEEN, USED, hours, simulate
 
 plain_step = simulate(replace(paper, lambda_vgg=0.0), 36, batch_size=4)
 print(f"a step of 4 images at 256x512: {plain_step.flops / 1e12:.1f} TFLOP")

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from spade_edu import plotting as show
+from spade_edu.course import plotting as show
 from spade_edu.checks.stage05 import PaintBlock
 
 # A label map to look at: sky above, a house, a road below (3 classes, 64x128).

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from spade_edu import losses
-from spade_edu import plotting as show
+from spade_edu.course import plotting as show
 from spade_edu.checks.stage06 import TinyDiscriminator, TinyGan, TinyGenerator
 
 # %% [markdown]

@@ -12,8 +12,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from spade_edu import plotting as show
-from spade_edu.runs import load_stored
+from spade_edu.course import plotting as show
+from spade_edu.runs.loading import load_stored
 
 # %% [markdown]
 # ## 8.1 The Concat variant's input

@@ -32,7 +32,8 @@ from .models import count_parameters
 from .presets import preset
 from .pretrained.judge import Judge, load_judge
 from .report import MODELS, write_report
-from .runs import Run, load_networks
+from .runs.loading import load_networks
+from .runs.run import Run
 from .sampling import generate
 
 SCENES = 200  # validation scenes that are scored

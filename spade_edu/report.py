@@ -17,7 +17,8 @@ from .files import write_whole
 from .labels import CITYSCAPES
 from .models import Networks
 from .pictures import grid, png_bytes, save_png, to_uint8
-from .runs import Run, load_networks
+from .runs.loading import load_networks
+from .runs.run import Run
 from .sampling import generate
 
 MODELS = {"pix2pixhd": "pix2pixHD", "pix2pixhd_pp": "pix2pixHD++", "spade": "SPADE"}  # run folder: title

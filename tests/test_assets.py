@@ -8,7 +8,7 @@ import spade_edu
 from spade_edu import CITYSCAPES, UserError
 from spade_edu.data.streets import Streets
 from spade_edu.evaluation.uniform import class_ids, colour_difference, uniform_images
-from spade_edu.runs import load_stored
+from spade_edu.runs.loading import load_stored
 from spade_edu.sampling import spread
 
 ASSETS = Path(spade_edu.__file__).parent / "assets"

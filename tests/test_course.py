@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from spade_edu import course
+from spade_edu.course import lab as course
 from spade_edu.data.streets import Streets, write
 from spade_edu.errors import UserError
 from spade_edu.presets import preset
-from spade_edu.runs import Run
+from spade_edu.runs.run import Run
 
 
 @pytest.fixture(autouse=True)

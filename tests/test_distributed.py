@@ -14,7 +14,7 @@ from spade_edu.errors import UserError
 from spade_edu.labels import instance_edges, one_hot
 from spade_edu.models import build
 from spade_edu.presets import preset
-from spade_edu.runs import Run
+from spade_edu.runs.run import Run
 from spade_edu.training import Trainer
 
 

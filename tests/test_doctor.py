@@ -12,8 +12,8 @@ import trees
 import typer
 from typer.testing import CliRunner
 
-from spade_edu import doctor
 from spade_edu.cli import doctor as command
+from spade_edu.course import doctor
 
 Usage = namedtuple("Usage", "total used free")
 GPU = "Fast GPU 9000"

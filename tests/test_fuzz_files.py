@@ -35,7 +35,7 @@ from spade_edu.experiments.table2 import report
 from spade_edu.presets import preset
 from spade_edu.pretrained import official
 from spade_edu.pretrained.weights import read_state_dict
-from spade_edu.runs import load_config
+from spade_edu.runs.loading import load_config
 from spade_edu.widgets.looks import read_recipe
 
 LEAVES = (

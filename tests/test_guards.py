@@ -13,9 +13,10 @@ import torch
 from spade_edu.checkpoints import CheckpointError, checkpoints
 from spade_edu.config import TrainingConfig
 from spade_edu.data.streets import Streets
-from spade_edu.guards import TrainingError, memory_advice, only_one
 from spade_edu.presets import preset
-from spade_edu.runs import Run, load_networks
+from spade_edu.runs.guards import TrainingError, memory_advice, only_one
+from spade_edu.runs.loading import load_networks
+from spade_edu.runs.run import Run
 
 CONFIG = preset("test", epochs=3)  # four steps an epoch
 

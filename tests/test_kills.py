@@ -35,7 +35,7 @@ from spade_edu.cli.paint import prepare
 from spade_edu.data import open_dataset
 from spade_edu.errors import UserError
 from spade_edu.presets import preset
-from spade_edu.runs import Run
+from spade_edu.runs.run import Run
 
 SIGKILL = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
 TIMES = pytest.mark.parametrize("times", [5, pytest.param(30, marks=pytest.mark.slow)])

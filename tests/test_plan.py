@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from spade_edu import plan
 from spade_edu.cli import main
 from spade_edu.config import TrainingConfig
 from spade_edu.errors import UserError
 from spade_edu.models import build
 from spade_edu.presets import preset
+from spade_edu.runs import plan
 from spade_edu.training import Trainer
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))

@@ -17,7 +17,8 @@ from spade_edu import CITYSCAPES, UserError
 from spade_edu.checkpoints import checkpoints
 from spade_edu.data import Sample, Streets
 from spade_edu.presets import preset
-from spade_edu.runs import Run, data_workers, epoch_order, load_networks
+from spade_edu.runs.loading import load_networks
+from spade_edu.runs.run import Run, data_workers, epoch_order
 
 
 class Noise:

@@ -16,7 +16,7 @@ def doctor(
     timing: Annotated[bool, typer.Option(help="Time a generator (some seconds).")] = True,
 ) -> None:
     """Check this machine: Python, torch, device, disk, data sets, widgets, speed. Paste the report into bug reports."""
-    from ..doctor import examine
+    from ..course.doctor import examine
 
     report = examine(out, timing)
     print(report)

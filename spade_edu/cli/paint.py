@@ -25,7 +25,7 @@ def paint(
 def prepare(run: Path | None, port: int) -> Any:
     """The painter of a run, or of the stored network, ready to serve; its scenes are the run's data set."""
     from ..data import Streets, open_dataset
-    from ..runs import load_config, load_networks, load_stored
+    from ..runs.loading import load_config, load_networks, load_stored
     from ..widgets.maps import EditedMap
     from ..widgets.page import PageServer
     from ..widgets.painter import Painting

@@ -21,8 +21,8 @@ def plan(
     from dataclasses import replace
 
     from ..errors import UserError
-    from ..plan import ALLOWANCE, GB, SIXTEEN, USED, hours, largest_batch, parse_card
     from ..presets import preset as named_preset
+    from ..runs.plan import ALLOWANCE, GB, SIXTEEN, USED, hours, largest_batch, parse_card
 
     if data not in DATA:
         raise UserError(f"--data is one of {', '.join(DATA)}, not {data!r}.")

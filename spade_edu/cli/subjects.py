@@ -65,7 +65,7 @@ def from_folder(folder: Path, data: str, root: str, count: int | None) -> Subjec
 
 def from_run(folder: Path, data: str, root: str, count: int | None, seed: int, device: str) -> Subject:
     """The images of a run of `spade-edu train`; its own data set unless another is named."""
-    from ..runs import load_config, load_networks
+    from ..runs.loading import load_config, load_networks
 
     config = load_config(folder)
     name, found, _ = choose(data or config.data, root or config.root or None)

@@ -34,7 +34,7 @@ def train(
 ) -> None:
     """Train a generator; the same command again goes on where a run was stopped."""
     from .. import distributed, presets
-    from ..runs import Run
+    from ..runs.run import Run
 
     device = distributed.start(default_device())
     overrides = parse_settings(set_ or [])
@@ -63,7 +63,7 @@ def sample(
 ) -> None:
     """Draw images of a trained run: a row for each label map, a column for each style."""
     from ..pictures import grid, save_png, to_uint8
-    from ..runs import load_config, load_networks
+    from ..runs.loading import load_config, load_networks
     from ..sampling import generate, spread
 
     _, preview, config = open_data(load_config(run))

@@ -38,7 +38,8 @@ from ..models import count_parameters
 from ..pictures import save_png, to_uint8
 from ..presets import ROWS, preset
 from ..pretrained.judge import load_judge
-from ..runs import Run, load_networks
+from ..runs.loading import load_networks
+from ..runs.run import Run
 from ..sampling import generate, spread
 
 SAMPLES = 8  # scenes whose pictures every cell keeps

@@ -7,7 +7,7 @@ import torch
 
 from ..evaluation.uniform import class_ids, colour_difference, uniform_images
 from ..pictures import to_uint8
-from ..runs import load_networks
+from ..runs.loading import load_networks
 from .cells import Bench
 from .drawing import tile_grid
 

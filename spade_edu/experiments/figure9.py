@@ -5,7 +5,7 @@ import torch
 from ..evaluation.diversity import diversity, perceptual_space
 from ..models import Networks
 from ..pictures import to_uint8
-from ..runs import load_networks
+from ..runs.loading import load_networks
 from ..sampling import generate, spread
 from .cells import Bench
 from .drawing import tile_grid

@@ -6,11 +6,11 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from .. import plan
 from ..files import write_whole
 from ..paper import SOURCES, TABLES, Row
 from ..pictures import save_figure
 from ..presets import ROWS
+from ..runs import plan
 from .cells import Bench, Cell
 
 # Table 1's names for rows of Table 3.

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from ..config import TrainingConfig, resolve_precision
 from ..data.base import Dataset, Sample, stack
 from ..errors import UserError
-from ..runs import epoch_order
+from ..runs.run import epoch_order
 
 
 class System(Protocol):

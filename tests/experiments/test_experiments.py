@@ -6,13 +6,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from spade_edu import cli, plan
+from spade_edu import cli
 from spade_edu.errors import UserError
 from spade_edu.evaluation.user_study import append_choice
 from spade_edu.experiments import cells, figure1, figure3, figure9, table2, tables
 from spade_edu.experiments.cells import Bench
 from spade_edu.paper import TABLES
 from spade_edu.presets import ROWS
+from spade_edu.runs import plan
 
 FEW = {"pix2pixHD++": "pix2pixHD++", "pix2pixHD": "pix2pixHD"}  # small rows of Table 3
 pytestmark = pytest.mark.filterwarnings("ignore:4 images for 160 features")

@@ -12,7 +12,7 @@ from spade_edu.errors import UserError
 from spade_edu.presets import preset
 from spade_edu.related import SYSTEMS
 from spade_edu.related.common import batches
-from spade_edu.runs import epoch_order
+from spade_edu.runs.run import epoch_order
 
 
 def test_the_core_doesnt_import_them():

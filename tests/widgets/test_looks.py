@@ -7,7 +7,7 @@ from PIL import Image
 from spade_edu import UserError
 from spade_edu.data import Streets, stack
 from spade_edu.pictures import to_uint8
-from spade_edu.runs import load_stored
+from spade_edu.runs.loading import load_stored
 from spade_edu.sampling import generate
 from spade_edu.widgets.looks import between, code, draw, read_recipe, title
 from spade_edu.widgets.still import captioned, diverging, png

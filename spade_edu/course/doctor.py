@@ -17,12 +17,12 @@ from typing import NamedTuple
 
 import torch
 
-from .data import Streets, stack
-from .data.catalogue import READERS, find
-from .data.cityscapes import ROOT_VARIABLE, is_cityscapes
-from .labels import CITYSCAPES
-from .models import build
-from .presets import preset
+from ..data import Streets, stack
+from ..data.catalogue import READERS, find
+from ..data.cityscapes import ROOT_VARIABLE, is_cityscapes
+from ..labels import CITYSCAPES
+from ..models import build
+from ..presets import preset
 
 OK, WARNING, FAILURE = "OK", "warning", "failure"
 GB = 1e9

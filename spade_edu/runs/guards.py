@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from .config import TrainingConfig
-from .errors import UserError
+from ..config import TrainingConfig
+from ..errors import UserError
 
 
 class TrainingError(UserError):

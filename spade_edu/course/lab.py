@@ -16,17 +16,18 @@ from typing import Any
 
 import torch
 
-from .checkpoints import checkpoints
-from .config import TrainingConfig
-from .data import choose, open_dataset
-from .data.base import Dataset, Sample
-from .errors import UserError
-from .labels import LabelSpace
-from .models import Networks, build
-from .presets import preset
-from .runs import Run, load_config, load_networks, load_stored
-from .sampling import spread, to_batch
-from .training import Trainer
+from ..checkpoints import checkpoints
+from ..config import TrainingConfig
+from ..data import choose, open_dataset
+from ..data.base import Dataset, Sample
+from ..errors import UserError
+from ..labels import LabelSpace
+from ..models import Networks, build
+from ..presets import preset
+from ..runs.loading import load_config, load_networks, load_stored
+from ..runs.run import Run
+from ..sampling import spread, to_batch
+from ..training import Trainer
 
 PROFILE_VARIABLE = "SPADE_EDU_PROFILE"
 PROFILES = {"cpu": "cpu", "gpu": "colab"}  # profile: its preset

@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from torch import Tensor
 
-from .labels import LabelSpace
-from .pictures import to_uint8
+from ..labels import LabelSpace
+from ..pictures import to_uint8
 
 # One colour a system, throughout the course (Okabe & Ito's palette, which colour-blind readers can tell apart).
 COLOURS = {"pix2pixHD": "#D55E00", "pix2pixHD++": "#E69F00", "Concat": "#CC79A7", "SPADE": "#0072B2", "real": "#666666"}

@@ -16,11 +16,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from .config import TrainingConfig
-from .errors import UserError
-from .labels import CITYSCAPES, LabelSpace
-from .models import build
-from .training import Trainer
+from ..config import TrainingConfig
+from ..errors import UserError
+from ..labels import CITYSCAPES, LabelSpace
+from ..models import build
+from ..training import Trainer
 
 GB = 1e9
 ALLOWANCE = 1.5 * GB  # of a GPU's memory for context, work space and gaps (an estimate)
