@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from spade_edu.data.streets import Streets
-from spade_edu.demo import MODELS, measure, model_config
+from spade_edu.experiments.demo import MODELS, measure, model_config
 from spade_edu.files import write_whole
 from spade_edu.runs.run import Run
 

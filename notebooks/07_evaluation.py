@@ -549,7 +549,7 @@ show.finish(figure, "Five protocols, the same 40 images of the same generator.")
 # against a copy of the paper, and the mark stays wherever it is printed.
 
 # %% tags=["core", "nbval-check-output"]
-from spade_edu.paper import TABLES
+from spade_edu.experiments.paper import TABLES
 
 one_table = TABLES[1]
 print(f"{'':10} " + "  ".join(f"{c:20}" for c in one_table.columns))

@@ -52,7 +52,7 @@ def beside(result, column="Cityscapes"):
 
 
 # %% tags=["core"]
-from spade_edu.paper import TABLES
+from spade_edu.experiments.paper import TABLES
 
 COLUMNS = {number: table.columns for number, table in TABLES.items()}
 table3 = stored("table3")
@@ -79,7 +79,7 @@ for row in TABLES[3].rows:
 # That row is what makes the table honest: without it, nobody could tell SPADE from good housekeeping.
 
 # %% tags=["core", "nbval-check-output"]
-from spade_edu.paper import parameters
+from spade_edu.experiments.paper import parameters
 
 print("parameters of the generator, counted here and in the paper")
 for row in TABLES[3].rows:

@@ -29,7 +29,7 @@ lab = course.start("10")
 
 # %% tags=["core"]
 import matplotlib.pyplot as plt
-from spade_edu.paper import TABLES, parameters
+from spade_edu.experiments.paper import TABLES, parameters
 
 rows = TABLES[3].rows
 here = [parameters(row)[0] / 1e6 for row in rows]

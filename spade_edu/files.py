@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+ASSETS = Path(__file__).parent / "assets"  # weights, class tables and results that come with the package
+
 
 def write_whole(path: Path, content: str | bytes) -> None:
     """Write a file under a temporary name beside it, then rename; makes its folder where it is missing."""

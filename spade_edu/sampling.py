@@ -1,10 +1,15 @@
 """From samples to what networks take, and from networks to pictures."""
 
+from collections.abc import Iterable
+
 import torch
+from jaxtyping import Float, UInt8
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from .data.base import Dataset, Sample, stack
 from .labels import LabelSpace
+from .pictures import to_uint8
 
 
 def spread(dataset: Dataset, count: int) -> Sample:
@@ -42,3 +47,32 @@ def generate(
     image = generator(segmap, None if z is None else z.to(segmap.device))
     generator.train(was_training)
     return image.float()
+
+
+def paint(
+    generator: nn.Module,
+    dataset: Dataset,
+    *,
+    count: int | None = None,
+    device: str | torch.device = "cpu",
+    seed: int = 0,
+    batch: int = 20,
+) -> list[UInt8[Tensor, "3 h w"]]:
+    """An image, 0 to 255, for each of the first `count` label maps of a data set (default: all).
+
+    The noise of an image follows from `seed` and its place alone, so any `batch` gives the same images, up to rounding.
+    """
+    images: list[Tensor] = []
+    for start in tqdm(range(0, len(dataset) if count is None else count, batch), "paint", leave=False, disable=None):
+        stop = min(start + batch, len(dataset) if count is None else count)
+        sample = stack([dataset[i] for i in range(start, stop)])
+        z = noise(generator.z_dim, range(seed + start, seed + stop))
+        images += to_uint8(generate(generator, sample, dataset.labels, device, z=z)).movedim(-1, -3)
+    return images
+
+
+def noise(z_dim: int | None, seeds: Iterable[int]) -> Float[Tensor, "n z"] | None:
+    """A code from N(0, 1) for each seed; None for a generator without style."""
+    if z_dim is None:
+        return None
+    return torch.stack([torch.randn(z_dim, generator=torch.Generator().manual_seed(seed)) for seed in seeds])

@@ -8,8 +8,9 @@ import torch
 
 from spade_edu import CITYSCAPES, UserError
 from spade_edu.data import Sample
-from spade_edu.demo import MODELS, frequent_classes, run_demo
+from spade_edu.evaluation.streets import frequent_classes
 from spade_edu.evaluation.uniform import class_ids, colour_difference, uniform_images, uniform_labels
+from spade_edu.experiments.demo import MODELS, run_demo
 
 
 @pytest.fixture(scope="module")

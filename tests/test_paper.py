@@ -7,9 +7,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from spade_edu import paper
 from spade_edu.cli import paper as command
 from spade_edu.errors import UserError
+from spade_edu.experiments import paper
 from spade_edu.presets import ROWS
 
 FACTS = Path(__file__).resolve().parents[2] / "shared" / "reference" / "paper-facts.md"

@@ -3,6 +3,7 @@
 import json
 import math
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,7 +26,7 @@ def evaluate(
     data: Annotated[str, typer.Option(help="cityscapes, ade20k, ade20k-outdoor, coco-stuff or streets.")] = "",
     root: Annotated[str, typer.Option(help="Folder of the data set.")] = "",
     protocol: Annotated[
-        str, typer.Option(help="paper, oasis, clade, gan-compression or cc-fpse; default: paper, on Streets oasis.")
+        str, typer.Option(help="paper, oasis, clade, gan-compression, cc-fpse or (on Streets, its default) streets.")
     ] = "",
     compare_protocols: Annotated[bool, typer.Option(help="Score the same images under all protocols.")] = False,
     count: Annotated[int | None, typer.Option(help="Only the first so many label maps.", min=2)] = None,
@@ -37,26 +38,18 @@ def evaluate(
     seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Of the generator's noise and of the bootstrap.")] = 0,
 ) -> None:
     """Score generated images against their label maps and real photographs, under a stated protocol."""
-    from ..evaluation.protocol import NAMES
-    from ..evaluation.protocol import protocol as named
-    from ..evaluation.scoring import generated_statistics, score
-    from .subjects import RealSides, diversity_of
+    from ..evaluation.protocol import PUBLISHED
+    from ..evaluation.subjects import diversity_of
 
     if sum(source is not None for source in (images, run, official)) != 1:
         raise UserError("give one of --images FOLDER, --run FOLDER or --official FILE.")
     if real is not None and compare_protocols:
         raise UserError("--real holds the real side of one protocol: leave out --compare-protocols.")
     subject = _open(images, run, official, data, root, count, seed)
-    # Streets' judge was trained at the generated size: there the protocol that leaves sizes alone is the plain one.
-    protocol = protocol or ("oasis" if subject.place.data == "streets" else "paper")
-    plans = [named(name, subject.place.data) for name in (NAMES if compare_protocols else [protocol])]
-    judges = _judges(subject.place.data, segmentation, distance)
+    names = PUBLISHED if compare_protocols else (protocol,)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
-        sides = RealSides(subject, judges, real)
-        fake = generated_statistics(subject.images, judges) if distance else None
-        both = subject.images, subject.originals
-        results = [score(*both, plan, judges, sides.of(plan), fake, seed=seed) for plan in plans]
+        results = _score(subject, names, segmentation, distance, real, seed)
         diversity = diversity_of(subject, seed, default_device())
     notes = sorted({str(w.message) for w in caught if issubclass(w.category, UserWarning)})
     _show(subject, results, notes, diversity)
@@ -69,7 +62,7 @@ def evaluate(
 def _open(
     images: Path | None, run: Path | None, official: Path | None, data: str, root: str, count: int | None, seed: int
 ) -> Any:
-    from .subjects import from_folder, from_official, from_run
+    from ..evaluation.subjects import from_folder, from_official, from_run
 
     if images is not None:
         return from_folder(images, data, root, count)
@@ -77,13 +70,21 @@ def _open(
     return opener(path, data, root, count, seed, default_device())
 
 
-def _judges(data: str, segmentation: bool, distance: bool) -> Any:
+def _score(
+    subject: Any, names: Sequence[str], segmentation: bool, distance: bool, real: Path | None, seed: int
+) -> list[Any]:
+    """The figures of one set of images under each protocol, with one set of judges and of generated features."""
     import torch
 
-    from ..evaluation.scoring import published_judges, streets_judges
+    from ..evaluation.pipeline import Scorer
+    from ..evaluation.protocol import default_protocol, protocol
+    from ..evaluation.scoring import generated_statistics, judges_of
 
-    options = dict(segmentation=segmentation, distance=distance, device=torch.device(default_device()))
-    return streets_judges(**options) if data == "streets" else published_judges(data, **options)
+    plan = protocol(names[0] or default_protocol(subject.place.data), subject.place.data)
+    judges = judges_of(plan, segmentation=segmentation, distance=distance, device=torch.device(default_device()))
+    fake = generated_statistics(subject.images, judges) if distance else None
+    shared: dict = dict(judges=judges, known={}, file=real, device=default_device())
+    return [Scorer(subject.place, name, **shared).score(subject.images, fake=fake, seed=seed) for name in names]
 
 
 def _show(subject: Any, results: list, notes: list[str], diversity: dict | None) -> None:

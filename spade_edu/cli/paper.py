@@ -14,7 +14,7 @@ def register(app: typer.Typer) -> None:
 
 def paper(table: Annotated[int | None, typer.Option(help="One table, 1 to 5; default: all.")] = None) -> None:
     """Print the paper's tables with their sources, and the parameters of this package's models."""
-    from ..paper import TABLES, legend, render
+    from ..experiments.paper import TABLES, legend, render
 
     if table is not None and table not in TABLES:
         raise UserError(f"The paper has tables 1 to {len(TABLES)}, not {table}.")

@@ -1,5 +1,6 @@
 """What every data set gives: samples of one form."""
 
+from collections.abc import Iterator
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
@@ -46,3 +47,9 @@ def stack(samples: list[Sample]) -> Sample:
     instances = None if instance[0] is None else torch.stack(instance)
     styles = None if style[0] is None else list(style)
     return Sample(torch.stack(label), instances, torch.stack(image), list(name), styles)
+
+
+def batches(dataset: Dataset, size: int = 20) -> Iterator[Sample]:
+    """All samples of a data set in order, `size` at a time."""
+    for start in range(0, len(dataset), size):
+        yield stack([dataset[i] for i in range(start, min(start + size, len(dataset)))])

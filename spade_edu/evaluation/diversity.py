@@ -6,10 +6,12 @@ from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Integer
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..data.base import Dataset, stack
 from ..pretrained.weights import CATALOGUE
+from ..sampling import generate
 from .protocol import resize_label
 
 FeatureMaps = Callable[[Tensor], Sequence[Tensor]]
@@ -51,8 +53,17 @@ def diversity(
     return Diversity(torch.stack(totals).mean().item(), torch.stack(by_class).nanmean(0))
 
 
+@torch.no_grad()
+def pixel_diversity(generator: nn.Module, dataset: Dataset, *, maps: int = 8, styles: int = 8) -> float:
+    """Mean absolute pixel difference (0..255) between images of one label map with different z."""
+    batch = stack([dataset[i] for i in range(min(maps, len(dataset)))])
+    images = torch.stack([generate(generator, batch, dataset.labels, seed=s) for s in range(styles)])
+    pairs = torch.combinations(torch.arange(styles))
+    return float((images[pairs[:, 0]] - images[pairs[:, 1]]).abs().mean() * 127.5)
+
+
 def perceptual_space(device: torch.device) -> PerceptualSpace:
-    """VGG-19's feature maps where its weights lie, else those of Streets' second opinion (see judge.py)."""
+    """VGG-19's feature maps where its weights lie, else those of Streets' second opinion (see pretrained/judge.py)."""
     if CATALOGUE["vgg19"].path.is_file():
         from ..pretrained.perceptual import VGGFeatures
 

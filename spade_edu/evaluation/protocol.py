@@ -30,10 +30,11 @@ class Protocol:
     compared: size at which predictions and labels meet; "fed" shrinks labels by nearest neighbour, "label" enlarges
         scores bilinearly (logits or log-probabilities: the class that wins is the same).
     ignored: the target values that don't count, whatever is predicted there.
-    absent: what a class without ground truth does to the mean (see segmentation.py).
+    absent: what a class without ground truth, or with little, does to the mean (see segmentation.py).
     images: how many generated images the published figure is computed from; None: as many as there are.
     real_split, real_size, real_filter: the photographs that the Fréchet distance compares with, and their size.
     origin: who does it so, and how sure that is.
+    full: Streets is rendered, so its full size ("label") is a choice: this many times the generated size.
     """
 
     name: str
@@ -44,12 +45,13 @@ class Protocol:
     multiple: int
     compared: Literal["fed", "label"]
     ignored: tuple[int, ...]
-    absent: Literal["skip", "zero", "gt"]
+    absent: Literal["skip", "zero", "gt", "rare"]
     images: int | None
-    real_split: Literal["val", "train"]
+    real_split: Literal["val", "train", "test"]
     real_size: Size
     real_filter: Literal["bilinear", "bicubic"]
     origin: str
+    full: int = 2
 
     def feed(
         self, image: Float[Tensor, "n 3 h w"], label_size: tuple[int, int], generated_size: tuple[int, int]
@@ -106,6 +108,12 @@ _OWN_CODE: dict[str, dict] = {
 }
 
 _CHOICES: dict[str, dict] = {
+    "streets": dict(
+        fed="generated", filter="bicubic", compared="fed", absent="rare",
+        real_split="test", real_size="generated", real_filter="bicubic", full=1,
+        origin="this package, for Streets: everything at the generated size, distance to twice as many other scenes, "
+        "mean over the classes that hold at least 0.5 % of the pixels.",
+    ),
     "paper": dict(
         fed="label", filter="bilinear", compared="label", real_split="val", real_size="label", real_filter="bicubic",
         origin="best-supported reading of SPADE's section 4: enlarging to the label's size reproduces the published "
@@ -138,24 +146,32 @@ _CHOICES: dict[str, dict] = {
 }  # fmt: skip
 
 NAMES = tuple(_CHOICES)
+PUBLISHED = tuple(name for name in NAMES if name != "streets")
 
 
 def protocol(name: str, data: str) -> Protocol:
     """A named protocol on a data set; a UserError where either is unknown.
 
-    name: "paper", "oasis", "clade", "gan-compression" or "cc-fpse". data: cityscapes, ade20k, ade20k-outdoor,
-    coco-stuff or streets.
+    name: "paper", "oasis", "clade", "gan-compression" or "cc-fpse"; on Streets also "streets".
+    data: cityscapes, ade20k, ade20k-outdoor, coco-stuff or streets.
     """
     if name not in _CHOICES:
         raise UserError(f"there is no protocol {name!r}: expected one of {', '.join(NAMES)}.")
     if data not in _OWN_CODE:
         raise UserError(f"no segmenter is published for {data}: expected one of {', '.join(_OWN_CODE)}.")
+    if name == "streets" != data:
+        raise UserError(f"the protocol 'streets' is for Streets, not {data}: expected one of {', '.join(PUBLISHED)}.")
     choices = dict(_CHOICES[name])
     if (name, data) == ("gan-compression", "coco-stuff"):
         choices |= dict(
             fed="label", origin="GAN Compression (Li et al. 2020), code: images enlarged to the label's size."
         )
-    return Protocol(name=name, data=data, **_OWN_CODE[data], **choices)
+    return Protocol(name=name, data=data, **_OWN_CODE[data] | choices)
+
+
+def default_protocol(data: str) -> str:
+    """The protocol of a data set where none is asked for."""
+    return "streets" if data == "streets" else "paper"
 
 
 # mIoU, accuracy, FID of SPADE in the paper's Table 1.

@@ -14,7 +14,7 @@ from ..errors import UserError
 from .frechet import FeatureStatistics
 from .images import Originals, from_bytes
 from .protocol import Protocol, resize_image
-from .segmentation import ConfusionMatrix, iou, mean_iou, pixel_accuracy
+from .segmentation import ConfusionMatrix, in_the_mean, iou, mean_iou, pixel_accuracy
 
 KEPT = 5000  # feature vectors kept for the kernel distance: all of every validation split
 BATCH = 16
@@ -41,7 +41,8 @@ class Judges(NamedTuple):
 class Scores:
     """The figures of one set of images under one protocol.
 
-    miou, accuracy and iou in [0, 1] with 95 % bootstrap intervals over images; distance and kernel under their names
+    miou, accuracy and iou in [0, 1] with 95 % bootstrap intervals over images; averaged: the classes that miou is the
+    mean of; distance and kernel under their names
     (FID and KID only in the published Inception features). None: not computed.
     """
 
@@ -52,6 +53,7 @@ class Scores:
     accuracy: float | None = None
     accuracy_interval: tuple[float, float] | None = None
     iou: dict[str, float] = field(default_factory=dict)
+    averaged: tuple[str, ...] = ()
     features: str | None = None
     distance_name: str | None = None
     distance: float | None = None
@@ -62,6 +64,19 @@ class Scores:
     def as_dict(self) -> dict:
         """For JSON, the protocol written out in full."""
         return asdict(self)
+
+    def row(self) -> dict:
+        """What tables and reports keep: miou, accuracy, fd, iou by class and what fd is called."""
+        figures = dict(miou=self.miou, accuracy=self.accuracy, fd=self.distance, iou=self.iou)
+        return figures | {"distance_name": self.distance_name}
+
+
+def judges_of(plan: Protocol, *, segmentation: bool = True, distance: bool = True, device: torch.device) -> Judges:
+    """Who judges under a protocol: the published networks of its data set, or Streets' own judge."""
+    options: dict = dict(segmentation=segmentation, distance=distance, device=device)
+    if plan.data == "streets":
+        return streets_judges(**options, at_one_size=plan.name != "streets")
+    return published_judges(plan.data, **options)
 
 
 def published_judges(data: str, *, segmentation: bool, distance: bool, device: torch.device) -> Judges:
@@ -77,11 +92,13 @@ def published_judges(data: str, *, segmentation: bool, distance: bool, device: t
     return Judges(segmenter, Features(lambda x: network((x + 1) / 2), FEATURES, "FID", "KID"), device)
 
 
-def streets_judges(*, segmentation: bool, distance: bool, device: torch.device) -> Judges:
+def streets_judges(*, segmentation: bool, distance: bool, device: torch.device, at_one_size: bool) -> Judges:
     """The judge of Streets, which comes with the package; its figures are never called FID or KID."""
     from ..pretrained.judge import load_judge
 
-    judge = AtOneSize(load_judge()).to(device)
+    judge = load_judge().to(device)
+    if at_one_size:
+        judge = AtOneSize(judge)
     features = Features(judge.features, "Streets judge", "FD (Streets judge)", "KD (Streets judge)")
     return Judges(judge if segmentation else None, features if distance else None, device)
 
@@ -181,8 +198,10 @@ def _segmentation(
     each = torch.stack(tallies)
     summary = dict(zip(("miou", "accuracy"), summarise(each.sum(0), protocol.absent)))
     intervals = bootstrap(each, protocol.absent, seed=seed)
-    per_class = {name: value.item() for name, value in zip(names, iou(*each.sum(0))) if not value.isnan()}
-    return summary | dict(miou_interval=intervals[0], accuracy_interval=intervals[1], iou=per_class)
+    hits, in_target, predicted = each.sum(0)
+    per_class = {n: value.item() for n, value in zip(names, iou(hits, in_target, predicted)) if not value.isnan()}
+    averaged = tuple(n for n, is_in in zip(names, in_the_mean(in_target, predicted, protocol.absent)) if is_in)
+    return summary | dict(miou_interval=intervals[0], accuracy_interval=intervals[1], iou=per_class, averaged=averaged)
 
 
 def summarise(tallies: Int64[Tensor, "*b 3 c"], absent: str) -> tuple:

@@ -9,7 +9,8 @@ The published scores differ in two small ways that move the mean by points, so b
   - "skip" (Cityscapes, DRN): a class neither predicted nor in the ground truth has no IoU and is left out;
   - "gt" (COCO-Stuff, DeepLab): every class that the ground truth lacks is left out, predicted or not, so the
     eleven ids that COCO-Stuff never uses drop out;
-  - "zero" (ADE20K, semantic-segmentation-pytorch): an absent class counts as 0 in the mean over all classes.
+  - "zero" (ADE20K, semantic-segmentation-pytorch): an absent class counts as 0 in the mean over all classes;
+  - "rare" (Streets): a class with less than 0.5 % of the target's pixels is left out, for a few objects decide its IoU.
 """
 
 from collections.abc import Iterable
@@ -19,6 +20,8 @@ from jaxtyping import Bool, Float, Int64, Integer
 from torch import Tensor
 
 from ..errors import UserError
+
+RARE = 0.005  # share of the target's pixels
 
 
 class ConfusionMatrix:
@@ -96,17 +99,26 @@ def mean_iou(
     absent: str = "skip",
 ) -> Float[Tensor, "*b"]:
     """Mean IoU over the scored classes; `absent`: see the head of this file."""
-    values = iou(hits, in_target, predicted)
+    averaged = scored & in_the_mean(in_target, predicted, absent)
+    values = iou(hits, in_target, predicted).nan_to_num(0.0)
+    return torch.where(averaged, values, 0.0).sum(-1) / averaged.sum(-1)
+
+
+def in_the_mean(
+    in_target: Int64[Tensor, "*b c"], predicted: Int64[Tensor, "*b c"], absent: str
+) -> Bool[Tensor, "*b c"]:
+    """Which classes the mean is over, by what there is of each; `absent`: see the head of this file."""
+    everything = in_target.sum(-1, keepdim=True)
     if absent == "skip":
-        averaged = scored & ~values.isnan()
-    elif absent == "gt":
-        averaged = scored & (in_target > 0)
-    elif absent == "zero":
+        return in_target + predicted > 0
+    if absent == "gt":
+        return in_target > 0
+    if absent == "rare":
+        return (in_target >= RARE * everything) & (in_target > 0)
+    if absent == "zero":
         # with nothing counted at all there is no score, rather than a score of 0
-        averaged = scored & (in_target.sum(-1, keepdim=True) > 0)
-    else:
-        raise UserError(f"absent={absent!r}: expected 'skip', 'zero' or 'gt'.")
-    return torch.where(averaged, values.nan_to_num(0.0), 0.0).sum(-1) / averaged.sum(-1)
+        return (everything > 0).expand_as(in_target)
+    raise UserError(f"absent={absent!r}: expected 'skip', 'zero', 'gt' or 'rare'.")
 
 
 def pixel_accuracy(

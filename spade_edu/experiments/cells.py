@@ -14,7 +14,6 @@ import re
 import shlex
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -26,18 +25,15 @@ from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor, nn
 
-from .. import demo
 from ..config import TrainingConfig, resolve_precision
-from ..data import Dataset, Sample, choose, open_dataset, stack
-from ..data.streets import Streets
+from ..data import Sample, choose, open_dataset
 from ..errors import UserError
-from ..evaluation.frechet import FeatureStatistics
-from ..evaluation.images import Originals, to_bytes
+from ..evaluation.pipeline import Scorer
+from ..evaluation.subjects import STREETS_COUNT, Place
 from ..files import write_whole
 from ..models import count_parameters
 from ..pictures import save_png, to_uint8
 from ..presets import ROWS, preset
-from ..pretrained.judge import load_judge
 from ..runs.loading import load_networks
 from ..runs.run import Run
 from ..sampling import generate, spread
@@ -96,6 +92,7 @@ class Bench:
         if self.data == "streets" and steps is not None:
             config = replace(config, images=-(-steps // (config.epochs + config.epochs_decay)) * config.batch_size)
         self.base = config
+        self.size = config.height, config.width
         size = dict(height=config.height, width=config.width)
         self.training = open_dataset(self.data, found, "train", augment=True, length=config.images, **size)[0]
         self.val = open_dataset(self.data, found, "val", length=self.scenes, **size)[0]
@@ -105,7 +102,7 @@ class Bench:
     @property
     def scenes(self) -> int:
         """How many validation scenes of Streets are scored."""
-        return 4 if self.preset_name == "test" else demo.SCENES
+        return 4 if self.preset_name == "test" else STREETS_COUNT
 
     def cell(self, row: str, seed: int, **overrides: Any) -> Cell:
         """The cell of a row: of presets.ROWS, or of spade_edu.related.SYSTEMS (which take SPADE's settings)."""
@@ -135,9 +132,10 @@ class Bench:
         generator, seconds = self.train(cell)
         started = time.monotonic()
         torch.manual_seed(cell.config.seed)
-        scores = self.score(generator)
+        scores = self.scorer.score(self.scorer.images(generator)).row()
         self._keep_samples(generator, self.folder(cell))
         result = scores | {
+            "protocol": self.scorer.plan.name,
             "system": cell.system,
             "steps": cell.steps,
             "seconds": round(seconds, 1),
@@ -196,60 +194,14 @@ class Bench:
         tiles = to_uint8(generate(generator, self.samples(), self.val.labels, self.device))
         save_png(Image.fromarray(tiles.flatten(0, 1).numpy()), folder / "samples.png")
 
-    def score(self, generator: nn.Module) -> dict:
-        """mIoU, accuracy (shares in [0, 1]), Fréchet distance and its name, IoU by class, on the validation split."""
-        return self._score_streets(generator) if self.data == "streets" else self._score_published(generator)
+    @cached_property
+    def scorer(self) -> Scorer:
+        """Scores generators on the validation split: the Streets judge, or the published networks of the data set."""
+        count = self.scenes if self.data == "streets" else None
+        place = Place(self.data, Path(self.base.root) if self.base.root else None, self.size, count)
+        return Scorer(place, device=self.device)
 
     @cached_property
     def bound(self) -> dict | None:
-        """The same figures of real renders: what nobody can be expected to pass. Streets only."""
-        if self.data != "streets":
-            return None
-        judge, reference, common = self._streets
-        images = ((batch.image, batch.label) for batch in _batches(self.val))
-        return asdict(demo.score(images, judge, reference, common))
-
-    def _score_streets(self, generator: nn.Module) -> dict:
-        """As the demo scores: the Streets judge; a distance in its features, which is not FID."""
-        judge, reference, common = self._streets
-        labels = self.val.labels
-        images = (
-            (generate(generator, batch, labels, self.device, seed=i).cpu(), batch.label)
-            for i, batch in enumerate(_batches(self.val))
-        )
-        return asdict(demo.score(images, judge, reference, common)) | {"distance_name": "FD (Streets judge)"}
-
-    @cached_property
-    def _streets(self) -> Any:
-        judge, reference = load_judge(), FeatureStatistics("Streets judge")
-        size = dict(height=self.base.height, width=self.base.width)
-        for batch in _batches(Streets(2 * self.scenes, split="test", **size)):
-            reference.update(judge.features(batch.image))
-        return judge, reference, demo.frequent_classes(self.val)
-
-    def _score_published(self, generator: nn.Module) -> dict:
-        """The paper's segmenter of the data set and FID, under the protocol `paper` (evaluation/protocol.py)."""
-        from ..evaluation.scoring import generated_statistics, score
-
-        judges, plan, originals, real = self._published
-        images = []
-        for i, batch in enumerate(_batches(self.val, 8)):
-            images += to_bytes(generate(generator, batch, self.val.labels, self.device, seed=i)).cpu()
-        scores = score(images, originals, plan, judges, real, generated_statistics(images, judges))
-        figures = {"miou": scores.miou, "accuracy": scores.accuracy, "fd": scores.distance, "iou": scores.iou}
-        return figures | {"distance_name": scores.distance_name, "protocol": plan.name}
-
-    @cached_property
-    def _published(self) -> Any:
-        from ..evaluation.protocol import protocol
-        from ..evaluation.scoring import published_judges, real_statistics
-
-        plan = protocol("paper", self.data)
-        judges = published_judges(self.data, segmentation=True, distance=True, device=torch.device(self.device))
-        originals = Originals(self.val)
-        return judges, plan, originals, real_statistics(originals, plan, judges, (self.base.height, self.base.width))
-
-
-def _batches(dataset: Dataset, size: int = 20) -> Iterator[Sample]:
-    for start in range(0, len(dataset), size):
-        yield stack([dataset[i] for i in range(start, min(start + size, len(dataset)))])
+        """The figures of real renders: what nobody can be expected to pass. Streets only."""
+        return self.scorer.bound().row() if self.data == "streets" else None

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ..errors import UserError
 from ..evaluation import user_study
-from ..paper import SOURCES, TABLES
+from .paper import SOURCES, TABLES
 
 
 def report(files: list[Path]) -> str:

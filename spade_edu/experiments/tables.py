@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from ..files import write_whole
-from ..paper import SOURCES, TABLES, Row
 from ..pictures import save_figure
 from ..presets import ROWS
 from ..runs import plan
 from .cells import Bench, Cell
+from .paper import SOURCES, TABLES, Row
 
 # Table 1's names for rows of Table 3.
 TABLE1 = {"pix2pixHD": "pix2pixHD", "SPADE": "decoder w/ SPADE"}

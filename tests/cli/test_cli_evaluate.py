@@ -9,7 +9,6 @@ import typer
 from PIL import Image
 
 from spade_edu.cli import evaluate, weights
-from spade_edu.cli.subjects import RealSides, from_folder
 from spade_edu.data.streets import Streets
 from spade_edu.data.streets.dataset import write
 from spade_edu.errors import UserError
@@ -17,6 +16,7 @@ from spade_edu.evaluation.inception import Inception
 from spade_edu.evaluation.protocol import protocol
 from spade_edu.evaluation.scoring import Features, Judges
 from spade_edu.evaluation.segmenters.drn import DRN
+from spade_edu.evaluation.subjects import RealSides, from_folder
 from spade_edu.generators import SPADEGenerator
 from spade_edu.pictures import to_uint8
 from spade_edu.pretrained.judge import ASSETS

@@ -11,7 +11,7 @@ from spade_edu.errors import UserError
 from spade_edu.evaluation.user_study import append_choice
 from spade_edu.experiments import cells, figure1, figure3, figure9, table2, tables
 from spade_edu.experiments.cells import Bench
-from spade_edu.paper import TABLES
+from spade_edu.experiments.paper import TABLES
 from spade_edu.presets import ROWS
 from spade_edu.runs import plan
 

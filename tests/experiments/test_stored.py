@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from spade_edu import UserError
+from spade_edu.experiments.paper import TABLES
 from spade_edu.experiments.stored import FOLDER, names, stored
-from spade_edu.paper import TABLES
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results"
 REFRESH = "Refresh the copies: cp docs/results/table*.json spade_edu/assets/results/"

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,11 +10,10 @@ from torch import Tensor, nn
 from ..data import choose, open_dataset, stack
 from ..data.base import Dataset
 from ..errors import UserError
-from ..evaluation.images import ImageFolder, Originals, first_size, to_bytes
-from ..evaluation.scoring import Judges, real_side, real_statistics
+from ..sampling import paint
+from .images import ImageFolder, Originals, first_size
 
 STREETS_COUNT = 200  # scenes of Streets that are scored, unless --count says otherwise
-STREETS_FULL = 2  # Streets is rendered: what counts as its full size, in multiples of the generated size
 OFFICIAL = {"cityscapes": dict(num_upsampling_layers="more", crop_size=512, aspect_ratio=2.0)}  # else the defaults
 
 
@@ -28,9 +26,9 @@ class Place:
     size: tuple[int, int]
     count: int | None
 
-    def originals(self, split: str = "val") -> Originals:
-        """Labels and photographs in full size."""
-        return Originals(self._open(split, STREETS_FULL), self.count)
+    def originals(self, split: str = "val", full: int = 1) -> Originals:
+        """Labels and photographs in full size (for Streets: `full` times the generated size)."""
+        return Originals(self._open(split, full), None if split == "test" else self.count)
 
     def inputs(self) -> Dataset:
         """The same scenes as a generator takes them."""
@@ -38,20 +36,19 @@ class Place:
 
     def _open(self, split: str, scale: int) -> Dataset:
         height, width = self.size
-        if self.data == "streets":
-            length = self.count or STREETS_COUNT
-            return open_dataset("streets", None, split, height=scale * height, width=scale * width, length=length)[0]
-        return open_dataset(self.data, self.root, split, height=height, width=width)[0]
+        if self.data != "streets":
+            return open_dataset(self.data, self.root, split, height=height, width=width)[0]
+        length = (self.count or STREETS_COUNT) * (2 if split == "test" else 1)
+        return open_dataset("streets", None, split, height=scale * height, width=scale * width, length=length)[0]
 
 
 @dataclass(frozen=True)
 class Subject:
-    """Images 0..255 with the originals they belong to; the generator, where there is one."""
+    """Images 0..255, in the order of a place's label maps; the generator, where there is one."""
 
     title: str
     place: Place
     images: Sequence[Tensor]
-    originals: Originals
     generator: nn.Module | None = None
 
 
@@ -59,8 +56,7 @@ def from_folder(folder: Path, data: str, root: str, count: int | None) -> Subjec
     """Images that somebody generated."""
     name, found, _ = choose(data or None, root or None)
     place = Place(name, found, first_size(folder), count)
-    originals = place.originals()
-    return Subject(str(folder), place, ImageFolder(folder, originals.names()), originals)
+    return Subject(str(folder), place, ImageFolder(folder, place.originals().names()))
 
 
 def from_run(folder: Path, data: str, root: str, count: int | None, seed: int, device: str) -> Subject:
@@ -89,66 +85,21 @@ def from_official(file: Path, data: str, root: str, count: int | None, seed: int
     return _generated(str(file), place, generator, seed, device)
 
 
-@torch.no_grad()
-def _generated(title: str, place: Place, generator: nn.Module, seed: int, device: str, batch: int = 8) -> Subject:
-    from tqdm import tqdm
-
-    from ..sampling import generate
-
-    originals, inputs, images = place.originals(), place.inputs(), []
-    generator = generator.to(device)
-    for start in tqdm(range(0, len(originals), batch), "generate", leave=False, disable=None):
-        samples = stack([inputs[i] for i in range(start, min(start + batch, len(originals)))])
-        images += to_bytes(generate(generator, samples, inputs.labels, device, seed=seed + start)).cpu()
-    return Subject(title, place, images, originals, generator)
-
-
-class RealSides:
-    """The real side of each protocol, gathered once; `file`: read if it is there, else written."""
-
-    def __init__(self, subject: Subject, judges: Judges, file: Path | None):
-        self.subject, self.judges, self.file = subject, judges, file
-        self.known: dict = {}
-
-    def of(self, protocol: Any) -> Any:
-        """Features of the photographs that this protocol compares with; None where no distance is asked for."""
-        if self.judges.features is None:
-            return None
-        place = self.subject.place
-        originals = self.subject.originals if protocol.real_split == "val" else place.originals("train")
-        about = real_side(protocol, len(originals), place.size)
-        if about not in self.known:
-            self.known[about] = self._read(about) or self._gather(originals, protocol)
-        return self.known[about]
-
-    def _read(self, about: str) -> Any:
-        from ..evaluation.frechet import FeatureStatistics
-
-        if self.file is None or not self.file.is_file():
-            return None
-        statistics = FeatureStatistics.load(self.file)
-        if (statistics.about, statistics.features) != (about, self.judges.features.name):
-            raise UserError(f"{self.file} holds features of {statistics.about}; this protocol compares with {about}.")
-        return statistics
-
-    def _gather(self, originals: Originals, protocol: Any) -> Any:
-        statistics = real_statistics(originals, protocol, self.judges, self.subject.place.size)
-        if self.file is not None:
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            statistics.save(self.file)
-        return statistics
+def _generated(title: str, place: Place, generator: nn.Module, seed: int, device: str) -> Subject:
+    images = paint(generator.to(device), place.inputs(), count=place.count, device=device, seed=seed)
+    return Subject(title, place, images, generator)
 
 
 def diversity_of(subject: Subject, seed: int, device: str, *, maps: int = 8, samples: int = 5) -> dict | None:
     """Diversity of a generator that draws noise, over a few label maps; None where there is none to draw."""
-    from ..evaluation.diversity import diversity, perceptual_space
     from ..sampling import generate
+    from .diversity import diversity, perceptual_space
 
     if subject.generator is None or subject.generator.z_dim is None:
         return None
     inputs, space = subject.place.inputs(), perceptual_space(torch.device(device))
     results = []
-    for i in range(min(maps, len(subject.originals))):
+    for i in range(min(maps, len(subject.images))):
         one = stack([inputs[i]])
         drawn = [generate(subject.generator, one, inputs.labels, device, seed=seed + s) for s in range(samples)]
         results.append(diversity(torch.cat(drawn), one.label[0].to(device), space.maps, inputs.labels.num_ids))

@@ -8,8 +8,8 @@ from functools import cache
 
 import torch
 
-from .config import TrainingConfig
-from .models import build, count_parameters
+from ..config import TrainingConfig
+from ..models import build, count_parameters
 
 ADE20K_CHANNELS = 151  # the label space that the paper's #param column fits
 

@@ -10,16 +10,16 @@ import torch
 from PIL import Image
 from torch import nn
 
-from .data import Sample, stack
-from .data.streets import STYLES, Streets
-from .evaluation.uniform import class_ids, uniform_images
-from .files import write_whole
-from .labels import CITYSCAPES
-from .models import Networks
-from .pictures import grid, png_bytes, save_png, to_uint8
-from .runs.loading import load_networks
-from .runs.run import Run
-from .sampling import generate
+from ..data import Sample, stack
+from ..data.streets import STYLES, Streets
+from ..evaluation.uniform import class_ids, uniform_images
+from ..files import write_whole
+from ..labels import CITYSCAPES
+from ..models import Networks
+from ..pictures import grid, png_bytes, save_png, to_uint8
+from ..runs.loading import load_networks
+from ..runs.run import Run
+from ..sampling import generate
 
 MODELS = {"pix2pixhd": "pix2pixHD", "pix2pixhd_pp": "pix2pixHD++", "spade": "SPADE"}  # run folder: title
 PAGE_STYLE = """
@@ -95,10 +95,17 @@ def _figures(report: dict) -> str:
     for name, title in MODELS.items():
         m = report["models"][name]
         rows.append(
-            [title, m["miou"], m["accuracy"], m["fd"], m["uniform_colour_difference"], m["diversity"]]
+            [title, m["miou"], m["accuracy"], m["fd"], m["uniform_colour_difference"], m["pixel_diversity"]]
             + [f"{m['parameters'] / 1e6:.2f} M", m["steps"], f"{m['seconds']:.0f} s"]
         )
-    heads = ["", "mIoU", "accuracy", "FD (Streets judge)", "uniform masks: colour difference", "diversity"]
+    heads = [
+        "",
+        "mIoU",
+        "accuracy",
+        "FD (Streets judge)",
+        "uniform masks: colour difference",
+        "styles: pixel difference",
+    ]
     body = "".join("<tr>" + "".join(f"<td>{_number(v)}</td>" for v in row) + "</tr>" for row in rows)
     head = "".join(f"<th>{h}</th>" for h in heads + ["generator", "steps", "training"])
     scored = ", ".join(report["scored_classes"])
