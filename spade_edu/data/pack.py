@@ -40,19 +40,19 @@ def pack(
     progress wraps the pairs, e.g. tqdm. The archive is written whole or not at all.
     """
     chosen, folder, _ = choose(name.lower(), root)
-    if chosen not in READERS:
+    if folder is None:  # of Streets alone
         raise DataError(f"{name} has no files to pack. Write Streets at the size you want: spade-edu data make")
     datasets = [READERS[chosen](folder, split) for split in SPLITS]
-    load = datasets[0].transform.load or (datasets[0].transform.height, datasets[0].transform.width)
-    size = (height or load[0], width or load[1])
+    loaded = datasets[0].transform.loaded
+    size = (height or loaded[0], width or loaded[1])
     part = out.with_name(out.name + ".part")
     out.parent.mkdir(parents=True, exist_ok=True)
     with tarfile.open(part, "w") as tar:
-        for path in _tables(Path(folder)):
+        for path in _tables(folder):
             _add(tar, path.relative_to(folder), path.read_bytes())
         pairs = [pair for dataset in datasets for pair in dataset.pairs]
         for pair in progress(pairs):
-            _add_pair(tar, pair, Path(folder), size)
+            _add_pair(tar, pair, folder, size)
     os.replace(part, out)
     return len(pairs), out.stat().st_size
 

@@ -41,6 +41,9 @@ class Hand:
     def __init__(self, *label):
         self.label = label
 
+    def set_epoch(self, epoch):
+        pass
+
     def __len__(self):
         return len(self.label)
 
