@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from .pix2pixhd import Pix2PixHDGenerator
 
 
-class InstanceFeatureEncoder(Pix2PixHDGenerator):
+class InstanceFeatureEncoder(nn.Module):
     """E(image, instance) -> a feature map that is constant on every instance.
 
     image: (n, 3, h, w) in [-1, 1]; instance: ids, (n, h, w) or (n, 1, h, w); result: (n, 3, h, w) in [-1, 1], every
@@ -25,7 +25,8 @@ class InstanceFeatureEncoder(Pix2PixHDGenerator):
     """
 
     def __init__(self, in_channels: int = 3, *, nef: int = 16, num_downsampling: int = 4):
-        super().__init__(in_channels, ngf=nef, num_downsampling=num_downsampling, num_blocks=0)
+        super().__init__()
+        self.model = Pix2PixHDGenerator(in_channels, ngf=nef, num_downsampling=num_downsampling, num_blocks=0).model
 
     def forward(self, image: Float[Tensor, "n 3 h w"], instance: Tensor) -> Float[Tensor, "n 3 h w"]:
         """Encode, then average over each instance."""
@@ -103,6 +104,6 @@ def sample_features(
         for number in ids.unique().tolist():
             found = centres.get(class_of(number))
             if found is not None:
-                choice = found[torch.randint(len(found), (1,), generator=generator).item()]
+                choice = found[int(torch.randint(len(found), (1,), generator=generator))]
                 feature[:, ids == number] = choice[:, None]
     return features

@@ -8,18 +8,16 @@ from torch.nn import functional as F
 
 from ..blocks import ResnetBlock, conv
 from ..normalization import make_norm
+from .base import Generator
 
 
-class Pix2PixHDGenerator(nn.Module):
+class Pix2PixHDGenerator(Generator):
     """G(segmap) -> image in [-1, 1]: an encoder, residual blocks, a decoder, a norm and ReLU after every convolution.
 
-    segmap: (n, label_channels, h, w) -> (n, 3, h, w); h and w must be multiples of 2^num_downsampling. z is accepted
-    and ignored, so that every generator is called the same way: this network is deterministic. As published, the norm
-    is instance norm and all convolutions keep a bias that the norm cancels. norm="syncbatch", spectral=True,
-    bias=False give pix2pixHD++ (SPADE's code).
+    segmap: (n, label_channels, h, w) -> (n, 3, h, w); h and w must be multiples of 2^num_downsampling. z is ignored.
+    As published, the norm is instance norm and all convolutions keep a bias that the norm cancels. norm="syncbatch",
+    spectral=True, bias=False give pix2pixHD++ (SPADE's code).
     """
-
-    z_dim = None
 
     def __init__(
         self,
@@ -32,8 +30,8 @@ class Pix2PixHDGenerator(nn.Module):
         spectral: bool = False,
         bias: bool = True,
     ):
-        super().__init__()
-        self.label_channels, self.ngf, self.num_downsampling = label_channels, ngf, num_downsampling
+        super().__init__(label_channels)
+        self.ngf, self.num_downsampling = ngf, num_downsampling
         self.options: dict = dict(norm=norm, spectral=spectral, bias=bias)
         widths = [ngf * 2**i for i in range(num_downsampling + 1)]
         layers = [nn.ReflectionPad2d(3), *self.layer(label_channels, ngf, 7)]
@@ -66,7 +64,7 @@ class Pix2PixHDGenerator(nn.Module):
         return self.model(segmap)
 
 
-class LocalEnhancer(nn.Module):
+class LocalEnhancer(Generator):
     """pix2pixHD's G2: the global generator on a half-size label map, and a small network around it at full size.
 
         half = average pooling of segmap (3x3, stride 2, padding not counted)
@@ -75,8 +73,6 @@ class LocalEnhancer(nn.Module):
     segmap: (n, label_channels, h, w) -> (n, 3, h, w) in [-1, 1]; h and w multiples of 2^(num_downsampling + 1). G1 has
     2 ngf as its base width. The names of the parts are the published files'.
     """
-
-    z_dim = None
 
     def __init__(
         self,
@@ -87,8 +83,8 @@ class LocalEnhancer(nn.Module):
         num_blocks: int = 9,
         num_local_blocks: int = 3,
     ):
-        super().__init__()
-        self.label_channels, self.ngf = label_channels, ngf
+        super().__init__(label_channels)
+        self.ngf = ngf
         whole = Pix2PixHDGenerator(
             label_channels, ngf=2 * ngf, num_downsampling=num_downsampling, num_blocks=num_blocks
         )

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from ..blocks import SPADEResnetBlock
 from ..errors import UserError
 from ..labels import resize_segmap
+from .base import Generator
 
 UPSAMPLINGS = {"normal": 5, "more": 6, "most": 7}
 
@@ -33,7 +34,7 @@ def latent_size(image_size: tuple[int, int], num_upsampling_layers: str = "norma
     return height // factor, width // factor
 
 
-class SPADEGenerator(nn.Module):
+class SPADEGenerator(Generator):
     """G(segmap, z) -> image in [-1, 1].
 
     segmap: (n, label_channels, H, W); image: (n, 3, H, W) for the H, W that `latent` (the first map's size, see
@@ -56,12 +57,11 @@ class SPADEGenerator(nn.Module):
         norm: str = "syncbatch",
         spectral: bool = True,
     ):
-        super().__init__()
-        self.latent, self.plan, self.z_dim = latent, num_upsampling_layers, z_dim
-        self.label_channels, self.ngf = label_channels, ngf
+        super().__init__(label_channels, z_dim)
+        self.latent, self.plan, self.ngf = latent, num_upsampling_layers, ngf
         sh, sw = latent
         if z_dim is None:
-            self.fc: nn.Module = nn.Conv2d(label_channels, 16 * ngf, 3, padding=1)
+            self.fc: nn.Conv2d | nn.Linear = nn.Conv2d(label_channels, 16 * ngf, 3, padding=1)
         else:
             self.fc = nn.Linear(z_dim, 16 * ngf * sh * sw)
 

@@ -18,9 +18,9 @@ from torch.nn import functional as F
 
 from ..blocks import conv
 from ..data.base import Dataset
-from ..generators.spade import SPADEGenerator
+from ..generators import Generator, SPADEGenerator
 from ..labels import resize_segmap
-from ..models import Networks, decoder
+from ..models import decoder
 from ..normalization import make_norm
 from ..presets import resolve_precision
 from ..runs import perceptual_features, to_batch
@@ -100,9 +100,10 @@ class CLADEGenerator(SPADEGenerator):
 
     edges = False
 
-    def make_block(self, fin: int, fout: int, *, norm: str, spectral: bool, **unused: Any) -> nn.Module:
+    def make_block(self, fin: int, fout: int, **options: Any) -> nn.Module:
         """A block without SPADE (kernel_size and hidden_channels concern SPADE only)."""
-        return CLADEResnetBlock(fin, fout, self.label_channels, edges=self.edges, norm=norm, spectral=spectral)
+        used = {name: options[name] for name in ("norm", "spectral")}
+        return CLADEResnetBlock(fin, fout, self.label_channels, edges=self.edges, **used)
 
 
 class CLADEGeneratorWithEdges(CLADEGenerator):
@@ -113,17 +114,20 @@ class CLADEGeneratorWithEdges(CLADEGenerator):
 
 def train_clade(
     dataset: Dataset, config: TrainingConfig, *, steps: int, seed: int, progress: bool = False
-) -> nn.Module:
+) -> Generator:
     """Train as SPADE is trained: same discriminator, objective, encoder (config.style) and optimizer (see System)."""
     config = resolve_precision(dataclasses.replace(config, seed=seed), "cpu")
     torch.manual_seed(seed)
     kind = CLADEGeneratorWithEdges if dataset.labels.instances else CLADEGenerator
     networks = decoder(config, dataset.labels.num_channels, kind)
     if config.fast:
-        networks = Networks(*(n and speed_up(n) for n in networks))
+        for network in filter(None, networks):
+            speed_up(network)
     device = torch.device("cpu")
     trainer = Trainer(*networks, config, **perceptual_features(config, device))
     for epoch, sample in batches(dataset, config, steps=steps, progress=progress):
         trainer.set_epoch(epoch)
         trainer.step_tensors(to_batch(sample, dataset.labels, device, config.channels_last))
-    return trainer.best_generator().eval()
+    generator = trainer.best_generator().eval()
+    assert isinstance(generator, Generator)
+    return generator

@@ -22,6 +22,7 @@ from torch.nn import functional as F
 
 from ..data.base import Dataset, Sample
 from ..errors import UserError
+from ..generators import Generator
 from ..losses import VGGFeatures
 from ..patterns import replace_modules
 from ..runs import perceptual_features, to_batch
@@ -71,7 +72,7 @@ class RefinementModule(nn.Module):
         return self.layers(torch.cat([x, labels], dim=1))
 
 
-class CRN(nn.Module):
+class CRN(Generator):
     """G(segmap, z=None) -> image in [-1, 1], (n, 3, H, W) for segmap (n, label_channels, H, W).
 
     One module for each of `widths`, so H and W are multiples of 2^(modules - 1). With `images` k > 1 there are k
@@ -80,8 +81,7 @@ class CRN(nn.Module):
     """
 
     def __init__(self, label_channels: int, *, widths: tuple[int, ...] = PAPER_WIDTHS, images: int = 1):
-        super().__init__()
-        self.z_dim = images if images > 1 else None
+        super().__init__(label_channels, images if images > 1 else None)
         pairs = zip((0, *widths), widths)
         self.cascade = nn.ModuleList(RefinementModule(fin, label_channels, width) for fin, width in pairs)
         self.to_images = nn.Conv2d(widths[-1], 3 * images, 1)
@@ -89,7 +89,7 @@ class CRN(nn.Module):
     def candidates(self, segmap: Float[Tensor, "n l H W"]) -> Float[Tensor, "n k 3 H W"]:
         """All answers, not yet limited to [-1, 1]: no tanh."""
         height, width = segmap.shape[-2:]
-        x = None
+        x: Tensor | None = None
         for i, module in enumerate(self.cascade):
             times = 2 ** (len(self.cascade) - 1 - i)
             x = module(x, segmap, (height // times, width // times))
@@ -111,6 +111,8 @@ class AveragePooledVGG(VGGFeatures):
     """
 
     _ends = (4, 9, 14, 23, 32)
+    mean: Tensor
+    deviation: Tensor
 
     def __init__(self, weights: str | None = "IMAGENET1K_V1"):
         super().__init__(weights)
@@ -132,7 +134,8 @@ class RegressionLoss(nn.Module):
 
     def __init__(self, features: Features, *, mean_share: float = 0.001):
         super().__init__()
-        self.features, self.weights, self.mean_share = features, None, mean_share
+        self.features, self.mean_share = features, mean_share
+        self.weights: list[float] | None = None
 
     def layers(self, image: Float[Tensor, "n 3 h w"]) -> list[Tensor]:
         """What is compared: the image, then its feature maps."""
@@ -197,7 +200,7 @@ def small_widths(config: TrainingConfig) -> tuple[int, ...]:
 
 def train_crn(
     dataset: Dataset, config: TrainingConfig, *, steps: int, seed: int, progress: bool = False, images: int = 1
-) -> nn.Module:
+) -> CRN:
     """Train by regression (see System); images=9 for the paper's diversity."""
     config = dataclasses.replace(config, seed=seed)
     torch.manual_seed(seed)

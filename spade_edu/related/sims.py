@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..data.base import Dataset, Sample
+from ..generators import Generator
 from ..labels import LabelSpace, one_hot
 from ..pictures import grid, to_uint8
 from ..training import TrainingConfig
@@ -58,11 +59,11 @@ def segments(label: Int64[Tensor, "h w"], smallest: float = SMALLEST) -> Segment
 
     In the order of their first pixels, row by row.
     """
-    masks = []
+    pieces = []
     for id in label.unique():
         number, count = ndimage.label((label == id).numpy())
-        masks += [torch.from_numpy(number == i) for i in range(1, count + 1)]
-    masks = torch.stack(masks)
+        pieces += [torch.from_numpy(number == i) for i in range(1, count + 1)]
+    masks = torch.stack(pieces)
     masks = masks[masks.sum((1, 2)) >= smallest * label.numel()]
     first = masks.flatten(1).byte().argmax(1)
     order = first.argsort()
@@ -74,6 +75,13 @@ class MemoryBank(nn.Module):
 
     mask (s, h, w), id (s,), source (s,): number of the image; image (m, 3, h, w) in [-1, 1], label (m, h, w).
     """
+
+    image: Tensor
+    label: Tensor
+    mask: Tensor
+    id: Tensor
+    source: Tensor
+    area: Tensor
 
     def __init__(self, dataset: Dataset, images: int = BANK, smallest: float = SMALLEST):
         super().__init__()
@@ -102,7 +110,9 @@ class MemoryBank(nn.Module):
         The score is the IoU of the masks; with the query's whole `label` map, as in the paper, plus the IoU of the
         surroundings (the published script leaves it out). among: the images that may be used.
         """
-        usable = self.id == id if among is None else (self.id == id) & among[self.source]
+        usable = torch.eq(self.id, id)
+        if among is not None:
+            usable = usable & among[self.source]
         numbers = usable.nonzero()[:, 0]
         inside = bounding_box(mask)
         both = self.mask[:, *inside][numbers].flatten(1).float() @ mask[*inside].flatten().float()
@@ -116,13 +126,14 @@ class MemoryBank(nn.Module):
 
 def bounding_box(mask: Bool[Tensor, "h w"], margin: float = 0.0) -> tuple[slice, slice]:
     """The rows and columns that a mask touches, and on each side the share `margin` of as many again."""
-    slices = []
-    for axis in (1, 0):
-        touched = mask.any(axis).nonzero()
-        first, end = int(touched.min()), int(touched.max()) + 1
-        more = round(margin * (end - first))
-        slices.append(slice(max(0, first - more), end + more))
-    return tuple(slices)
+    return _extent(mask.any(1), margin), _extent(mask.any(0), margin)
+
+
+def _extent(touched: Bool[Tensor, " n"], margin: float) -> slice:
+    numbers = touched.nonzero()
+    first, end = int(numbers.min()), int(numbers.max()) + 1
+    more = round(margin * (end - first))
+    return slice(max(0, first - more), end + more)
 
 
 def context_iou(label: Int64[Tensor, "h w"], others: Int64[Tensor, "s h w"]) -> Float[Tensor, " s"]:
@@ -228,11 +239,11 @@ class SynthesisNetwork(nn.Module):
 
     def forward(self, entry: Float[Tensor, "n c h w"]) -> Float[Tensor, "n 3 h w"]:
         """Paint the holes and mend the seams."""
-        levels, x = [], entry
+        levels, level = [], entry
         for i, layer in enumerate(self.encoder):
-            x = layer(F.avg_pool2d(x, 2) if i else x)
-            levels.append(x)
-        x = None
+            level = layer(F.avg_pool2d(level, 2) if i else level)
+            levels.append(level)
+        x: Tensor | None = None
         for module, level in zip(self.decoder, reversed(levels)):
             size = level.shape[-2:]
             x = module(x, torch.cat([average_labels(entry, size), level], dim=1), size)
@@ -257,13 +268,11 @@ class Stages(NamedTuple):
     result: Float[Tensor, "3 h w"]
 
 
-class SIMS(nn.Module):
+class SIMS(Generator):
     """G(segmap, z=None) -> image in [-1, 1]: retrieve, paste, elide, synthesise. z has no effect (z_dim is None)."""
 
-    z_dim = None
-
     def __init__(self, bank: MemoryBank, network: SynthesisNetwork, labels: LabelSpace, *, context: bool = False):
-        super().__init__()
+        super().__init__(labels.num_channels)
         self.bank, self.network, self.labels, self.context = bank, network, labels, context
 
     def pieces(self, label: Int64[Tensor, "h w"]) -> list[Piece]:
@@ -344,7 +353,7 @@ def train_sims(
     seed: int,
     progress: bool = False,
     context: bool = False,
-) -> nn.Module:
+) -> SIMS:
     """Fill the memory bank, then train the synthesis network with CRN's loss (see System); context: see retrieve."""
     config = dataclasses.replace(config, seed=seed)
     torch.manual_seed(seed)
