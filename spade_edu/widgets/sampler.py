@@ -5,10 +5,11 @@ from pathlib import Path
 import torch
 from jaxtyping import Integer
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..errors import UserError
 from ..files import write_whole
+from ..generators import Generator
 from ..labels import LabelSpace
 from .host import Core, Tool, fraction, script, whole_number
 from .looks import MOST_SEED, code, draw, require_codes, title
@@ -26,7 +27,7 @@ class Sampling(Core):
     actions = ("fresh", "keep", "around", "blend")
 
     def __init__(
-        self, generator: nn.Module, label: Integer[Tensor, "h w"], labels: LabelSpace,
+        self, generator: Generator, label: Integer[Tensor, "h w"], labels: LabelSpace,
         instance: Integer[Tensor, "h w"] | None = None,
     ):  # fmt: skip
         labels.check(label)
@@ -92,7 +93,7 @@ def _tile(recipe: dict, picture: Tensor) -> dict:
     return {"title": title(recipe), "png": png(picture, recipe)}
 
 
-class Sampler(Tool):
+class Sampler(Tool[Sampling]):
     """A grid of looks of one label map: click one to keep it, ask for more like it, walk between two kept ones.
 
     label, instance: (h, w). After use: `kept` (recipes), `codes()` (their z, for the generator).
@@ -101,7 +102,7 @@ class Sampler(Tool):
     _esm = script("common.js", "sampler.js")
 
     def __init__(
-        self, generator: nn.Module, label: Integer[Tensor, "h w"], labels: LabelSpace,
+        self, generator: Generator, label: Integer[Tensor, "h w"], labels: LabelSpace,
         instance: Integer[Tensor, "h w"] | None = None,
     ):  # fmt: skip
         super().__init__(Sampling(generator, label, labels, instance))

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 import torch
 from jaxtyping import Float, Integer
 from PIL import Image, ImageOps
-from torch import Tensor, nn
+from torch import Tensor
 
+from ..encoder import StyleEncoder
 from ..errors import UserError
+from ..generators import Generator
 from ..labels import LabelSpace
 from ..pictures import to_uint8
 from .host import Core, Tool, fraction, script, short_text, whole_number
@@ -29,7 +31,7 @@ class StyleTransfer(Core):
     actions = ("strength", "upload", "look")
 
     def __init__(
-        self, generator: nn.Module, encoder: nn.Module, label: Integer[Tensor, "h w"], labels: LabelSpace,
+        self, generator: Generator, encoder: StyleEncoder, label: Integer[Tensor, "h w"], labels: LabelSpace,
         references: Sequence[Float[Tensor, "3 _ _"]], instance: Integer[Tensor, "h w"] | None = None,
     ):  # fmt: skip
         labels.check(label)
@@ -71,7 +73,8 @@ class StyleTransfer(Core):
 
     def upload(self, request: dict, buffers: list) -> None:
         """Add a card for a picture file from the browser."""
-        self.add(short_text(request, "name") or "upload", read_upload(buffers, tuple(self.label.shape)))
+        height, width = self.label.shape
+        self.add(short_text(request, "name") or "upload", read_upload(buffers, (height, width)))
         self.draw()
 
     def state(self) -> dict:
@@ -102,7 +105,7 @@ def read_upload(buffers: list, size: tuple[int, int]) -> Float[Tensor, "3 h w"]:
     if len(buffers) != 1 or memoryview(buffers[0]).nbytes > MOST_BYTES:
         raise UserError(f"Expected one picture of at most {MOST_BYTES // 2**20} MB.")
     try:
-        picture = Image.open(io.BytesIO(bytes(buffers[0])))
+        picture: Image.Image = Image.open(io.BytesIO(bytes(buffers[0])))
         if picture.width * picture.height > MOST_PIXELS:
             raise UserError(f"The picture has {picture.width}x{picture.height} pixels: make it smaller.")
         picture = ImageOps.exif_transpose(picture).convert("RGB")
@@ -115,7 +118,7 @@ def read_upload(buffers: list, size: tuple[int, int]) -> Float[Tensor, "3 h w"]:
     return pixels.movedim(-1, 0) / 127.5 - 1
 
 
-class StyleBoard(Tool):
+class StyleBoard(Tool[StyleTransfer]):
     """Reference pictures, each beside the label map painted in its style, with a strength; more can be uploaded.
 
     references: pictures (3, h, w) in [-1, 1]; label, instance: (h, w).
@@ -124,7 +127,7 @@ class StyleBoard(Tool):
     _esm = script("common.js", "style_board.js")
 
     def __init__(
-        self, generator: nn.Module, encoder: nn.Module, label: Integer[Tensor, "h w"], labels: LabelSpace,
+        self, generator: Generator, encoder: StyleEncoder, label: Integer[Tensor, "h w"], labels: LabelSpace,
         references: Sequence[Float[Tensor, "3 _ _"]], *, instance: Integer[Tensor, "h w"] | None = None,
     ):  # fmt: skip
         super().__init__(StyleTransfer(generator, encoder, label, labels, references, instance))
