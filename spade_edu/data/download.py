@@ -175,6 +175,7 @@ def fetch(archive: Archive, path: Path, *, loopback: bool = False, attempts: int
 
 
 def _fetch_part(archive: Archive, path: Path, loopback: bool, attempts: int, pause: float) -> None:
+    """Try again, after ever longer pauses, until `path`.part is whole; then give it its name."""
     part = path.with_name(path.name + ".part")
     failures, most = 0, 0
     while True:
@@ -279,6 +280,7 @@ def _target(info: zipfile.ZipInfo, folder: Path, inside: str) -> Path | None:
 
 
 def _write_member(zipped: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path) -> None:
+    """Unpack one file whole or not at all; one that is there with the right size is kept."""
     if target.is_file() and target.stat().st_size == info.file_size:
         return
     target.parent.mkdir(parents=True, exist_ok=True)

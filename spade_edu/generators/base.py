@@ -7,7 +7,9 @@ from torch import Tensor, nn
 class Generator(nn.Module):
     """G(segmap, z=None) -> image in [-1, 1]; segmap: (n, label_channels, h, w), z: (n, z_dim), image: (n, 3, h2, w2).
 
-    z_dim None: the network is deterministic; z is accepted and ignored, so that every generator is called the same way.
+    label_channels: how many channels a label map has (LabelSpace.num_channels).
+    z_dim: how many numbers a style code has. None: the network is deterministic; z is accepted and ignored, so that
+        every generator is called the same way.
     """
 
     label_channels: int

@@ -22,6 +22,10 @@ class InstanceFeatureEncoder(nn.Module):
     image: (n, 3, h, w) in [-1, 1]; instance: ids, (n, h, w) or (n, 1, h, w); result: (n, 3, h, w) in [-1, 1], every
     channel replaced by its mean over the instance. The network is pix2pixHD's generator without residual blocks. To
     pool over classes instead of objects (the published option label_feat), pass the label map as `instance`.
+
+    in_channels: of the image.
+    nef: channels of the first feature map; they double with each halving of the size.
+    num_downsampling: how often the size is halved, and doubled again.
     """
 
     def __init__(self, in_channels: int = 3, *, nef: int = 16, num_downsampling: int = 4):

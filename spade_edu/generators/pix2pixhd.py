@@ -15,8 +15,13 @@ class Pix2PixHDGenerator(Generator):
     """G(segmap) -> image in [-1, 1]: an encoder, residual blocks, a decoder, a norm and ReLU after every convolution.
 
     segmap: (n, label_channels, h, w) -> (n, 3, h, w); h and w must be multiples of 2^num_downsampling. z is ignored.
-    As published, the norm is instance norm and all convolutions keep a bias that the norm cancels. norm="syncbatch",
-    spectral=True, bias=False give pix2pixHD++ (SPADE's code).
+
+    ngf: channels of the first and the last feature map; they double with each halving of the size.
+    num_downsampling: how often the encoder halves the size.
+    num_blocks: residual blocks at the smallest size.
+    norm: after every convolution, a name of `make_norm`; pix2pixHD's is "instance", pix2pixHD++'s "syncbatch".
+    spectral: spectral norm on every convolution but the last; pix2pixHD has none, pix2pixHD++ (SPADE's code) does.
+    bias: of the convolutions before a norm, which cancels it: pix2pixHD keeps it all the same, pix2pixHD++ doesn't.
     """
 
     def __init__(
@@ -70,8 +75,12 @@ class LocalEnhancer(Generator):
         half = average pooling of segmap (3x3, stride 2, padding not counted)
         image = model1_2(model1_1(segmap) + model(half)),   model = G1 without its last convolution
 
-    segmap: (n, label_channels, h, w) -> (n, 3, h, w) in [-1, 1]; h and w multiples of 2^(num_downsampling + 1). G1 has
-    2 ngf as its base width. The names of the parts are the published files'.
+    segmap: (n, label_channels, h, w) -> (n, 3, h, w) in [-1, 1]; h and w multiples of 2^(num_downsampling + 1). The
+    names of the parts are the published files'.
+
+    ngf: channels of the first and the last feature map at full size; G1 begins with twice as many.
+    num_downsampling, num_blocks: G1's, as for Pix2PixHDGenerator.
+    num_local_blocks: residual blocks after the sum.
     """
 
     def __init__(

@@ -37,11 +37,18 @@ def latent_size(image_size: tuple[int, int], num_upsampling_layers: str = "norma
 class SPADEGenerator(Generator):
     """G(segmap, z) -> image in [-1, 1].
 
-    segmap: (n, label_channels, H, W); image: (n, 3, H, W) for the H, W that `latent` (the first map's size, see
-    `latent_size`) leads to. With `z_dim` the first map is a linear layer of z (n, z_dim), drawn from N(0, 1) where z is
-    None; without, it is the label map itself, downsampled, behind a 3x3 convolution (the released models): no noise
-    enters and z is ignored. Seven blocks of widths 16, 16, 16, 8, 4, 2, 1 times ngf, with nearest-neighbour doubling
-    between them; "more" doubles once more before G_middle_1, "most" also ends with one more block, up_4.
+    segmap: (n, label_channels, H, W); image: (n, 3, H, W) for the H, W that `latent` leads to. Seven blocks of widths
+    16, 16, 16, 8, 4, 2, 1 times ngf, with nearest-neighbour doubling between them.
+
+    latent: (height, width) of the first feature map, see `latent_size`.
+    num_upsampling_layers: "normal" doubles the size 5 times; "more" once more, before G_middle_1; "most" also ends with
+        one more block, up_4, of half the width.
+    ngf: base width; the published 64.
+    z_dim: the first map is a linear layer of z (n, z_dim), drawn from N(0, 1) where z is None. z_dim None: it is the
+        label map itself, downsampled, behind a 3x3 convolution (the released models): no noise enters.
+    kernel_size, hidden_channels: of the convolutions inside SPADE; 3 and 128 as published.
+    norm: inside SPADE, without parameters, a name of `make_norm`; "syncbatch" as published.
+    spectral: spectral norm on the blocks' convolutions, but not inside SPADE (as in the code).
     """
 
     def __init__(

@@ -29,6 +29,9 @@ class ConcatResnetBlock(nn.Module):
     """SPADE's residual block without SPADE: plain norms, and the label map beside the input of each convolution.
 
     x: (n, fin, h, w), segmap: (n, l, H, W) -> (n, fout, h, w).
+
+    norm: with gamma and beta, a name of `make_norm`.
+    spectral: spectral norm on the convolutions.
     """
 
     def __init__(self, fin: int, fout: int, label_channels: int, *, norm: str = "syncbatch", spectral: bool = True):
@@ -52,7 +55,10 @@ class ConcatResnetBlock(nn.Module):
 
 
 class ConcatGenerator(SPADEGenerator):
-    """Table 3's "decoder w/ Concat": SPADE's generator with concatenation in SPADE's place."""
+    """Table 3's "decoder w/ Concat": SPADE's generator with concatenation in SPADE's place.
+
+    Options as for SPADEGenerator; kernel_size and hidden_channels, which concern SPADE only, change nothing.
+    """
 
     def make_block(self, fin: int, fout: int, **options: Any) -> nn.Module:
         """A block without SPADE (kernel_size and hidden_channels concern SPADE only)."""
@@ -62,7 +68,7 @@ class ConcatGenerator(SPADEGenerator):
 class LabelledResnetBlock(nn.Module):
     """pix2pixHD's residual block, told the label map: x (n, c, h, w), segmap (n, l, H, W) -> (n, c, h, w).
 
-    conv_block: the layers of a plain block.
+    conv_block: the layers of a plain block. norm, spectral, bias: as for Pix2PixHDGenerator.
     """
 
     def __init__(self, channels: int, *, norm: str, spectral: bool, bias: bool):
@@ -115,7 +121,11 @@ class LabelledPix2PixHDGenerator(Pix2PixHDGenerator):
 
 
 class SPADEPix2PixHDGenerator(LabelledPix2PixHDGenerator):
-    """Table 3's "pix2pixHD++ w/ SPADE": SPADE in place of every norm of the encoder-decoder."""
+    """Table 3's "pix2pixHD++ w/ SPADE": SPADE in place of every norm of the encoder-decoder.
+
+    kernel_size, hidden_channels: of the convolutions inside SPADE.
+    options: Pix2PixHDGenerator's; `norm` is the one inside SPADE, without parameters.
+    """
 
     def __init__(self, label_channels: int, *, kernel_size: int = 3, hidden_channels: int = 128, **options: Any):
         self.spade_options: dict = dict(kernel_size=kernel_size, hidden_channels=hidden_channels)
@@ -132,7 +142,10 @@ class SPADEPix2PixHDGenerator(LabelledPix2PixHDGenerator):
 
 
 class ConcatPix2PixHDGenerator(LabelledPix2PixHDGenerator):
-    """Table 3's "pix2pixHD++ w/ Concat": the label map beside the input of each residual block."""
+    """Table 3's "pix2pixHD++ w/ Concat": the label map beside the input of each residual block.
+
+    Options as for Pix2PixHDGenerator.
+    """
 
     def make_block(self, channels: int) -> nn.Module:
         """A residual block with the label map beside its input."""

@@ -16,7 +16,6 @@ from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int64
-from PIL import Image
 from scipy import ndimage
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -24,7 +23,6 @@ from torch.nn import functional as F
 from ..data.base import Dataset, Sample
 from ..generators import Generator
 from ..labels import LabelSpace, one_hot
-from ..pictures import grid, to_uint8
 from ..training import TrainingConfig
 from .common import minimise
 from .crn import RefinementModule, RegressionLoss, average_labels, layer_norm, regression_features, small_widths
@@ -74,6 +72,7 @@ class MemoryBank(nn.Module):
     """Segments cut from the first `images` images of a data set, with the images and label maps that they came from.
 
     mask (s, h, w), id (s,), source (s,): number of the image; image (m, 3, h, w) in [-1, 1], label (m, h, w).
+    smallest: share of a picture that a segment must cover to be kept.
     """
 
     image: Tensor
@@ -223,7 +222,7 @@ class SynthesisNetwork(nn.Module):
     """(one-hot label map, canvas, filled) -> image: (n, l + 4, h, w) -> (n, 3, h, w), not limited to [-1, 1].
 
     An encoder, halving the size between the levels, and CRN's modules back up, which besides see the encoder's level
-    and the input itself.
+    and the input itself. label_channels: l, without edges. widths: channels of the levels, coarsest first.
     """
 
     def __init__(self, label_channels: int, widths: tuple[int, ...]):
@@ -269,7 +268,11 @@ class Stages(NamedTuple):
 
 
 class SIMS(Generator):
-    """G(segmap, z=None) -> image in [-1, 1]: retrieve, paste, elide, synthesise. z has no effect (z_dim is None)."""
+    """G(segmap, z=None) -> image in [-1, 1]: retrieve, paste, elide, synthesise. z has no effect (z_dim is None).
+
+    bank: where segments come from. network: what paints the holes. labels: of the label maps; instance edges aren't
+    looked at. context: whether a segment's surroundings count as well, see MemoryBank.retrieve.
+    """
 
     def __init__(self, bank: MemoryBank, network: SynthesisNetwork, labels: LabelSpace, *, context: bool = False):
         super().__init__(labels.num_channels)
@@ -298,18 +301,6 @@ class SIMS(Generator):
         """Paint each label map."""
         label = segmap[:, : self.labels.num_ids].argmax(1)
         return torch.stack([self.stages(one).result for one in label])
-
-
-def draw_stages(stages: Stages, labels: LabelSpace, *, most: int = 4) -> Image.Image:
-    """The four stages as a picture: query, all pieces, elided canvas, result; below the `most` largest pieces alone.
-
-    Of each piece its pixels are shown on grey, where the segment that was asked for is lighter.
-    """
-    pasted, _ = paste(stages.pieces, stages.label)
-    top = [labels.colourise(stages.label), *(to_uint8(x) for x in (pasted.image, stages.canvas.image, stages.result))]
-    largest = sorted(stages.pieces, key=lambda piece: -int(piece.query.sum()))[:most]
-    cuts = [torch.where(p.mask, p.image, torch.where(p.query, 0.5, 0.0)) for p in largest]
-    return grid([top, [to_uint8(cut) for cut in cuts]])
 
 
 # 5. Training ----------------------------------------------------------------------------------------------------------
@@ -354,7 +345,14 @@ def train_sims(
     progress: bool = False,
     context: bool = False,
 ) -> SIMS:
-    """Fill the memory bank, then train the synthesis network with CRN's loss (see System); context: see retrieve."""
+    """Fill the memory bank, then train the synthesis network with CRN's loss.
+
+    dataset: its first BANK images fill the bank, all are trained on.
+    config: as for train_crn; no level is wider than 8 times generator_width.
+    steps: batches to train for. seed: of weights, order and elision. progress: show a bar.
+    context: whether a segment's surroundings count when one is fetched, as in the paper; not in training.
+    Gives the generator in evaluation mode. Errors: as of train_crn.
+    """
     config = dataclasses.replace(config, seed=seed)
     torch.manual_seed(seed)
     labels, bank = dataset.labels, MemoryBank(dataset)

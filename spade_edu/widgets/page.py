@@ -78,6 +78,8 @@ class PageServer(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
+    """Answers the browser: the page's files and the state to GET, requests to POST, a refusal to anything else."""
+
     server: PageServer
     protocol_version = "HTTP/1.1"
     timeout = 30  # seconds for a client to say what it wants

@@ -235,6 +235,7 @@ def _plant(dice: Dice, street: Layout, side: int) -> None:
 
 
 def _furnish(dice: Dice, street: Layout, side: int) -> None:
+    """Lamps along the kerb, and by chance a sign, a bin and a traffic light."""
     kerb = side * (street.strips[side][-2][0] + 0.4)
     z, step = dice.between(6, 13), dice.between(12, 20)
     while z < 24:
@@ -261,6 +262,7 @@ def _furnish(dice: Dice, street: Layout, side: int) -> None:
 
 
 def _add_traffic(dice: Dice, street: Layout) -> None:
+    """Vehicles in both lanes, parked at the sides, and perhaps one at the crossing."""
     for side, first in ((1, 8.0), (-1, 7.0)):
         z = first + dice.between(0, 10)
         while z < 32 and not dice.chance(0.2):
@@ -304,6 +306,7 @@ def _car(dice: Dice, x: float, z: float, heading: float) -> Thing:
 
 
 def _add_people(dice: Dice, street: Layout) -> None:
+    """People on the pavements, some before the crossing, and perhaps a cyclist in the road."""
     for _ in range(int(dice.between(1, 5))):
         side = dice.pick((-1, 1))
         inner, outer = street.strips[side][-2][0], street.front[side]
