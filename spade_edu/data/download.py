@@ -27,7 +27,7 @@ from urllib.parse import urlsplit
 from tqdm import tqdm
 
 from ..errors import UserError
-from ..files import write_whole
+from ..files import write_whole, write_whole_with
 from .base import DataError
 
 GIB = 2**30
@@ -283,12 +283,12 @@ def _write_member(zipped: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path) 
     """Unpack one file whole or not at all; one that is there with the right size is kept."""
     if target.is_file() and target.stat().st_size == info.file_size:
         return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(target.name + ".part")
-    part.unlink(missing_ok=True)  # never write through a link
-    with zipped.open(info) as source, open(part, "wb") as file:
-        shutil.copyfileobj(source, file)
-    os.replace(part, target)
+
+    def write(part: Path) -> None:
+        with zipped.open(info) as source, part.open("wb") as file:
+            shutil.copyfileobj(source, file)
+
+    write_whole_with(target, write)
 
 
 class _TLSRedirects(urllib.request.HTTPRedirectHandler):

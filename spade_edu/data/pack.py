@@ -5,7 +5,6 @@ one, so at the packed size the copy gives the very same samples; JPEG photograph
 """
 
 import io
-import os
 import tarfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 from jaxtyping import Int32
 from PIL import Image
 
+from ..files import write_whole_with
 from .base import DataError
 from .catalogue import READERS, choose
 from .files import read_ids, read_photo
@@ -45,16 +45,17 @@ def pack(
     datasets = [READERS[chosen](folder, split) for split in SPLITS]
     loaded = datasets[0].transform.loaded
     size = (height or loaded[0], width or loaded[1])
-    part = out.with_name(out.name + ".part")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(part, "w") as tar:
+    pairs = [pair for dataset in datasets for pair in dataset.pairs]
+    write_whole_with(out, lambda part: _write(part, folder, progress(pairs), size))
+    return len(pairs), out.stat().st_size
+
+
+def _write(archive: Path, folder: Path, pairs: Iterable[Pair], size: tuple[int, int]) -> None:
+    with tarfile.open(archive, "w") as tar:
         for path in _tables(folder):
             _add(tar, path.relative_to(folder), path.read_bytes())
-        pairs = [pair for dataset in datasets for pair in dataset.pairs]
-        for pair in progress(pairs):
+        for pair in pairs:
             _add_pair(tar, pair, folder, size)
-    os.replace(part, out)
-    return len(pairs), out.stat().st_size
 
 
 def _tables(folder: Path) -> Iterable[Path]:

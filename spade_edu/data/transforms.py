@@ -13,6 +13,7 @@ from jaxtyping import Float32, Int32
 from PIL import Image
 from torch import Tensor
 
+from ..pictures import from_uint8
 from .base import DataError
 
 
@@ -66,9 +67,8 @@ class JointTransform:
             return torch.from_numpy((array[:, ::-1] if flip else array).copy())
 
         pixels = cut(np.array(photo.resize((load_w, load_h), Image.Resampling.BICUBIC)))
-        image = pixels.permute(2, 0, 1).float().div_(127.5).sub_(1).contiguous()
         ids = cut(resize_ids(label, load_h, load_w))
-        return image, ids, None if instance is None else cut(resize_ids(instance, load_h, load_w))
+        return from_uint8(pixels), ids, None if instance is None else cut(resize_ids(instance, load_h, load_w))
 
 
 def resize_ids(ids: Int32[np.ndarray, "h w"], height: int, width: int) -> Int32[np.ndarray, "y x"]:

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from jaxtyping import Float, Integer
 from PIL import Image, ImageOps
@@ -12,7 +13,7 @@ from ..encoder import StyleEncoder
 from ..errors import UserError
 from ..generators import Generator
 from ..labels import LabelSpace
-from ..pictures import to_uint8
+from ..pictures import from_uint8, to_uint8
 from .host import Core, Tool, fraction, script, short_text, whole_number
 from .looks import MOST_SEED, between, code, draw, require_codes
 from .still import captioned, png
@@ -114,8 +115,7 @@ def read_upload(buffers: list, size: tuple[int, int]) -> Float[Tensor, "3 h w"]:
     except Exception as error:  # Pillow raises many kinds for broken files
         raise UserError("This file is not a picture that can be read: use PNG, JPEG or WebP.") from error
     picture = ImageOps.fit(picture, size[::-1], Image.Resampling.LANCZOS)
-    pixels = torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8).reshape(*size, 3)
-    return pixels.movedim(-1, 0) / 127.5 - 1
+    return from_uint8(torch.from_numpy(np.array(picture)))
 
 
 class StyleBoard(Tool[StyleTransfer]):
