@@ -195,7 +195,9 @@ def _fetch_part(archive: Archive, path: Path, loopback: bool, attempts: int, pau
         except (ConnectionError, TimeoutError, http.client.HTTPException) as error:
             reason = f"the connection broke off ({type(error).__name__})"
         size = part.stat().st_size if part.exists() else 0
-        failures, most = (0 if size > most else failures + 1), max(most, size)
+        failures += 1
+        if size > most:
+            failures, most = 0, size
         if failures >= attempts:
             raise DataError(
                 f"{archive.url}: {reason}; {size:,} bytes are kept. Run the command again later to go on, or "

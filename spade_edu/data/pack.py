@@ -72,9 +72,12 @@ def _add_pair(tar: tarfile.TarFile, pair: Pair, folder: Path, size: tuple[int, i
         _add(tar, name, _encode(photo, "JPEG", quality=95))
     else:
         _add(tar, name.with_suffix(".png"), _encode(photo, "PNG"))
-    for path in filter(None, (pair.label, pair.instance)):
-        ids = resize_ids(values if path == pair.label else read_ids(path), height, width)
-        _add(tar, path.relative_to(folder).with_suffix(".png"), _encode(_as_picture(ids), "PNG"))
+    maps = {pair.label: values}
+    if pair.instance is not None:
+        maps[pair.instance] = read_ids(pair.instance)
+    for path, ids in maps.items():
+        picture = _as_picture(resize_ids(ids, height, width))
+        _add(tar, path.relative_to(folder).with_suffix(".png"), _encode(picture, "PNG"))
 
 
 def _as_picture(ids: Int32[np.ndarray, "h w"]) -> Image.Image:

@@ -98,7 +98,9 @@ class SPADEGenerator(Generator):
         x = self.first_map(segmap, z)
         x = self.head_0(x, segmap)
         x = self.G_middle_0(_double(x), segmap)
-        x = self.G_middle_1(_double(x) if self.plan in ("more", "most") else x, segmap)
+        if self.plan in ("more", "most"):
+            x = _double(x)
+        x = self.G_middle_1(x, segmap)
         for block in self.up_blocks():
             x = block(_double(x), segmap)
         return torch.tanh(self.conv_img(F.leaky_relu(x, 0.2)))
@@ -114,7 +116,9 @@ class SPADEGenerator(Generator):
     def up_blocks(self) -> list[nn.Module]:
         """The blocks that each double the size and narrow the width."""
         blocks = [self.up_0, self.up_1, self.up_2, self.up_3]
-        return blocks + [self.up_4] if self.plan == "most" else blocks
+        if self.plan == "most":
+            blocks.append(self.up_4)
+        return blocks
 
 
 def _double(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h2 w2"]:

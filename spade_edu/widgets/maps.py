@@ -44,6 +44,11 @@ def image_size(generator: Generator) -> tuple[int, int]:
     return generator.latent[0] * factor, generator.latent[1] * factor
 
 
+def objects_of(label: Integer[Tensor, "h w"], instance: Integer[Tensor, "h w"] | None) -> Integer[Tensor, "h w"]:
+    """Object ids (int32): the instance map, or the label map where there is none."""
+    return label.int() if instance is None else instance.int()
+
+
 def blank(labels: LabelSpace, size: tuple[int, int]) -> Integer[Tensor, "h w"]:
     """An empty scene (int64): sky above road where the space has both, else class 0 everywhere."""
     label = torch.zeros(size, dtype=torch.long)
@@ -79,7 +84,7 @@ class EditedMap:
         labels.check(label)
         height, width = label.shape
         self.labels, self.scenes, self.size = labels, scenes, (height, width)
-        self.given = (label.long(), label.int() if instance is None else instance.int())
+        self.given = (label.long(), objects_of(label, instance))
         self.scene, self.flipped, self.label = -1, False, self.given[0]
         offered = {labels.id(name) for name in classes} if classes else self._usual_ids()
         self.ids = sorted(offered | set(label.unique().tolist()))
@@ -144,7 +149,7 @@ class EditedMap:
         """Label and instance map of a scene."""
         assert self.scenes is not None  # without scenes none has a number
         sample = self.scenes[scene]
-        return sample.label, sample.label.int() if sample.instance is None else sample.instance
+        return sample.label, objects_of(sample.label, sample.instance)
 
     def _number_of_scenes(self) -> int:
         return 0 if self.scenes is None else len(self.scenes)

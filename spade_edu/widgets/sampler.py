@@ -13,6 +13,7 @@ from ..generators import Generator
 from ..labels import LabelSpace
 from .host import Core, Tool, fraction, script, whole_number
 from .looks import MOST_SEED, code, draw, require_codes, title
+from .maps import objects_of
 from .still import captioned, png
 
 TILES = 12
@@ -32,7 +33,7 @@ class Sampling(Core):
     ):  # fmt: skip
         labels.check(label)
         self.generator, self.labels, self.label = generator, labels, label.long()
-        self.instance = label.int() if instance is None else instance.int()
+        self.instance = objects_of(label, instance)
         self.z_dim = require_codes(generator)
         self.kept: list[tuple[dict, Tensor]] = []
         self.blended: tuple[dict, Tensor] | None = None
@@ -61,7 +62,9 @@ class Sampling(Core):
         """Keep tile `tile`, or let it go if it is kept; the oldest goes when there are too many."""
         recipe, picture = self.tiles[whole_number(request, "tile", 0, len(self.tiles) - 1)]
         others = [kept for kept in self.kept if kept[0] != recipe]
-        self.kept = others if len(others) < len(self.kept) else [*others, (recipe, picture)][-MOST_KEPT:]
+        if len(others) == len(self.kept):
+            others = [*others, (recipe, picture)][-MOST_KEPT:]
+        self.kept = others
         self.blended = None
 
     def blend(self, request: dict, buffers: list) -> None:

@@ -16,6 +16,7 @@ from ..labels import LabelSpace
 from ..pictures import from_uint8, to_uint8
 from .host import Core, Tool, fraction, script, short_text, whole_number
 from .looks import MOST_SEED, between, code, draw, require_codes
+from .maps import objects_of
 from .still import captioned, png
 
 MOST_CARDS = 12
@@ -37,7 +38,7 @@ class StyleTransfer(Core):
     ):  # fmt: skip
         labels.check(label)
         self.generator, self.encoder, self.labels, self.label = generator, encoder, labels, label.long()
-        self.instance = label.int() if instance is None else instance.int()
+        self.instance = objects_of(label, instance)
         self.z_dim, self.seed = require_codes(generator), 0
         if encoder.z_dim != self.z_dim:
             raise UserError(f"The encoder gives codes of {encoder.z_dim} numbers, the generator takes {self.z_dim}.")

@@ -184,7 +184,8 @@ def _draw_face(
     (a0, y0), (a1, y1) = first, last
     flat = a0 != a1 and abs(y1 - y0) < 0.35
     colour = thing.accent if what == "box" else thing.colour
-    sheet.polygon(face, _tint(colour, 1.12 if flat else 0.92), 0.95 if flat else 0.5, 0.9 if flat else 0.15)
+    tint, sun, snow = (1.12, 0.95, 0.9) if flat else (0.92, 0.5, 0.15)
+    sheet.polygon(face, _tint(colour, tint), sun, snow)
 
     def patch(left: float, right: float, low: float, high: float, colour: Colour, shine: float = 0.0) -> None:
         at = [(a0 + (a1 - a0) * t, y0 + (y1 - y0) * t) for t in (low, high)]
@@ -201,9 +202,11 @@ def _draw_face(
         patch(-0.9, 0.9, 0.06, 0.95, _tint(colour, 0.8))
         patch(-0.03, 0.03, 0.06, 0.95, DARK)
     if what in ("body", "box") and not flat and abs(y1 - y0) > 0.3 and min(y0, y1) < 0.9:
-        lamp = (196, 34, 28) if a0 < 1 else (240, 236, 214)
-        lift = (0.62, 0.92) if a0 < 1 else (0.45, 0.08)
-        lift = (0.03, 0.16) if what == "box" else lift
+        lamp, lift = (240, 236, 214), (0.45, 0.08)
+        if a0 < 1:  # the rear
+            lamp, lift = (196, 34, 28), (0.62, 0.92)
+        if what == "box":
+            lift = (0.03, 0.16)
         for left in (-0.95, 0.6):
             patch(left, left + 0.35, *lift, lamp, 1.0)
         patch(-0.28, 0.28, lift[0] * 0.6, lift[0] * 0.6 + 0.22, (206, 206, 196))
@@ -373,7 +376,9 @@ def _draw_crown(
     edge = np.sqrt(far) * np.cos(angle * 2 * math.pi)
     order = np.argsort(t + 0.3 * np.abs(edge), kind="stable")
     t, edge = t[order], edge[order]
-    reach = radius * (1.05 - t) if fir else radius * np.sqrt(np.maximum(0, 1 - (2 * t - 1) ** 2)) * 0.95
+    reach = radius * np.sqrt(np.maximum(0, 1 - (2 * t - 1) ** 2)) * 0.95  # a ball
+    if fir:
+        reach = radius * (1.05 - t)  # a cone
     bright, size, spin = dice.many(count, 3).T
     bright = 0.52 + 0.45 * t + 0.16 * edge * sheet.street.sun_side + 0.2 * bright
     size = thing.size * leaf * (0.4 + 0.25 * size) * (0.85 if fir else 1.0)
@@ -487,10 +492,8 @@ def _draw_traffic_light(sheet: Sheet, thing: Thing) -> None:
         0.1,
     )
     for k, colour in enumerate(((226, 44, 36), (236, 176, 44), (60, 200, 96))):
-        on = thing.number == k
-        sheet.disc(
-            (u, top + 2.2 * r * (k - 1)), r, colour if on else _tint(colour, 0.3), shine=1.0 if on else 0.0, detail=True
-        )
+        shown, shine = (colour, 1.0) if thing.number == k else (_tint(colour, 0.3), 0.0)
+        sheet.disc((u, top + 2.2 * r * (k - 1)), r, shown, shine=shine, detail=True)
 
 
 def _draw_bin(sheet: Sheet, thing: Thing) -> None:
