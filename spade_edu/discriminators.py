@@ -13,9 +13,15 @@ from .normalization import make_norm
 class PatchDiscriminator(nn.Module):
     """(n, in_channels, h, w) -> the feature map after every layer; the last one, with one channel, is the verdict.
 
-    `num_layers` convolutions of kernel 4 and padding 2, all but the last of them with stride 2, then one to a single
-    channel; widths ndf, 2 ndf, 4 ndf ..., at most max_width. The first and the last carry neither norm nor spectral
-    norm. pix2pixHD counts one layer less: its n_layers 3 is num_layers 4 here.
+    Convolutions of kernel 4 and padding 2. The first and the last carry neither norm nor spectral norm.
+
+    in_channels: of the label map and the image together.
+    ndf, max_width: channels of the first feature map, and the most that any has: ndf, 2 ndf, 4 ndf ... max_width.
+    num_layers: convolutions before the last, which has one channel; all but one of them halve the size. pix2pixHD
+        counts one less: its n_layers 3 is num_layers 4 here.
+    norm: after the convolutions between the first and the last, a name of `make_norm`; "instance" as published.
+    spectral: spectral norm on these convolutions; SPADE has it, pix2pixHD hasn't.
+    bias: of these convolutions; pix2pixHD keeps it, though the norm cancels it.
     """
 
     def __init__(
@@ -53,6 +59,10 @@ class MultiScaleDiscriminator(nn.Module):
 
     segmap: (n, label_channels, h, w), image: (n, 3, h, w), concatenated in this order. Each next scale has weights of
     its own and sees the input after 3x3 average pooling with stride 2 (padding not counted).
+
+    label_channels: of segmap.
+    num_scales: how many discriminators; SPADE has 2, pix2pixHD 3 where the image is 1024x2048.
+    ndf, max_width, num_layers, norm, spectral, bias: of each, as for PatchDiscriminator.
     """
 
     def __init__(

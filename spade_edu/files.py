@@ -1,18 +1,29 @@
 """Files that are written whole or not at all."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 ASSETS = Path(__file__).parent / "assets"  # weights, class tables and results that come with the package
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Write a file under a temporary name beside it, then rename; makes its folder where it is missing."""
+    """Write a file whole or not at all; makes its folder where it is missing."""
+    data = content.encode() if isinstance(content, str) else content
+    write_whole_with(path, lambda part: part.write_bytes(data))
+
+
+def write_whole_with(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write(part)` write a file under a temporary name beside `path`, then rename it.
+
+    part: path.part, which does not exist then (nothing is written through a link), and is removed if `write` raises.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
+    part = path.with_name(path.name + ".part")
     try:
-        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
-        os.replace(temporary, path)
+        part.unlink(missing_ok=True)
+        write(part)
+        os.replace(part, path)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
         raise

@@ -20,6 +20,11 @@ def to_uint8(image: Float[Tensor, "*n 3 h w"]) -> UInt8[Tensor, "*n h w 3"]:
     return pixels.movedim(-3, -1)
 
 
+def from_uint8(pixels: UInt8[Tensor, "*n h w 3"]) -> Float[Tensor, "*n 3 h w"]:
+    """0..255, channels last, to [-1, 1]."""
+    return pixels.movedim(-1, -3).float().div_(127.5).sub_(1).contiguous()
+
+
 def grid(rows: list[list[UInt8[Tensor, "h w 3"]]]) -> Image.Image:
     """Tiles of one size, row by row, on white."""
     height, width, _ = rows[0][0].shape

@@ -76,9 +76,12 @@ class SpectralConv2d(SpectralNorm, nn.Conv2d):
 class SpectralConvTranspose2d(SpectralNorm, nn.ConvTranspose2d):
     """nn.ConvTranspose2d under spectral norm."""
 
-    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c2 h2 w2"]:
+    def forward(  # type: ignore[override]  # torch's also takes an output_size, which no network here asks for
+        self, x: Float[Tensor, "n c h w"]
+    ) -> Float[Tensor, "n c2 h2 w2"]:
         """Convolve (transposed) with the normalised weight."""
         weight = self.normalised_weight()
+        assert isinstance(self.padding, tuple)  # names like "same" are for plain convolutions
         return F.conv_transpose2d(
             x, weight, self.bias, self.stride, self.padding, self.output_padding, self.groups, self.dilation
         )

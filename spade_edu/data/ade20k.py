@@ -11,41 +11,34 @@ from pathlib import Path
 
 from .base import DataError
 from .folder import ASSETS, read_classes
-from .paired import PairedFiles, Pairs, ids_in, match, photos_in, require_folder, require_pairs
-from .transforms import JointTransform, paper_load_size
+from .paired import Pairs, SplitFiles, ids_in, match, photos_in, require_folder, require_pairs
 
 FOLDERS = {"train": "training", "val": "validation"}
-LABELS, _VALUES = read_classes(ASSETS / "ade20k_classes.txt", name="ADE20K")
+LABELS, VALUES = read_classes(ASSETS / "ade20k_classes.txt", name="ADE20K")
 
 
-class ADE20K(PairedFiles):
+class ADE20K(SplitFiles):
     """Photographs of all kinds of scenes with 150 classes; the paper trains at 256x256.
 
-    root: ADEChallengeData2016 or the folder that holds it. Errors: a DataError where the layout is not there.
+    root: ADEChallengeData2016 or the folder that holds it.
     """
 
     published = {"train": 20210, "val": 2000}
+    labels, label_values = LABELS, VALUES
 
-    def __init__(
-        self,
-        root: str | Path,
-        split: str = "train",
-        *,
-        height: int = 256,
-        width: int = 256,
-        augment: bool = False,
-        seed: int = 0,
-    ):
-        transform = JointTransform(height, width, paper_load_size(height, width), augment)
-        super().__init__(self.find_pairs(_root(Path(root)), split), LABELS, transform, _VALUES, seed)
+    def folder(self, root: str | Path | None) -> Path:
+        """ADEChallengeData2016."""
+        folder = super().folder(root)
+        inside = folder / "ADEChallengeData2016"
+        return inside if inside.is_dir() else folder
 
-    def find_pairs(self, root: Path, split: str) -> Pairs:
+    def find_pairs(self, folder: Path, split: str) -> Pairs:
         """The pairs of a split."""
-        folder = FOLDERS.get(split, split)
-        repair = f"Is {root} the unpacked ADEChallengeData2016.zip?"
-        photos = require_folder(root / "images" / folder, f"the {split} photographs of ADE20K", repair)
-        labels = require_folder(root / "annotations" / folder, f"the {split} label maps of ADE20K", repair)
-        return require_pairs(match(photos_in(photos), ids_in(labels)), str(root), f"NAME.jpg, NAME.png in {folder}")
+        part = FOLDERS.get(split, split)
+        repair = f"Is {folder} the unpacked ADEChallengeData2016.zip?"
+        photos = require_folder(folder / "images" / part, f"the {split} photographs of ADE20K", repair)
+        labels = require_folder(folder / "annotations" / part, f"the {split} label maps of ADE20K", repair)
+        return require_pairs(match(photos_in(photos), ids_in(labels)), str(folder), f"NAME.jpg, NAME.png in {part}")
 
 
 class ADE20KOutdoor(ADE20K):
@@ -57,12 +50,12 @@ class ADE20KOutdoor(ADE20K):
 
     published: dict[str, int] = {}
 
-    def find_pairs(self, root: Path, split: str) -> Pairs:
+    def find_pairs(self, folder: Path, split: str) -> Pairs:
         """The pairs of a split whose scene is outdoors."""
-        pairs, scenes = super().find_pairs(root, split), read_scenes(root)
+        pairs, scenes = super().find_pairs(folder, split), read_scenes(folder)
         outdoor = set((ASSETS / "ade20k_outdoor_scenes.txt").read_text().split())
         chosen = [pair for pair in pairs.complete if scenes.get(pair.name) in outdoor]
-        return require_pairs(Pairs(chosen, pairs.incomplete), str(root), "pictures of outdoor scenes")
+        return require_pairs(Pairs(chosen, pairs.incomplete), str(folder), "pictures of outdoor scenes")
 
 
 def read_scenes(root: Path) -> dict[str, str]:
@@ -74,8 +67,3 @@ def read_scenes(root: Path) -> dict[str, str]:
     if any(len(row) != 2 for row in rows):
         raise DataError(f"{path}: expected lines of a name and a scene. Unpack ADEChallengeData2016.zip again.")
     return dict(rows)
-
-
-def _root(root: Path) -> Path:
-    inside = root / "ADEChallengeData2016"
-    return inside if inside.is_dir() else root

@@ -32,9 +32,12 @@ class Sample(NamedTuple):
 
 @runtime_checkable
 class Dataset(Protocol):
-    """Anything with a LabelSpace, a length and samples."""
+    """Anything with a LabelSpace, a length and samples; `set_epoch` is called before each epoch of training."""
 
     labels: LabelSpace
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the crops and flips of an epoch, if there are any."""
 
     def __len__(self) -> int: ...
 

@@ -11,12 +11,13 @@ from .cityscapes import ROOT_VARIABLE, Cityscapes, is_cityscapes
 from .coco_stuff import COCOStuff
 from .flickr_landscapes import FlickrLandscapes
 from .folder import Folder
+from .paired import PairedFiles
 from .streets import Streets
 
 DOWNLOADS = Path("datasets")  # where `spade-edu data get` puts what it fetches
 
 # The readers of folders, by name. Streets is rendered and has no folder.
-READERS: dict[str, Callable[..., Dataset]] = {
+READERS: dict[str, Callable[..., PairedFiles]] = {
     "cityscapes": Cityscapes,
     "camvid": CamVid,
     "ade20k": ADE20K,

@@ -10,43 +10,41 @@ from pathlib import Path
 
 from ..labels import CITYSCAPES
 from .base import DataError
-from .paired import (
-    Pair,
-    PairedFiles,
-    Pairs,
-    identity_values,
-    ids_in,
-    match,
-    photos_in,
-    require_folder,
-    require_pairs,
-)
-from .transforms import JointTransform
+from .paired import Pair, Pairs, SplitFiles, identity_values, ids_in, match, photos_in, require_folder, require_pairs
 
 ROOT_VARIABLE = "CITYSCAPES_DATASET"  # the variable that cityscapesscripts reads, too
 
 
-class Cityscapes(PairedFiles):
+class Cityscapes(SplitFiles):
     """Street photographs with 35 ids and instances, 1024x2048; the paper trains at 256x512 (section 4).
 
     root: the folder that holds leftImg8bit and gtFine; default: the variable CITYSCAPES_DATASET.
-    Errors: a DataError where the layout is not there.
     """
 
     published = {"train": 2975, "val": 500}
+    labels, label_values, size = CITYSCAPES, identity_values(CITYSCAPES), (256, 512)
 
-    def __init__(
-        self,
-        root: str | Path | None = None,
-        split: str = "train",
-        *,
-        height: int = 256,
-        width: int = 512,
-        augment: bool = False,
-        seed: int = 0,
-    ):
-        transform = JointTransform(height, width, augment=augment)
-        super().__init__(_pairs(_root(root), split), CITYSCAPES, transform, identity_values(CITYSCAPES), seed)
+    def folder(self, root: str | Path | None) -> Path:
+        """The folder named, or that of the variable."""
+        root = root or os.environ.get(ROOT_VARIABLE)
+        if not root:
+            raise DataError(f"where is Cityscapes? Give its folder as root, or set {ROOT_VARIABLE} to it.")
+        return Path(root)
+
+    def find_pairs(self, folder: Path, split: str) -> Pairs:
+        """The pairs of a split, all cities together."""
+        repair = f"Is {folder} the folder that holds leftImg8bit and gtFine, with both archives unpacked in it?"
+        photos = require_folder(folder / "leftImg8bit" / split, f"the {split} photographs of Cityscapes", repair)
+        labels = require_folder(folder / "gtFine" / split, f"the {split} label maps of Cityscapes", repair)
+        pairs = match(
+            photos_in(photos, "_leftImg8bit"),
+            ids_in(labels, "_gtFine_labelIds"),
+            ids_in(labels, "_gtFine_instanceIds"),
+        )
+        return require_pairs(pairs, str(folder), f"CITY/NAME_leftImg8bit.png, NAME_gtFine_labelIds.png, split {split}")
+
+    def load_size(self, height: int, width: int) -> None:
+        """No window is cut out: the paper resizes to the size of the samples."""
 
     def style(self, pair: Pair) -> str | None:
         """The style that Streets notes beside its label maps; None for Cityscapes itself."""
@@ -67,22 +65,3 @@ def _read_style(note: Path) -> str:
 def is_cityscapes(root: str | Path) -> bool:
     """Whether a folder has Cityscapes' layout."""
     return (Path(root) / "leftImg8bit").is_dir() and (Path(root) / "gtFine").is_dir()
-
-
-def _root(root: str | Path | None) -> Path:
-    root = root or os.environ.get(ROOT_VARIABLE)
-    if not root:
-        raise DataError(f"where is Cityscapes? Give its folder as root, or set {ROOT_VARIABLE} to it.")
-    return Path(root)
-
-
-def _pairs(root: Path, split: str) -> Pairs:
-    repair = f"Is {root} the folder that holds leftImg8bit and gtFine, with both archives unpacked in it?"
-    photos = require_folder(root / "leftImg8bit" / split, f"the {split} photographs of Cityscapes", repair)
-    labels = require_folder(root / "gtFine" / split, f"the {split} label maps of Cityscapes", repair)
-    pairs = match(
-        photos_in(photos, "_leftImg8bit"),
-        ids_in(labels, "_gtFine_labelIds"),
-        ids_in(labels, "_gtFine_instanceIds"),
-    )
-    return require_pairs(pairs, str(root), f"CITY/NAME_leftImg8bit.png, NAME_gtFine_labelIds.png, split {split}")

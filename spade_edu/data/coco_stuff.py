@@ -10,21 +10,21 @@ COCO publishes objects as polygons, not as instance maps. `make_instances` draws
 """
 
 import json
-import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int32
 from PIL import Image, ImageDraw
 
+from ..files import write_whole_with
 from ..labels import LabelSpace
 from .base import DataError
 from .files import read_ids
 from .folder import ASSETS, read_classes
-from .paired import PairedFiles, Pairs, ids_in, match, photos_in, require_folder, require_pairs
-from .transforms import JointTransform, paper_load_size
+from .paired import Pairs, SplitFiles, ids_in, match, photos_in, require_folder, require_pairs
 
 LAYOUTS = (
     ("images/{0}2017", "annotations/{0}2017", "instances/{0}2017"),
@@ -36,34 +36,22 @@ LABELS, VALUES = read_classes(ASSETS / "coco_stuff_classes.txt", name="COCO-Stuf
 LABELS_WITHOUT_INSTANCES = LabelSpace(LABELS.name, LABELS.classes, dont_care=True)
 
 
-class COCOStuff(PairedFiles):
+class COCOStuff(SplitFiles):
     """118,287 + 5,000 photographs of everyday scenes; the paper trains at 256x256.
 
-    root: a folder in one of the layouts above. Errors: a DataError where none of them is there.
+    root: a folder in one of the layouts above.
     """
 
     published = {"train": 118287, "val": 5000}
+    labels, label_values = LABELS, VALUES
 
-    def __init__(
-        self,
-        root: str | Path,
-        split: str = "train",
-        *,
-        height: int = 256,
-        width: int = 256,
-        augment: bool = False,
-        seed: int = 0,
-    ):
-        transform = JointTransform(height, width, paper_load_size(height, width), augment)
-        super().__init__(_pairs(Path(root), split), LABELS, transform, VALUES, seed)
-
-
-def _pairs(root: Path, split: str) -> Pairs:
-    photos, labels, instances = find_layout(root, split)
-    repair = f"Make the instance maps: spade-edu data instances --root {root}"
-    require_folder(instances, f"the {split} instance maps of COCO-Stuff", repair)
-    pairs = match(photos_in(photos), ids_in(labels), ids_in(instances))
-    return require_pairs(pairs, str(root), f"NAME.jpg in {photos.name}, NAME.png in {labels.name}")
+    def find_pairs(self, folder: Path, split: str) -> Pairs:
+        """The pairs of a split, in any of the layouts."""
+        photos, labels, instances = find_layout(folder, split)
+        repair = f"Make the instance maps: spade-edu data instances --root {folder}"
+        require_folder(instances, f"the {split} instance maps of COCO-Stuff", repair)
+        pairs = match(photos_in(photos), ids_in(labels), ids_in(instances))
+        return require_pairs(pairs, str(folder), f"NAME.jpg in {photos.name}, NAME.png in {labels.name}")
 
 
 def find_layout(root: Path, split: str) -> tuple[Path, Path, Path]:
@@ -86,12 +74,10 @@ def make_instances(root: Path, split: str, progress: Callable[[Iterable], Iterab
         raise DataError(f"{path} is missing: it comes in annotations_trainval2017.zip of cocodataset.org.")
     polygons = read_polygons(path)
     todo = [p for p in sorted(labels.glob("*.png")) if not (instances / p.name).exists()]
-    instances.mkdir(parents=True, exist_ok=True)
     for label in progress(todo):
         drawn = draw_instances(read_ids(label), polygons.get(label.stem, []))
-        part = instances / f"{label.name}.part"
-        Image.fromarray(drawn.astype(np.uint16)).save(part, format="PNG")
-        os.replace(part, instances / label.name)
+        picture = Image.fromarray(drawn.astype(np.uint16))
+        write_whole_with(instances / label.name, partial(picture.save, format="PNG"))
     return len(todo)
 
 

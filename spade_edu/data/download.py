@@ -27,7 +27,7 @@ from urllib.parse import urlsplit
 from tqdm import tqdm
 
 from ..errors import UserError
-from ..files import write_whole
+from ..files import write_whole, write_whole_with
 from .base import DataError
 
 GIB = 2**30
@@ -175,6 +175,7 @@ def fetch(archive: Archive, path: Path, *, loopback: bool = False, attempts: int
 
 
 def _fetch_part(archive: Archive, path: Path, loopback: bool, attempts: int, pause: float) -> None:
+    """Try again, after ever longer pauses, until `path`.part is whole; then give it its name."""
     part = path.with_name(path.name + ".part")
     failures, most = 0, 0
     while True:
@@ -194,7 +195,9 @@ def _fetch_part(archive: Archive, path: Path, loopback: bool, attempts: int, pau
         except (ConnectionError, TimeoutError, http.client.HTTPException) as error:
             reason = f"the connection broke off ({type(error).__name__})"
         size = part.stat().st_size if part.exists() else 0
-        failures, most = (0 if size > most else failures + 1), max(most, size)
+        failures += 1
+        if size > most:
+            failures, most = 0, size
         if failures >= attempts:
             raise DataError(
                 f"{archive.url}: {reason}; {size:,} bytes are kept. Run the command again later to go on, or "
@@ -279,14 +282,15 @@ def _target(info: zipfile.ZipInfo, folder: Path, inside: str) -> Path | None:
 
 
 def _write_member(zipped: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path) -> None:
+    """Unpack one file whole or not at all; one that is there with the right size is kept."""
     if target.is_file() and target.stat().st_size == info.file_size:
         return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(target.name + ".part")
-    part.unlink(missing_ok=True)  # never write through a link
-    with zipped.open(info) as source, open(part, "wb") as file:
-        shutil.copyfileobj(source, file)
-    os.replace(part, target)
+
+    def write(part: Path) -> None:
+        with zipped.open(info) as source, part.open("wb") as file:
+            shutil.copyfileobj(source, file)
+
+    write_whole_with(target, write)
 
 
 class _TLSRedirects(urllib.request.HTTPRedirectHandler):

@@ -24,7 +24,7 @@ def read_photo(path: Path, size: tuple[int, int] | None = None) -> Image.Image:
     width): the size of the label map tells which of the two was labelled.
     Errors: a DataError where the file is missing, unreadable or not 8 bits deep.
     """
-    stored = _open(path, "a photograph")
+    stored = open_picture(path, "a photograph")
     if stored.mode.startswith(("I", "F")):
         raise DataError(f"{path}: expected 8 bits per colour, found mode {stored.mode}. Save it as 8-bit RGB.")
     upright = ImageOps.exif_transpose(stored)
@@ -37,7 +37,7 @@ def read_ids(path: Path) -> Int32[np.ndarray, "h w"]:
 
     Errors: a DataError where the file is missing, unreadable, a picture of colours or a JPEG.
     """
-    picture = _open(path, "a map of ids")
+    picture = open_picture(path, "a map of ids")
     if picture.format == "JPEG":
         raise DataError(f"{path}: expected a map of ids, found a JPEG, which blurs ids. Save it as PNG.")
     if picture.mode not in _ID_MODES:
@@ -57,7 +57,8 @@ def require_same_size(photo: Image.Image, ids: np.ndarray, photo_path: Path, ids
         )
 
 
-def _open(path: Path, what: str) -> Image.Image:
+def open_picture(path: Path, what: str) -> Image.Image:
+    """A picture, read in full. Errors: a DataError where it is missing or unreadable; `what` was expected there."""
     try:
         with Image.open(path) as picture:
             picture.load()

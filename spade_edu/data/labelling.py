@@ -4,9 +4,9 @@ The paper did so for its Flickr Landscapes, with DeepLabV2 trained on COCO-Stuff
 """
 
 import filecmp
-import os
 import shutil
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +16,8 @@ from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 
-from ..pictures import save_png
+from ..files import write_whole_with
+from ..pictures import from_uint8, save_png
 from .base import DataError
 from .files import PHOTO_SUFFIXES, read_photo
 from .paired import ids_in, photos_in, require_folder
@@ -75,7 +76,7 @@ def label_photographs(
             problems.append(str(error))
             continue
         if name not in copies:
-            _copy(photo, out / "images" / f"{name}{photo.suffix}")
+            write_whole_with(out / "images" / f"{name}{photo.suffix}", partial(shutil.copy2, photo))
         if name not in maps:
             ids = label_map(picture, segmenter, long_side=long_side, device=device)
             save_png(Image.fromarray(ids), out / "labels" / f"{name}.png")
@@ -99,7 +100,7 @@ def label_map(
     scale = long_side / max(photo.size)
     width, height = (max(SHORTEST_SIDE, round(side * scale)) for side in photo.size)
     small = np.array(photo.resize((width, height), Image.Resampling.BILINEAR))
-    image = torch.from_numpy(small).to(device).permute(2, 0, 1).float().div(127.5).sub(1)
+    image = from_uint8(torch.from_numpy(small).to(device))
     classes = segmenter(image[None])[0].argmax(0).int().cpu().numpy()
     return resize_ids(classes, photo.height, photo.width).astype(np.uint8)
 
@@ -108,10 +109,3 @@ def _require_same(photo: Path, copy: Path | None) -> None:
     """Raise a DataError if the name is taken: many cameras begin again at IMG_0001."""
     if copy is not None and not filecmp.cmp(photo, copy):
         raise DataError(f"{photo}: another photograph of this name is there ({copy}). Rename or remove one of them.")
-
-
-def _copy(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(target.name + ".part")
-    shutil.copy2(source, part)
-    os.replace(part, target)

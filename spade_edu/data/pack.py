@@ -5,7 +5,6 @@ one, so at the packed size the copy gives the very same samples; JPEG photograph
 """
 
 import io
-import os
 import tarfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 from jaxtyping import Int32
 from PIL import Image
 
+from ..files import write_whole_with
 from .base import DataError
 from .catalogue import READERS, choose
 from .files import read_ids, read_photo
@@ -40,21 +40,22 @@ def pack(
     progress wraps the pairs, e.g. tqdm. The archive is written whole or not at all.
     """
     chosen, folder, _ = choose(name.lower(), root)
-    if chosen not in READERS:
+    if folder is None:  # of Streets alone
         raise DataError(f"{name} has no files to pack. Write Streets at the size you want: spade-edu data make")
     datasets = [READERS[chosen](folder, split) for split in SPLITS]
-    load = datasets[0].transform.load or (datasets[0].transform.height, datasets[0].transform.width)
-    size = (height or load[0], width or load[1])
-    part = out.with_name(out.name + ".part")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(part, "w") as tar:
-        for path in _tables(Path(folder)):
-            _add(tar, path.relative_to(folder), path.read_bytes())
-        pairs = [pair for dataset in datasets for pair in dataset.pairs]
-        for pair in progress(pairs):
-            _add_pair(tar, pair, Path(folder), size)
-    os.replace(part, out)
+    loaded = datasets[0].transform.loaded
+    size = (height or loaded[0], width or loaded[1])
+    pairs = [pair for dataset in datasets for pair in dataset.pairs]
+    write_whole_with(out, lambda part: _write(part, folder, progress(pairs), size))
     return len(pairs), out.stat().st_size
+
+
+def _write(archive: Path, folder: Path, pairs: Iterable[Pair], size: tuple[int, int]) -> None:
+    with tarfile.open(archive, "w") as tar:
+        for path in _tables(folder):
+            _add(tar, path.relative_to(folder), path.read_bytes())
+        for pair in pairs:
+            _add_pair(tar, pair, folder, size)
 
 
 def _tables(folder: Path) -> Iterable[Path]:
@@ -71,9 +72,12 @@ def _add_pair(tar: tarfile.TarFile, pair: Pair, folder: Path, size: tuple[int, i
         _add(tar, name, _encode(photo, "JPEG", quality=95))
     else:
         _add(tar, name.with_suffix(".png"), _encode(photo, "PNG"))
-    for path in filter(None, (pair.label, pair.instance)):
-        ids = resize_ids(values if path == pair.label else read_ids(path), height, width)
-        _add(tar, path.relative_to(folder).with_suffix(".png"), _encode(_as_picture(ids), "PNG"))
+    maps = {pair.label: values}
+    if pair.instance is not None:
+        maps[pair.instance] = read_ids(pair.instance)
+    for path, ids in maps.items():
+        picture = _as_picture(resize_ids(ids, height, width))
+        _add(tar, path.relative_to(folder).with_suffix(".png"), _encode(picture, "PNG"))
 
 
 def _as_picture(ids: Int32[np.ndarray, "h w"]) -> Image.Image:

@@ -12,7 +12,7 @@ from PIL import Image
 from ..labels import LabelSpace
 from .base import DataError, Sample
 from .files import ID_SUFFIXES, PHOTO_SUFFIXES, read_ids, read_photo, require_same_size
-from .transforms import JointTransform
+from .transforms import JointTransform, paper_load_size
 
 
 class Pair(NamedTuple):
@@ -107,6 +107,49 @@ class PairedFiles:
                 "Is it a label map of this data set, and not a map of trainIds, instances or grey levels?"
             )
         return ids.astype(np.int32)
+
+
+class SplitFiles(PairedFiles):
+    """One split of a data set in a layout of its own: a reader names its `labels` and `label_values`, and finds pairs.
+
+    root: the folder that holds the data set. split: "train", "val" ...
+    height, width: of the samples; default: the reader's `size`.
+    augment: random windows and mirrored pictures (see JointTransform). seed: what they follow from.
+    Errors: a DataError where the layout is not there.
+    """
+
+    labels: LabelSpace
+    label_values: np.ndarray
+    size = (256, 256)
+
+    def __init__(
+        self,
+        root: str | Path | None = None,
+        split: str = "train",
+        *,
+        height: int | None = None,
+        width: int | None = None,
+        augment: bool = False,
+        seed: int = 0,
+    ):
+        height = self.size[0] if height is None else height
+        width = self.size[1] if width is None else width
+        transform = JointTransform(height, width, self.load_size(height, width), augment)
+        super().__init__(self.find_pairs(self.folder(root), split), self.labels, transform, self.label_values, seed)
+
+    def folder(self, root: str | Path | None) -> Path:
+        """The folder to look in."""
+        if root is None:
+            raise DataError(f"where is {type(self).__name__}? Give its folder as root.")
+        return Path(root)
+
+    def find_pairs(self, folder: Path, split: str) -> Pairs:
+        """The pairs of a split. Errors: a DataError where there are none."""
+        raise NotImplementedError
+
+    def load_size(self, height: int, width: int) -> tuple[int, int] | None:
+        """What training resizes pictures to before it cuts a window out; None: the size of the samples."""
+        return paper_load_size(height, width)
 
 
 def identity_values(labels: LabelSpace) -> Int32[np.ndarray, "ids"]:

@@ -13,6 +13,7 @@ from jaxtyping import Float32, Int32
 from PIL import Image
 from torch import Tensor
 
+from ..pictures import from_uint8
 from .base import DataError
 
 
@@ -40,6 +41,11 @@ class JointTransform:
         if self.load and (self.load[0] < self.height or self.load[1] < self.width):
             raise DataError(f"a window of {self.height}x{self.width} does not fit into {self.load[0]}x{self.load[1]}.")
 
+    @property
+    def loaded(self) -> tuple[int, int]:
+        """The (height, width) that training resizes to, before it cuts a window out."""
+        return self.load or (self.height, self.width)
+
     def __call__(
         self,
         photo: Image.Image,
@@ -48,7 +54,7 @@ class JointTransform:
         rng: np.random.Generator,
     ) -> tuple[Float32[Tensor, "3 y x"], Int32[Tensor, "y x"], Int32[Tensor, "y x"] | None]:
         """Return (image in [-1, 1], label, instance); `rng` draws the window and the flip."""
-        load_h, load_w = self.load if self.augment and self.load else (self.height, self.width)
+        load_h, load_w = self.loaded if self.augment else (self.height, self.width)
         top, left, flip = 0, 0, False
         if self.augment:
             top = int(rng.integers(load_h - self.height + 1))
@@ -60,11 +66,9 @@ class JointTransform:
             array = array[window]
             return torch.from_numpy((array[:, ::-1] if flip else array).copy())
 
-        image = cut(np.array(photo.resize((load_w, load_h), Image.Resampling.BICUBIC)))
-        image = image.permute(2, 0, 1).float().div_(127.5).sub_(1).contiguous()
-        label = cut(resize_ids(label, load_h, load_w))
-        instance = None if instance is None else cut(resize_ids(instance, load_h, load_w))
-        return image, label, instance
+        pixels = cut(np.array(photo.resize((load_w, load_h), Image.Resampling.BICUBIC)))
+        ids = cut(resize_ids(label, load_h, load_w))
+        return from_uint8(pixels), ids, None if instance is None else cut(resize_ids(instance, load_h, load_w))
 
 
 def resize_ids(ids: Int32[np.ndarray, "h w"], height: int, width: int) -> Int32[np.ndarray, "y x"]:

@@ -1,5 +1,6 @@
 """Generators: all are called as G(segmap, z=None) -> image in [-1, 1]."""
 
+from .base import Generator
 from .instance_features import InstanceFeatureEncoder, cluster_features, sample_features
 from .pix2pixhd import LocalEnhancer, Pix2PixHDGenerator
 from .spade import SPADEGenerator, latent_size
@@ -8,6 +9,7 @@ from .variants import ConcatGenerator, ConcatPix2PixHDGenerator, SPADEPix2PixHDG
 __all__ = [
     "ConcatGenerator",
     "ConcatPix2PixHDGenerator",
+    "Generator",
     "InstanceFeatureEncoder",
     "LocalEnhancer",
     "Pix2PixHDGenerator",

@@ -16,16 +16,21 @@ from torch import Tensor, nn
 from .pix2pixhd import Pix2PixHDGenerator
 
 
-class InstanceFeatureEncoder(Pix2PixHDGenerator):
+class InstanceFeatureEncoder(nn.Module):
     """E(image, instance) -> a feature map that is constant on every instance.
 
     image: (n, 3, h, w) in [-1, 1]; instance: ids, (n, h, w) or (n, 1, h, w); result: (n, 3, h, w) in [-1, 1], every
     channel replaced by its mean over the instance. The network is pix2pixHD's generator without residual blocks. To
     pool over classes instead of objects (the published option label_feat), pass the label map as `instance`.
+
+    in_channels: of the image.
+    nef: channels of the first feature map; they double with each halving of the size.
+    num_downsampling: how often the size is halved, and doubled again.
     """
 
     def __init__(self, in_channels: int = 3, *, nef: int = 16, num_downsampling: int = 4):
-        super().__init__(in_channels, ngf=nef, num_downsampling=num_downsampling, num_blocks=0)
+        super().__init__()
+        self.model = Pix2PixHDGenerator(in_channels, ngf=nef, num_downsampling=num_downsampling, num_blocks=0).model
 
     def forward(self, image: Float[Tensor, "n 3 h w"], instance: Tensor) -> Float[Tensor, "n 3 h w"]:
         """Encode, then average over each instance."""
@@ -103,6 +108,6 @@ def sample_features(
         for number in ids.unique().tolist():
             found = centres.get(class_of(number))
             if found is not None:
-                choice = found[torch.randint(len(found), (1,), generator=generator).item()]
+                choice = found[int(torch.randint(len(found), (1,), generator=generator))]
                 feature[:, ids == number] = choice[:, None]
     return features

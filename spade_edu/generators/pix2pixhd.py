@@ -8,18 +8,21 @@ from torch.nn import functional as F
 
 from ..blocks import ResnetBlock, conv
 from ..normalization import make_norm
+from .base import Generator
 
 
-class Pix2PixHDGenerator(nn.Module):
+class Pix2PixHDGenerator(Generator):
     """G(segmap) -> image in [-1, 1]: an encoder, residual blocks, a decoder, a norm and ReLU after every convolution.
 
-    segmap: (n, label_channels, h, w) -> (n, 3, h, w); h and w must be multiples of 2^num_downsampling. z is accepted
-    and ignored, so that every generator is called the same way: this network is deterministic. As published, the norm
-    is instance norm and all convolutions keep a bias that the norm cancels. norm="syncbatch", spectral=True,
-    bias=False give pix2pixHD++ (SPADE's code).
-    """
+    segmap: (n, label_channels, h, w) -> (n, 3, h, w); h and w must be multiples of 2^num_downsampling. z is ignored.
 
-    z_dim = None
+    ngf: channels of the first and the last feature map; they double with each halving of the size.
+    num_downsampling: how often the encoder halves the size.
+    num_blocks: residual blocks at the smallest size.
+    norm: after every convolution, a name of `make_norm`; pix2pixHD's is "instance", pix2pixHD++'s "syncbatch".
+    spectral: spectral norm on every convolution but the last; pix2pixHD has none, pix2pixHD++ (SPADE's code) does.
+    bias: of the convolutions before a norm, which cancels it: pix2pixHD keeps it all the same, pix2pixHD++ doesn't.
+    """
 
     def __init__(
         self,
@@ -32,8 +35,8 @@ class Pix2PixHDGenerator(nn.Module):
         spectral: bool = False,
         bias: bool = True,
     ):
-        super().__init__()
-        self.label_channels, self.ngf, self.num_downsampling = label_channels, ngf, num_downsampling
+        super().__init__(label_channels)
+        self.ngf, self.num_downsampling = ngf, num_downsampling
         self.options: dict = dict(norm=norm, spectral=spectral, bias=bias)
         widths = [ngf * 2**i for i in range(num_downsampling + 1)]
         layers = [nn.ReflectionPad2d(3), *self.layer(label_channels, ngf, 7)]
@@ -66,17 +69,19 @@ class Pix2PixHDGenerator(nn.Module):
         return self.model(segmap)
 
 
-class LocalEnhancer(nn.Module):
+class LocalEnhancer(Generator):
     """pix2pixHD's G2: the global generator on a half-size label map, and a small network around it at full size.
 
         half = average pooling of segmap (3x3, stride 2, padding not counted)
         image = model1_2(model1_1(segmap) + model(half)),   model = G1 without its last convolution
 
-    segmap: (n, label_channels, h, w) -> (n, 3, h, w) in [-1, 1]; h and w multiples of 2^(num_downsampling + 1). G1 has
-    2 ngf as its base width. The names of the parts are the published files'.
-    """
+    segmap: (n, label_channels, h, w) -> (n, 3, h, w) in [-1, 1]; h and w multiples of 2^(num_downsampling + 1). The
+    names of the parts are the published files'.
 
-    z_dim = None
+    ngf: channels of the first and the last feature map at full size; G1 begins with twice as many.
+    num_downsampling, num_blocks: G1's, as for Pix2PixHDGenerator.
+    num_local_blocks: residual blocks after the sum.
+    """
 
     def __init__(
         self,
@@ -87,8 +92,8 @@ class LocalEnhancer(nn.Module):
         num_blocks: int = 9,
         num_local_blocks: int = 3,
     ):
-        super().__init__()
-        self.label_channels, self.ngf = label_channels, ngf
+        super().__init__(label_channels)
+        self.ngf = ngf
         whole = Pix2PixHDGenerator(
             label_channels, ngf=2 * ngf, num_downsampling=num_downsampling, num_blocks=num_blocks
         )

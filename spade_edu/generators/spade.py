@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from ..blocks import SPADEResnetBlock
 from ..errors import UserError
 from ..labels import resize_segmap
+from .base import Generator
 
 UPSAMPLINGS = {"normal": 5, "more": 6, "most": 7}
 
@@ -33,14 +34,21 @@ def latent_size(image_size: tuple[int, int], num_upsampling_layers: str = "norma
     return height // factor, width // factor
 
 
-class SPADEGenerator(nn.Module):
+class SPADEGenerator(Generator):
     """G(segmap, z) -> image in [-1, 1].
 
-    segmap: (n, label_channels, H, W); image: (n, 3, H, W) for the H, W that `latent` (the first map's size, see
-    `latent_size`) leads to. With `z_dim` the first map is a linear layer of z (n, z_dim), drawn from N(0, 1) where z is
-    None; without, it is the label map itself, downsampled, behind a 3x3 convolution (the released models): no noise
-    enters and z is ignored. Seven blocks of widths 16, 16, 16, 8, 4, 2, 1 times ngf, with nearest-neighbour doubling
-    between them; "more" doubles once more before G_middle_1, "most" also ends with one more block, up_4.
+    segmap: (n, label_channels, H, W); image: (n, 3, H, W) for the H, W that `latent` leads to. Seven blocks of widths
+    16, 16, 16, 8, 4, 2, 1 times ngf, with nearest-neighbour doubling between them.
+
+    latent: (height, width) of the first feature map, see `latent_size`.
+    num_upsampling_layers: "normal" doubles the size 5 times; "more" once more, before G_middle_1; "most" also ends with
+        one more block, up_4, of half the width.
+    ngf: base width; the published 64.
+    z_dim: the first map is a linear layer of z (n, z_dim), drawn from N(0, 1) where z is None. z_dim None: it is the
+        label map itself, downsampled, behind a 3x3 convolution (the released models): no noise enters.
+    kernel_size, hidden_channels: of the convolutions inside SPADE; 3 and 128 as published.
+    norm: inside SPADE, without parameters, a name of `make_norm`; "syncbatch" as published.
+    spectral: spectral norm on the blocks' convolutions, but not inside SPADE (as in the code).
     """
 
     def __init__(
@@ -56,12 +64,11 @@ class SPADEGenerator(nn.Module):
         norm: str = "syncbatch",
         spectral: bool = True,
     ):
-        super().__init__()
-        self.latent, self.plan, self.z_dim = latent, num_upsampling_layers, z_dim
-        self.label_channels, self.ngf = label_channels, ngf
+        super().__init__(label_channels, z_dim)
+        self.latent, self.plan, self.ngf = latent, num_upsampling_layers, ngf
         sh, sw = latent
         if z_dim is None:
-            self.fc: nn.Module = nn.Conv2d(label_channels, 16 * ngf, 3, padding=1)
+            self.fc: nn.Conv2d | nn.Linear = nn.Conv2d(label_channels, 16 * ngf, 3, padding=1)
         else:
             self.fc = nn.Linear(z_dim, 16 * ngf * sh * sw)
 
@@ -91,7 +98,9 @@ class SPADEGenerator(nn.Module):
         x = self.first_map(segmap, z)
         x = self.head_0(x, segmap)
         x = self.G_middle_0(_double(x), segmap)
-        x = self.G_middle_1(_double(x) if self.plan in ("more", "most") else x, segmap)
+        if self.plan in ("more", "most"):
+            x = _double(x)
+        x = self.G_middle_1(x, segmap)
         for block in self.up_blocks():
             x = block(_double(x), segmap)
         return torch.tanh(self.conv_img(F.leaky_relu(x, 0.2)))
@@ -107,7 +116,9 @@ class SPADEGenerator(nn.Module):
     def up_blocks(self) -> list[nn.Module]:
         """The blocks that each double the size and narrow the width."""
         blocks = [self.up_0, self.up_1, self.up_2, self.up_3]
-        return blocks + [self.up_4] if self.plan == "most" else blocks
+        if self.plan == "most":
+            blocks.append(self.up_4)
+        return blocks
 
 
 def _double(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h2 w2"]:

@@ -5,6 +5,7 @@ intermediate layers; "w/ SPADE" puts SPADE into pix2pixHD's encoder-decoder. Whi
 counts (docs/paper-vs-code.md).
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -28,6 +29,9 @@ class ConcatResnetBlock(nn.Module):
     """SPADE's residual block without SPADE: plain norms, and the label map beside the input of each convolution.
 
     x: (n, fin, h, w), segmap: (n, l, H, W) -> (n, fout, h, w).
+
+    norm: with gamma and beta, a name of `make_norm`.
+    spectral: spectral norm on the convolutions.
     """
 
     def __init__(self, fin: int, fout: int, label_channels: int, *, norm: str = "syncbatch", spectral: bool = True):
@@ -51,30 +55,39 @@ class ConcatResnetBlock(nn.Module):
 
 
 class ConcatGenerator(SPADEGenerator):
-    """Table 3's "decoder w/ Concat": SPADE's generator with concatenation in SPADE's place."""
+    """Table 3's "decoder w/ Concat": SPADE's generator with concatenation in SPADE's place.
 
-    def make_block(self, fin: int, fout: int, *, norm: str, spectral: bool, **unused: Any) -> nn.Module:
+    Options as for SPADEGenerator; kernel_size and hidden_channels, which concern SPADE only, change nothing.
+    """
+
+    def make_block(self, fin: int, fout: int, **options: Any) -> nn.Module:
         """A block without SPADE (kernel_size and hidden_channels concern SPADE only)."""
-        return ConcatResnetBlock(fin, fout, self.label_channels, norm=norm, spectral=spectral)
+        return ConcatResnetBlock(fin, fout, self.label_channels, norm=options["norm"], spectral=options["spectral"])
 
 
-class LabelledSequential(nn.Sequential):
-    """Layers in a row; those that take the label map are given it."""
+class LabelledResnetBlock(nn.Module):
+    """pix2pixHD's residual block, told the label map: x (n, c, h, w), segmap (n, l, H, W) -> (n, c, h, w).
 
-    def forward(self, x: Float[Tensor, "n c h w"], segmap: Float[Tensor, "n l H W"]) -> Float[Tensor, "n c2 h2 w2"]:
-        """Each layer in turn."""
-        for layer in self:
-            takes_labels = isinstance(layer, SPADE | LabelledResnetBlock)
-            x = layer(x, segmap) if takes_labels else layer(x)
-        return x
+    conv_block: the layers of a plain block. norm, spectral, bias: as for Pix2PixHDGenerator.
+    """
 
-
-class LabelledResnetBlock(ResnetBlock):
-    """pix2pixHD's residual block, told the label map: y = x + conv_block(x, segmap)."""
+    def __init__(self, channels: int, *, norm: str, spectral: bool, bias: bool):
+        super().__init__()
+        self.conv_block = ResnetBlock(channels, norm=norm, spectral=spectral, bias=bias).conv_block
 
     def forward(self, x: Float[Tensor, "n c h w"], segmap: Float[Tensor, "n l H W"]) -> Float[Tensor, "n c h w"]:
         """Add the block's change to its input."""
-        return x + self.conv_block(x, segmap)
+        return x + with_labels(self.conv_block, x, segmap)
+
+
+def with_labels(
+    layers: Iterable[nn.Module], x: Float[Tensor, "n c h w"], segmap: Float[Tensor, "n l H W"]
+) -> Float[Tensor, "n c2 h2 w2"]:
+    """Each layer in turn; those that take the label map are given it."""
+    for layer in layers:
+        takes_labels = isinstance(layer, SPADE | LabelledResnetBlock)
+        x = layer(x, segmap) if takes_labels else layer(x)
+    return x
 
 
 class SPADEPix2PixHDBlock(LabelledResnetBlock):
@@ -82,7 +95,6 @@ class SPADEPix2PixHDBlock(LabelledResnetBlock):
 
     def __init__(self, channels: int, norms: tuple[SPADE, SPADE], *, norm: str, spectral: bool, bias: bool):
         super().__init__(channels, norm=norm, spectral=spectral, bias=bias)
-        self.conv_block = LabelledSequential(*self.conv_block)
         self.conv_block[2], self.conv_block[6] = norms
 
 
@@ -101,25 +113,25 @@ class ConcatPix2PixHDBlock(LabelledResnetBlock):
 class LabelledPix2PixHDGenerator(Pix2PixHDGenerator):
     """pix2pixHD++ whose layers may ask for the label map again."""
 
-    def __init__(self, label_channels: int, **options: Any):
-        super().__init__(label_channels, **options)
-        self.model = LabelledSequential(*self.model)
-
     def forward(
         self, segmap: Float[Tensor, "n l h w"], z: Float[Tensor, "n z_dim"] | None = None
     ) -> Float[Tensor, "n 3 h w"]:
         """The label map is the input, and a hint on the way."""
-        return self.model(segmap, segmap)
+        return with_labels(self.model, segmap, segmap)
 
 
 class SPADEPix2PixHDGenerator(LabelledPix2PixHDGenerator):
-    """Table 3's "pix2pixHD++ w/ SPADE": SPADE in place of every norm of the encoder-decoder."""
+    """Table 3's "pix2pixHD++ w/ SPADE": SPADE in place of every norm of the encoder-decoder.
+
+    kernel_size, hidden_channels: of the convolutions inside SPADE.
+    options: Pix2PixHDGenerator's; `norm` is the one inside SPADE, without parameters.
+    """
 
     def __init__(self, label_channels: int, *, kernel_size: int = 3, hidden_channels: int = 128, **options: Any):
         self.spade_options: dict = dict(kernel_size=kernel_size, hidden_channels=hidden_channels)
         super().__init__(label_channels, **options)  # calls make_norm and make_block
 
-    def make_norm(self, channels: int) -> nn.Module:
+    def make_norm(self, channels: int) -> SPADE:
         """SPADE instead of an affine norm."""
         return SPADE(channels, self.label_channels, norm=self.options["norm"], **self.spade_options)
 
@@ -130,7 +142,10 @@ class SPADEPix2PixHDGenerator(LabelledPix2PixHDGenerator):
 
 
 class ConcatPix2PixHDGenerator(LabelledPix2PixHDGenerator):
-    """Table 3's "pix2pixHD++ w/ Concat": the label map beside the input of each residual block."""
+    """Table 3's "pix2pixHD++ w/ Concat": the label map beside the input of each residual block.
+
+    Options as for Pix2PixHDGenerator.
+    """
 
     def make_block(self, channels: int) -> nn.Module:
         """A residual block with the label map beside its input."""

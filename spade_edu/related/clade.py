@@ -20,7 +20,7 @@ from ..blocks import conv
 from ..config import TrainingConfig
 from ..data.base import Dataset
 from ..fast.speed_up import speed_up
-from ..generators.spade import SPADEGenerator
+from ..generators import Generator, SPADEGenerator
 from ..labels import resize_segmap
 from ..models import decoder
 from ..normalization import make_norm
@@ -34,7 +34,7 @@ class CLADE(nn.Module):
 
     x: (n, c, h, w), label: (n, H, W) ids, resized to (h, w) by nearest neighbour; y: (n, c, h, w). gamma and beta are
     tables (classes, c). As in the authors' code gamma stands alone (SPADE has 1 + gamma) and starts from U(0, 1), beta
-    from 0.
+    from 0. norm: without parameters, a name of `make_norm`.
     """
 
     def __init__(self, num_features: int, num_classes: int, *, norm: str = "syncbatch"):
@@ -53,8 +53,8 @@ class CLADE(nn.Module):
 class CLADEWithEdges(nn.Module):
     """CLADE, and one more channel: the instance edges times a learned weight, plus a bias (a 1x1 convolution).
 
-    segmap: (n, l, H, W), classes one-hot, edges last where `edges`. y: (n, c, h, w), or (n, c + 1, h, w) with edges:
-    a table of classes can't tell two cars apart.
+    segmap: (n, l, H, W), classes one-hot. edges: whether its last channel holds the instance edges. y: (n, c, h, w), or
+    (n, c + 1, h, w) with edges: a table of classes can't tell two cars apart. norm: CLADE's.
     """
 
     def __init__(self, num_features: int, label_channels: int, *, edges: bool, norm: str):
@@ -72,7 +72,10 @@ class CLADEWithEdges(nn.Module):
 
 
 class CLADEResnetBlock(nn.Module):
-    """SPADE's residual block with CLADE in SPADE's place: x (n, fin, h, w), segmap (n, l, H, W) -> (n, fout, h, w)."""
+    """SPADE's residual block with CLADE in SPADE's place: x (n, fin, h, w), segmap (n, l, H, W) -> (n, fout, h, w).
+
+    edges, norm: as for CLADEWithEdges. spectral: spectral norm on the convolutions.
+    """
 
     def __init__(self, fin: int, fout: int, label_channels: int, *, edges: bool, norm: str, spectral: bool):
         super().__init__()
@@ -96,13 +99,17 @@ class CLADEResnetBlock(nn.Module):
 
 
 class CLADEGenerator(SPADEGenerator):
-    """SPADE's generator with CLADE in SPADE's place, for label maps without instances."""
+    """SPADE's generator with CLADE in SPADE's place, for label maps without instances.
+
+    Options as for SPADEGenerator; kernel_size and hidden_channels, which concern SPADE only, change nothing.
+    """
 
     edges = False
 
-    def make_block(self, fin: int, fout: int, *, norm: str, spectral: bool, **unused: Any) -> nn.Module:
+    def make_block(self, fin: int, fout: int, **options: Any) -> nn.Module:
         """A block without SPADE (kernel_size and hidden_channels concern SPADE only)."""
-        return CLADEResnetBlock(fin, fout, self.label_channels, edges=self.edges, norm=norm, spectral=spectral)
+        used = {name: options[name] for name in ("norm", "spectral")}
+        return CLADEResnetBlock(fin, fout, self.label_channels, edges=self.edges, **used)
 
 
 class CLADEGeneratorWithEdges(CLADEGenerator):
@@ -113,8 +120,15 @@ class CLADEGeneratorWithEdges(CLADEGenerator):
 
 def train_clade(
     dataset: Dataset, config: TrainingConfig, *, steps: int, seed: int, progress: bool = False
-) -> nn.Module:
-    """Train as SPADE is trained: same discriminator, objective, encoder (config.style) and optimizer (see System)."""
+) -> Generator:
+    """Train as SPADE is trained: same discriminator, objective, encoder (config.style) and optimizer.
+
+    dataset: its instance edges, where it has any, are fed as well.
+    config: as for SPADE; only its seed, kernel_size and hidden_channels change nothing.
+    steps: batches to train for. seed: of weights, order and noise. progress: show a bar.
+    Gives the generator in evaluation mode, the averaged one with config.ema. Errors: a UserError where the batch is
+    larger than the data set, or the size doesn't suit the generator.
+    """
     config = dataclasses.replace(config, seed=seed)
     torch.manual_seed(seed)
     kind = CLADEGeneratorWithEdges if dataset.labels.instances else CLADEGenerator
@@ -126,4 +140,6 @@ def train_clade(
     for epoch, sample in batches(dataset, config, steps=steps, progress=progress):
         trainer.set_epoch(epoch)
         trainer.step_tensors(to_batch(sample, dataset.labels, device, config.channels_last))
-    return trainer.best_generator().eval()
+    generator = trainer.best_generator().eval()
+    assert isinstance(generator, Generator)
+    return generator

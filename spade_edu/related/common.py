@@ -1,9 +1,10 @@
 """What the systems beside SPADE share: the form of their trainers, and the order in which they see the images."""
 
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Protocol, TypeVar, cast
 
 import torch
+import torch.utils.data
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
@@ -11,7 +12,10 @@ from tqdm import tqdm
 from ..config import TrainingConfig, resolve_precision
 from ..data.base import Dataset, Sample, stack
 from ..errors import UserError
+from ..generators import Generator
 from ..runs.run import epoch_order
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 class System(Protocol):
@@ -19,13 +23,12 @@ class System(Protocol):
 
     def __call__(
         self, dataset: Dataset, config: TrainingConfig, *, steps: int, seed: int, progress: bool = False
-    ) -> nn.Module:
+    ) -> Generator:
         """Train for `steps` batches of `dataset`, everything random drawn from `seed`, on the CPU.
 
-        Gives a module in evaluation mode: called as G(segmap, z=None) -> image (n, 3, h, w) in [-1, 1], with `z_dim`
-        (None where no z enters), so that `sampling.generate(G, sample, labels)` draws with it. Of `config` count
-        height, width, batch size, widths, precision, and what else the system has in common with SPADE; config.seed
-        doesn't. Errors: a UserError where the size or the batch doesn't fit.
+        Gives the generator in evaluation mode. Of `config` count height, width, batch size, widths, precision, and
+        what else the system has in common with SPADE; config.seed doesn't. progress: show a bar. Errors: a UserError
+        where the size or the batch doesn't fit.
         """
 
 
@@ -37,18 +40,23 @@ def batches(dataset: Dataset, config: TrainingConfig, *, steps: int, progress: b
     with tqdm(total=steps, disable=not progress, unit="step") as bar:
         for done in range(0, steps, per_epoch):
             epoch = done // per_epoch + 1
-            if hasattr(dataset, "set_epoch"):
-                dataset.set_epoch(epoch)
+            dataset.set_epoch(epoch)
             order = epoch_order(len(dataset), config.seed, epoch)[: min(per_epoch, steps - done) * config.batch_size]
             # A generator of its own: the loader would otherwise use up a number of the global one.
-            generator = torch.Generator()
-            for sample in DataLoader(dataset, config.batch_size, sampler=order, collate_fn=stack, generator=generator):
+            loader: DataLoader = DataLoader(
+                cast(torch.utils.data.Dataset, dataset),  # all that the loader asks for is __getitem__
+                config.batch_size,
+                sampler=order,
+                collate_fn=stack,
+                generator=torch.Generator(),
+            )
+            for sample in loader:
                 yield epoch, sample
                 bar.update()
 
 
 def minimise(
-    network: nn.Module,
+    network: Network,
     loss: Callable[[Sample], Tensor],
     dataset: Dataset,
     config: TrainingConfig,
@@ -56,7 +64,7 @@ def minimise(
     lr: float,
     steps: int,
     progress: bool,
-) -> nn.Module:
+) -> Network:
     """Adam on loss(sample), in config.precision; gives the network in evaluation mode.
 
     The rate rises to `lr` over the first third and falls to 0: the papers keep it constant, for days.

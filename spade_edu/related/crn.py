@@ -24,6 +24,7 @@ from ..blocks import replace_modules
 from ..config import TrainingConfig
 from ..data.base import Dataset, Sample
 from ..errors import UserError
+from ..generators import Generator
 from ..models import feature_network
 from ..pretrained.perceptual import VGGFeatures
 from ..sampling import to_batch
@@ -51,7 +52,7 @@ def average_labels(segmap: Float[Tensor, "n l H W"], size: tuple[int, int]) -> F
 class RefinementModule(nn.Module):
     """One resolution: features of the last one, enlarged, beside the label map; twice 3x3 conv, layer norm, LeakyReLU.
 
-    x: (n, fin, h, w), or None in the first module; segmap: (n, l, H, W); y: (n, width, *size).
+    x: (n, fin, h, w), or None in the first module (fin 0); segmap: (n, l, H, W); y: (n, width, *size).
     """
 
     def __init__(self, fin: int, label_channels: int, width: int):
@@ -72,17 +73,16 @@ class RefinementModule(nn.Module):
         return self.layers(torch.cat([x, labels], dim=1))
 
 
-class CRN(nn.Module):
+class CRN(Generator):
     """G(segmap, z=None) -> image in [-1, 1], (n, 3, H, W) for segmap (n, label_channels, H, W).
 
-    One module for each of `widths`, so H and W are multiples of 2^(modules - 1). With `images` k > 1 there are k
-    answers to one label map (`candidates`): without z the first is given, with z (n, k) the one whose number in z is
-    the largest, so z from N(0, 1) draws one at random.
+    widths: channels of each module, coarsest first; H and W are multiples of 2^(modules - 1).
+    images: k > 1 gives k answers to one label map (`candidates`), and z_dim k: without z the first is given, with z
+        (n, k) the one whose number in z is the largest, so z from N(0, 1) draws one at random.
     """
 
     def __init__(self, label_channels: int, *, widths: tuple[int, ...] = PAPER_WIDTHS, images: int = 1):
-        super().__init__()
-        self.z_dim = images if images > 1 else None
+        super().__init__(label_channels, images if images > 1 else None)
         pairs = zip((0, *widths), widths)
         self.cascade = nn.ModuleList(RefinementModule(fin, label_channels, width) for fin, width in pairs)
         self.to_images = nn.Conv2d(widths[-1], 3 * images, 1)
@@ -90,7 +90,7 @@ class CRN(nn.Module):
     def candidates(self, segmap: Float[Tensor, "n l H W"]) -> Float[Tensor, "n k 3 H W"]:
         """All answers, not yet limited to [-1, 1]: no tanh."""
         height, width = segmap.shape[-2:]
-        x = None
+        x: Tensor | None = None
         for i, module in enumerate(self.cascade):
             times = 2 ** (len(self.cascade) - 1 - i)
             x = module(x, segmap, (height // times, width // times))
@@ -108,10 +108,13 @@ class CRN(nn.Module):
 class AveragePooledVGG(VGGFeatures):
     """VGG-19 as CRN uses it: ReLU outputs of conv1_2, 2_2, 3_2, 4_2 and 5_2, average instead of max pooling.
 
-    image: (n, 3, h, w) in [-1, 1], normalised as torchvision's weights expect.
+    image: (n, 3, h, w) in [-1, 1], normalised as torchvision's weights expect. weights: their name in torchvision;
+    None: untrained.
     """
 
     _ends = (4, 9, 14, 23, 32)
+    mean: Tensor
+    deviation: Tensor
 
     def __init__(self, weights: str | None = "IMAGENET1K_V1"):
         super().__init__(weights)
@@ -127,13 +130,16 @@ class AveragePooledVGG(VGGFeatures):
 class RegressionLoss(nn.Module):
     """CRN's loss: weighted mean absolute errors of the image and of its feature maps.
 
-    `weights` come from the first batch that it meets, one over each error, so that all terms start at 1. mean_share:
-    see best_of_many.
+    `weights` come from the first batch that it meets, one over each error, so that all terms start at 1.
+
+    features: from images (n, 3, h, w) in [-1, 1] to feature maps.
+    mean_share: how much the images count that don't win, see best_of_many.
     """
 
     def __init__(self, features: Features, *, mean_share: float = 0.001):
         super().__init__()
-        self.features, self.weights, self.mean_share = features, None, mean_share
+        self.features, self.mean_share = features, mean_share
+        self.weights: list[float] | None = None
 
     def layers(self, image: Float[Tensor, "n 3 h w"]) -> list[Tensor]:
         """What is compared: the image, then its feature maps."""
@@ -199,8 +205,16 @@ def small_widths(config: TrainingConfig) -> tuple[int, ...]:
 
 def train_crn(
     dataset: Dataset, config: TrainingConfig, *, steps: int, seed: int, progress: bool = False, images: int = 1
-) -> nn.Module:
-    """Train by regression (see System); images=9 for the paper's diversity."""
+) -> CRN:
+    """Train by regression alone: no discriminator, no encoder.
+
+    config: height, width, batch size, generator_width (of the finest module), features, lambda_vgg (0: compare pixels
+        only), precision and memory format count.
+    steps: batches to train for. seed: of weights and order. progress: show a bar.
+    images: answers to one label map; 9 for the paper's diversity.
+    Gives the generator in evaluation mode. Errors: a UserError where the height isn't 4, 8, 16 ..., the batch is larger
+    than the data set, or the weights of VGG-19 can't be had.
+    """
     config = dataclasses.replace(config, seed=seed)
     torch.manual_seed(seed)
     labels = dataset.labels

@@ -16,15 +16,14 @@ from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int64
-from PIL import Image
 from scipy import ndimage
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..config import TrainingConfig
 from ..data.base import Dataset, Sample
+from ..generators import Generator
 from ..labels import LabelSpace, one_hot
-from ..pictures import grid, to_uint8
 from .common import minimise
 from .crn import RefinementModule, RegressionLoss, average_labels, layer_norm, regression_features, small_widths
 
@@ -58,11 +57,11 @@ def segments(label: Int64[Tensor, "h w"], smallest: float = SMALLEST) -> Segment
 
     In the order of their first pixels, row by row.
     """
-    masks = []
+    pieces = []
     for id in label.unique():
         number, count = ndimage.label((label == id).numpy())
-        masks += [torch.from_numpy(number == i) for i in range(1, count + 1)]
-    masks = torch.stack(masks)
+        pieces += [torch.from_numpy(number == i) for i in range(1, count + 1)]
+    masks = torch.stack(pieces)
     masks = masks[masks.sum((1, 2)) >= smallest * label.numel()]
     first = masks.flatten(1).byte().argmax(1)
     order = first.argsort()
@@ -73,7 +72,15 @@ class MemoryBank(nn.Module):
     """Segments cut from the first `images` images of a data set, with the images and label maps that they came from.
 
     mask (s, h, w), id (s,), source (s,): number of the image; image (m, 3, h, w) in [-1, 1], label (m, h, w).
+    smallest: share of a picture that a segment must cover to be kept.
     """
+
+    image: Tensor
+    label: Tensor
+    mask: Tensor
+    id: Tensor
+    source: Tensor
+    area: Tensor
 
     def __init__(self, dataset: Dataset, images: int = BANK, smallest: float = SMALLEST):
         super().__init__()
@@ -102,7 +109,9 @@ class MemoryBank(nn.Module):
         The score is the IoU of the masks; with the query's whole `label` map, as in the paper, plus the IoU of the
         surroundings (the published script leaves it out). among: the images that may be used.
         """
-        usable = self.id == id if among is None else (self.id == id) & among[self.source]
+        usable = torch.eq(self.id, id)
+        if among is not None:
+            usable = usable & among[self.source]
         numbers = usable.nonzero()[:, 0]
         inside = bounding_box(mask)
         both = self.mask[:, *inside][numbers].flatten(1).float() @ mask[*inside].flatten().float()
@@ -116,13 +125,14 @@ class MemoryBank(nn.Module):
 
 def bounding_box(mask: Bool[Tensor, "h w"], margin: float = 0.0) -> tuple[slice, slice]:
     """The rows and columns that a mask touches, and on each side the share `margin` of as many again."""
-    slices = []
-    for axis in (1, 0):
-        touched = mask.any(axis).nonzero()
-        first, end = int(touched.min()), int(touched.max()) + 1
-        more = round(margin * (end - first))
-        slices.append(slice(max(0, first - more), end + more))
-    return tuple(slices)
+    return _extent(mask.any(1), margin), _extent(mask.any(0), margin)
+
+
+def _extent(touched: Bool[Tensor, " n"], margin: float) -> slice:
+    numbers = touched.nonzero()
+    first, end = int(numbers.min()), int(numbers.max()) + 1
+    more = round(margin * (end - first))
+    return slice(max(0, first - more), end + more)
 
 
 def context_iou(label: Int64[Tensor, "h w"], others: Int64[Tensor, "s h w"]) -> Float[Tensor, " s"]:
@@ -212,7 +222,7 @@ class SynthesisNetwork(nn.Module):
     """(one-hot label map, canvas, filled) -> image: (n, l + 4, h, w) -> (n, 3, h, w), not limited to [-1, 1].
 
     An encoder, halving the size between the levels, and CRN's modules back up, which besides see the encoder's level
-    and the input itself.
+    and the input itself. label_channels: l, without edges. widths: channels of the levels, coarsest first.
     """
 
     def __init__(self, label_channels: int, widths: tuple[int, ...]):
@@ -228,11 +238,11 @@ class SynthesisNetwork(nn.Module):
 
     def forward(self, entry: Float[Tensor, "n c h w"]) -> Float[Tensor, "n 3 h w"]:
         """Paint the holes and mend the seams."""
-        levels, x = [], entry
+        levels, level = [], entry
         for i, layer in enumerate(self.encoder):
-            x = layer(F.avg_pool2d(x, 2) if i else x)
-            levels.append(x)
-        x = None
+            level = layer(F.avg_pool2d(level, 2) if i else level)
+            levels.append(level)
+        x: Tensor | None = None
         for module, level in zip(self.decoder, reversed(levels)):
             size = level.shape[-2:]
             x = module(x, torch.cat([average_labels(entry, size), level], dim=1), size)
@@ -257,13 +267,15 @@ class Stages(NamedTuple):
     result: Float[Tensor, "3 h w"]
 
 
-class SIMS(nn.Module):
-    """G(segmap, z=None) -> image in [-1, 1]: retrieve, paste, elide, synthesise. z has no effect (z_dim is None)."""
+class SIMS(Generator):
+    """G(segmap, z=None) -> image in [-1, 1]: retrieve, paste, elide, synthesise. z has no effect (z_dim is None).
 
-    z_dim = None
+    bank: where segments come from. network: what paints the holes. labels: of the label maps; instance edges aren't
+    looked at. context: whether a segment's surroundings count as well, see MemoryBank.retrieve.
+    """
 
     def __init__(self, bank: MemoryBank, network: SynthesisNetwork, labels: LabelSpace, *, context: bool = False):
-        super().__init__()
+        super().__init__(labels.num_channels)
         self.bank, self.network, self.labels, self.context = bank, network, labels, context
 
     def pieces(self, label: Int64[Tensor, "h w"]) -> list[Piece]:
@@ -289,18 +301,6 @@ class SIMS(nn.Module):
         """Paint each label map."""
         label = segmap[:, : self.labels.num_ids].argmax(1)
         return torch.stack([self.stages(one).result for one in label])
-
-
-def draw_stages(stages: Stages, labels: LabelSpace, *, most: int = 4) -> Image.Image:
-    """The four stages as a picture: query, all pieces, elided canvas, result; below the `most` largest pieces alone.
-
-    Of each piece its pixels are shown on grey, where the segment that was asked for is lighter.
-    """
-    pasted, _ = paste(stages.pieces, stages.label)
-    top = [labels.colourise(stages.label), *(to_uint8(x) for x in (pasted.image, stages.canvas.image, stages.result))]
-    largest = sorted(stages.pieces, key=lambda piece: -int(piece.query.sum()))[:most]
-    cuts = [torch.where(p.mask, p.image, torch.where(p.query, 0.5, 0.0)) for p in largest]
-    return grid([top, [to_uint8(cut) for cut in cuts]])
 
 
 # 5. Training ----------------------------------------------------------------------------------------------------------
@@ -344,8 +344,15 @@ def train_sims(
     seed: int,
     progress: bool = False,
     context: bool = False,
-) -> nn.Module:
-    """Fill the memory bank, then train the synthesis network with CRN's loss (see System); context: see retrieve."""
+) -> SIMS:
+    """Fill the memory bank, then train the synthesis network with CRN's loss.
+
+    dataset: its first BANK images fill the bank, all are trained on.
+    config: as for train_crn; no level is wider than 8 times generator_width.
+    steps: batches to train for. seed: of weights, order and elision. progress: show a bar.
+    context: whether a segment's surroundings count when one is fetched, as in the paper; not in training.
+    Gives the generator in evaluation mode. Errors: as of train_crn.
+    """
     config = dataclasses.replace(config, seed=seed)
     torch.manual_seed(seed)
     labels, bank = dataset.labels, MemoryBank(dataset)

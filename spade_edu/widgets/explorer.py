@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ..data.base import Dataset
 from ..errors import UserError
+from ..generators import Generator
 from ..labels import LabelSpace
 from ..normalization import SPADE
 from .host import Core, Tool, script, whole_number
@@ -22,7 +23,7 @@ class Modulation(Core):
 
     actions = ("paint", "load", "choose")
 
-    def __init__(self, generator: nn.Module, edited: EditedMap):
+    def __init__(self, generator: Generator, edited: EditedMap):
         self.generator, self.map, self.channel = generator, edited, 0
         self.layers = {name: module for name, module in generator.named_modules() if isinstance(module, SPADE)}
         if not self.layers:
@@ -41,8 +42,9 @@ class Modulation(Core):
             return lambda module, inputs: seen.update({name: tuple(inputs[0].shape[-2:])})
 
         hooks = [layer.register_forward_pre_hook(watch(name)) for name, layer in self.layers.items()]
-        z_dim, was_training = getattr(self.generator, "z_dim", None), self.generator.training
-        self.generator.eval()(self.segmap(), code({"seed": 0}, z_dim)[None].to(self.device) if z_dim else None)
+        z_dim, was_training = self.generator.z_dim, self.generator.training
+        z = None if z_dim is None else code({"seed": 0}, z_dim)[None].to(self.device)
+        self.generator.eval()(self.segmap(), z)
         self.generator.train(was_training)
         for hook in hooks:
             hook.remove()
@@ -109,7 +111,7 @@ class Modulation(Core):
         return f"{len(self.names)} SPADE layers, {self.map.size[0]}x{self.map.size[1]}"
 
 
-class Explorer(Tool):
+class Explorer(Tool[Modulation]):
     """Pick a SPADE layer and a channel: gamma and beta as maps, live, for a label map that can be painted on.
 
     label, instance: (h, w). scenes, classes: as for the Painter. Red is above zero, blue below.
@@ -118,7 +120,7 @@ class Explorer(Tool):
     _esm = script("common.js", "canvas.js", "explorer.js")
 
     def __init__(
-        self, generator: nn.Module, label: Integer[Tensor, "h w"], labels: LabelSpace, *,
+        self, generator: Generator, label: Integer[Tensor, "h w"], labels: LabelSpace, *,
         instance: Integer[Tensor, "h w"] | None = None, scenes: Dataset | None = None,
         classes: Sequence[str] | None = None,
     ):  # fmt: skip

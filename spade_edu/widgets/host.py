@@ -6,7 +6,7 @@ own; both send `core.state()` to the browser and hand each request from there to
 
 import base64
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeGuard, TypeVar
 
 import anywidget
 import traitlets
@@ -45,7 +45,10 @@ class Core:
         return ""
 
 
-class Tool(anywidget.AnyWidget):
+CoreType = TypeVar("CoreType", bound=Core)
+
+
+class Tool(anywidget.AnyWidget, Generic[CoreType]):
     """A core in a notebook: any number of views in step, a still picture where widgets can't be shown.
 
     Each request is first answered with "heard", so that a view can tell a kernel at work from one that is gone.
@@ -54,7 +57,7 @@ class Tool(anywidget.AnyWidget):
     state = traitlets.Dict().tag(sync=True)
     _css = (FOLDER / "widgets.css").read_text()
 
-    def __init__(self, core: Core):
+    def __init__(self, core: CoreType):
         super().__init__(state=core.state())
         self.core = core
         self.on_msg(self._receive)
@@ -78,7 +81,7 @@ class Tool(anywidget.AnyWidget):
         self.send({"answer": request.get("id"), "error": error})
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict, dict]:
-        data, metadata = super()._repr_mimebundle_(**kwargs)
+        data, metadata = super()._repr_mimebundle_(**kwargs) or ({}, {})
         return data | {"image/png": base64.b64encode(png_bytes(self.still())).decode()}, metadata
 
     def __repr__(self) -> str:
@@ -103,9 +106,14 @@ def whole_number(request: dict, name: str, low: int, high: int) -> int:
     return value
 
 
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether a value of a request is an int or a float (a bool is neither)."""
+    return type(value) in (int, float)
+
+
 def fraction(request: dict, name: str) -> float:
     """The number `name` of a request, 0 to 1. Errors: a UserError where it is anything else."""
     value = request.get(name)
-    if type(value) not in (int, float) or not 0 <= value <= 1:
+    if not is_number(value) or not 0 <= value <= 1:
         raise UserError(f"{name}: expected a number from 0 to 1, got {str(value)[:40]!r}.")
     return float(value)

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import torch
 from jaxtyping import Float, Integer, UInt8
-from PIL import Image
-from torch import Tensor, nn
+from PIL import Image, PngImagePlugin
+from torch import Tensor
 
 from ..errors import UserError
+from ..generators import Generator
 from ..labels import LabelSpace
 from ..pictures import to_uint8
 from .still import RECIPE
@@ -68,6 +69,7 @@ def read_recipe(path: str | Path) -> dict:
     """The recipe in a PNG file that the sampler saved. Errors: a UserError where there is none."""
     try:
         with Image.open(path) as picture:
+            assert isinstance(picture, PngImagePlugin.PngImageFile)
             recipe = json.loads(picture.text[RECIPE])
         title(recipe)
     except FileNotFoundError:
@@ -81,7 +83,7 @@ def read_recipe(path: str | Path) -> dict:
 
 @torch.no_grad()
 def draw(
-    generator: nn.Module, labels: LabelSpace, label: Integer[Tensor, "h w"], instance: Integer[Tensor, "h w"],
+    generator: Generator, labels: LabelSpace, label: Integer[Tensor, "h w"], instance: Integer[Tensor, "h w"],
     codes: Float[Tensor, "n d"] | None,
 ) -> UInt8[Tensor, "n h2 w2 3"]:  # fmt: skip
     """One picture for each style code, in evaluation mode; a single one for a generator without codes."""
@@ -95,9 +97,9 @@ def draw(
     return to_uint8(image)
 
 
-def require_codes(generator: nn.Module) -> int:
+def require_codes(generator: Generator) -> int:
     """The generator's z_dim. Errors: a UserError for a generator without a style code."""
-    if getattr(generator, "z_dim", None) is None:
+    if generator.z_dim is None:
         raise UserError(
             f"This {type(generator).__name__} takes no style code z, so it has one look for a label map. Use one that "
             'was trained with style=True, for example spade_edu.runs.load_stored("spade").'

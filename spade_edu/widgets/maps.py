@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import torch
 from jaxtyping import Integer, UInt8
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..data.base import Dataset
 from ..errors import UserError
+from ..generators import Generator, SPADEGenerator
 from ..generators.spade import UPSAMPLINGS
 from ..labels import IGNORE, LabelError, LabelSpace
 from .host import whole_number
@@ -35,12 +36,17 @@ def from_bytes(buffers: list, size: tuple[int, int], labels: LabelSpace) -> Inte
     return label
 
 
-def image_size(generator: nn.Module) -> tuple[int, int]:
+def image_size(generator: Generator) -> tuple[int, int]:
     """(height, width) that a SPADE generator paints. Errors: a UserError for one that takes any size."""
-    if not hasattr(generator, "latent"):
+    if not isinstance(generator, SPADEGenerator):
         raise UserError(f"{type(generator).__name__} paints any size: give a label map (label=) to start from.")
     factor = 2 ** UPSAMPLINGS[generator.plan]
     return generator.latent[0] * factor, generator.latent[1] * factor
+
+
+def objects_of(label: Integer[Tensor, "h w"], instance: Integer[Tensor, "h w"] | None) -> Integer[Tensor, "h w"]:
+    """Object ids (int32): the instance map, or the label map where there is none."""
+    return label.int() if instance is None else instance.int()
 
 
 def blank(labels: LabelSpace, size: tuple[int, int]) -> Integer[Tensor, "h w"]:
@@ -76,8 +82,9 @@ class EditedMap:
         if labels.num_ids > MOST_IDS:
             raise UserError(f"{labels.name} has {labels.num_ids} ids; a widget takes at most {MOST_IDS}.")
         labels.check(label)
-        self.labels, self.scenes, self.size = labels, scenes, tuple(label.shape)
-        self.given = (label.long(), label.int() if instance is None else instance.int())
+        height, width = label.shape
+        self.labels, self.scenes, self.size = labels, scenes, (height, width)
+        self.given = (label.long(), objects_of(label, instance))
         self.scene, self.flipped, self.label = -1, False, self.given[0]
         offered = {labels.id(name) for name in classes} if classes else self._usual_ids()
         self.ids = sorted(offered | set(label.unique().tolist()))
@@ -89,10 +96,7 @@ class EditedMap:
     @property
     def start(self) -> tuple[Tensor, Tensor]:
         """Label and instance map below the paint."""
-        label, instance = self.given
-        if self.scene >= 0:
-            sample = self.scenes[self.scene]
-            label, instance = sample.label, sample.label.int() if sample.instance is None else sample.instance
+        label, instance = self.given if self.scene < 0 else self._maps_of(self.scene)
         return (label.flip(1), instance.flip(1)) if self.flipped else (label, instance)
 
     @property
@@ -110,8 +114,8 @@ class EditedMap:
     def load(self, request: dict) -> None:
         """Put a scene of the data set on the canvas."""
         number = whole_number(request, "scene", 0, self._number_of_scenes() - 1)
-        label = self.scenes[number].label
-        if tuple(label.shape) != self.size:
+        label, _ = self._maps_of(number)
+        if label.shape != self.size:
             raise UserError(f"Scene {number} is {label.shape[0]}x{label.shape[1]}, the canvas {self.size}.")
         self.label, self.scene, self.flipped = label.long(), number, False
 
@@ -140,6 +144,12 @@ class EditedMap:
             "colours": colours,
             "offered": self.ids,
         }
+
+    def _maps_of(self, scene: int) -> tuple[Tensor, Tensor]:
+        """Label and instance map of a scene."""
+        assert self.scenes is not None  # without scenes none has a number
+        sample = self.scenes[scene]
+        return sample.label, objects_of(sample.label, sample.instance)
 
     def _number_of_scenes(self) -> int:
         return 0 if self.scenes is None else len(self.scenes)

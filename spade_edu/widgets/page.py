@@ -10,6 +10,7 @@ import json
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 from ..errors import UserError
 from .host import FOLDER, Core, script
@@ -56,7 +57,7 @@ class PageServer(ThreadingHTTPServer):
         self.hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
         self.address = f"http://127.0.0.1:{port}"
 
-    def handle_error(self, request: object, client_address: object) -> None:
+    def handle_error(self, request: Any, client_address: Any) -> None:
         """A browser that went away before its answer came is no error."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
@@ -77,6 +78,8 @@ class PageServer(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
+    """Answers the browser: the page's files and the state to GET, requests to POST, a refusal to anything else."""
+
     server: PageServer
     protocol_version = "HTTP/1.1"
     timeout = 30  # seconds for a client to say what it wants

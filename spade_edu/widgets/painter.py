@@ -5,14 +5,15 @@ from pathlib import Path
 
 from jaxtyping import Float, Integer
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..data.base import Dataset
 from ..errors import UserError
+from ..generators import Generator
 from ..labels import LabelSpace
 from ..pictures import png_bytes, save_png
 from .host import Core, Tool, script, whole_number
-from .looks import MOST_SEED, code, draw
+from .looks import MOST_SEED, code, draw, require_codes
 from .maps import EditedMap, blank, ids_picture, image_size
 from .still import captioned, legend_of, png
 
@@ -22,13 +23,16 @@ class Painting(Core):
 
     actions = ("paint", "load", "look")
 
-    def __init__(self, generator: nn.Module, edited: EditedMap, z: Float[Tensor, "..."] | None = None):
+    def __init__(self, generator: Generator, edited: EditedMap, z: Float[Tensor, "..."] | None = None):
         self.generator, self.map, self.z = generator, edited, z
-        self.z_dim = getattr(generator, "z_dim", None)
-        self.seed = 0 if z is None and self.z_dim else None  # None: the look is fixed
-        if self.seed is not None:
-            self.z = code({"seed": self.seed}, self.z_dim)
+        self.seed: int | None = None  # None: the look is fixed
+        if z is None and generator.z_dim is not None:
+            self.choose(seed=0)
         self.draw()
+
+    def choose(self, seed: int) -> None:
+        """Take the style code that is drawn from `seed`."""
+        self.seed, self.z = seed, code({"seed": seed}, require_codes(self.generator))
 
     def draw(self) -> None:
         """Generate the picture of the present map."""
@@ -49,8 +53,7 @@ class Painting(Core):
         """Another style code was asked for, by its seed."""
         if self.seed is None:
             raise UserError("This painter's look is fixed: its code was given, or its generator takes none.")
-        self.seed = whole_number(request, "seed", 0, MOST_SEED)
-        self.z = code({"seed": self.seed}, self.z_dim)
+        self.choose(whole_number(request, "seed", 0, MOST_SEED))
         self.draw()
 
     def state(self) -> dict:
@@ -71,7 +74,7 @@ class Painting(Core):
         return f"{self.map.size[0]}x{self.map.size[1]}, {self.map.labels.name}"
 
 
-class Painter(Tool):
+class Painter(Tool[Painting]):
     """Paint a label map with the mouse, a pen, a finger or the keyboard; the picture follows each stroke.
 
     label: (h, w) ids to start from (default: an empty scene); instance: its object ids. z: a fixed style code
@@ -82,7 +85,7 @@ class Painter(Tool):
     _esm = script("common.js", "canvas.js", "painter.js")
 
     def __init__(
-        self, generator: nn.Module, labels: LabelSpace, label: Integer[Tensor, "h w"] | None = None,
+        self, generator: Generator, labels: LabelSpace, label: Integer[Tensor, "h w"] | None = None,
         z: Float[Tensor, "..."] | None = None, *, instance: Integer[Tensor, "h w"] | None = None,
         scenes: Dataset | None = None, classes: Sequence[str] | None = None,
     ):  # fmt: skip

@@ -5,13 +5,15 @@ from pathlib import Path
 import torch
 from jaxtyping import Integer
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..errors import UserError
 from ..files import write_whole
+from ..generators import Generator
 from ..labels import LabelSpace
 from .host import Core, Tool, fraction, script, whole_number
 from .looks import MOST_SEED, code, draw, require_codes, title
+from .maps import objects_of
 from .still import captioned, png
 
 TILES = 12
@@ -26,12 +28,12 @@ class Sampling(Core):
     actions = ("fresh", "keep", "around", "blend")
 
     def __init__(
-        self, generator: nn.Module, label: Integer[Tensor, "h w"], labels: LabelSpace,
+        self, generator: Generator, label: Integer[Tensor, "h w"], labels: LabelSpace,
         instance: Integer[Tensor, "h w"] | None = None,
     ):  # fmt: skip
         labels.check(label)
         self.generator, self.labels, self.label = generator, labels, label.long()
-        self.instance = label.int() if instance is None else instance.int()
+        self.instance = objects_of(label, instance)
         self.z_dim = require_codes(generator)
         self.kept: list[tuple[dict, Tensor]] = []
         self.blended: tuple[dict, Tensor] | None = None
@@ -60,7 +62,9 @@ class Sampling(Core):
         """Keep tile `tile`, or let it go if it is kept; the oldest goes when there are too many."""
         recipe, picture = self.tiles[whole_number(request, "tile", 0, len(self.tiles) - 1)]
         others = [kept for kept in self.kept if kept[0] != recipe]
-        self.kept = others if len(others) < len(self.kept) else [*others, (recipe, picture)][-MOST_KEPT:]
+        if len(others) == len(self.kept):
+            others = [*others, (recipe, picture)][-MOST_KEPT:]
+        self.kept = others
         self.blended = None
 
     def blend(self, request: dict, buffers: list) -> None:
@@ -92,7 +96,7 @@ def _tile(recipe: dict, picture: Tensor) -> dict:
     return {"title": title(recipe), "png": png(picture, recipe)}
 
 
-class Sampler(Tool):
+class Sampler(Tool[Sampling]):
     """A grid of looks of one label map: click one to keep it, ask for more like it, walk between two kept ones.
 
     label, instance: (h, w). After use: `kept` (recipes), `codes()` (their z, for the generator).
@@ -101,7 +105,7 @@ class Sampler(Tool):
     _esm = script("common.js", "sampler.js")
 
     def __init__(
-        self, generator: nn.Module, label: Integer[Tensor, "h w"], labels: LabelSpace,
+        self, generator: Generator, label: Integer[Tensor, "h w"], labels: LabelSpace,
         instance: Integer[Tensor, "h w"] | None = None,
     ):  # fmt: skip
         super().__init__(Sampling(generator, label, labels, instance))

@@ -12,7 +12,7 @@ from torch import Tensor
 from ..errors import UserError
 from ..evaluation.user_study import append_choice
 from ..pictures import to_uint8
-from .host import Core, Tool, script, short_text
+from .host import Core, Tool, is_number, script, short_text
 from .still import captioned, png
 
 LONGEST = 24 * 3600  # seconds for an answer
@@ -59,7 +59,7 @@ class Comparison(Core):
         side, seconds = request.get("side"), request.get("seconds")
         if not self.participant or self.at == len(self.pairs) or request.get("pair") != self.at:
             raise UserError("This pair is not being asked: it was answered already, or nobody has begun.")
-        if side not in SIDES or type(seconds) not in (int, float) or not 0 <= seconds <= LONGEST:
+        if side not in SIDES or not is_number(seconds) or not 0 <= seconds <= LONGEST:
             raise UserError(
                 f"Expected 'left' or 'right' and the seconds it took, got {side!r:.40} and {seconds!r:.40}."
             )
@@ -91,7 +91,7 @@ class Comparison(Core):
         return f"{len(self.pairs)} pairs"
 
 
-class Study(Tool):
+class Study(Tool[Comparison]):
     """Ask people which of two pictures fits a label map better; answers go to the results file `path`.
 
     Analysis: `evaluation.user_study.load_choices` and `preferences`.

@@ -3,16 +3,20 @@
 import io
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from jaxtyping import Float, Integer
 from PIL import Image, ImageOps
-from torch import Tensor, nn
+from torch import Tensor
 
+from ..encoder import StyleEncoder
 from ..errors import UserError
+from ..generators import Generator
 from ..labels import LabelSpace
-from ..pictures import to_uint8
+from ..pictures import from_uint8, to_uint8
 from .host import Core, Tool, fraction, script, short_text, whole_number
 from .looks import MOST_SEED, between, code, draw, require_codes
+from .maps import objects_of
 from .still import captioned, png
 
 MOST_CARDS = 12
@@ -29,12 +33,12 @@ class StyleTransfer(Core):
     actions = ("strength", "upload", "look")
 
     def __init__(
-        self, generator: nn.Module, encoder: nn.Module, label: Integer[Tensor, "h w"], labels: LabelSpace,
+        self, generator: Generator, encoder: StyleEncoder, label: Integer[Tensor, "h w"], labels: LabelSpace,
         references: Sequence[Float[Tensor, "3 _ _"]], instance: Integer[Tensor, "h w"] | None = None,
     ):  # fmt: skip
         labels.check(label)
         self.generator, self.encoder, self.labels, self.label = generator, encoder, labels, label.long()
-        self.instance = label.int() if instance is None else instance.int()
+        self.instance = objects_of(label, instance)
         self.z_dim, self.seed = require_codes(generator), 0
         if encoder.z_dim != self.z_dim:
             raise UserError(f"The encoder gives codes of {encoder.z_dim} numbers, the generator takes {self.z_dim}.")
@@ -71,7 +75,8 @@ class StyleTransfer(Core):
 
     def upload(self, request: dict, buffers: list) -> None:
         """Add a card for a picture file from the browser."""
-        self.add(short_text(request, "name") or "upload", read_upload(buffers, tuple(self.label.shape)))
+        height, width = self.label.shape
+        self.add(short_text(request, "name") or "upload", read_upload(buffers, (height, width)))
         self.draw()
 
     def state(self) -> dict:
@@ -102,7 +107,7 @@ def read_upload(buffers: list, size: tuple[int, int]) -> Float[Tensor, "3 h w"]:
     if len(buffers) != 1 or memoryview(buffers[0]).nbytes > MOST_BYTES:
         raise UserError(f"Expected one picture of at most {MOST_BYTES // 2**20} MB.")
     try:
-        picture = Image.open(io.BytesIO(bytes(buffers[0])))
+        picture: Image.Image = Image.open(io.BytesIO(bytes(buffers[0])))
         if picture.width * picture.height > MOST_PIXELS:
             raise UserError(f"The picture has {picture.width}x{picture.height} pixels: make it smaller.")
         picture = ImageOps.exif_transpose(picture).convert("RGB")
@@ -111,11 +116,10 @@ def read_upload(buffers: list, size: tuple[int, int]) -> Float[Tensor, "3 h w"]:
     except Exception as error:  # Pillow raises many kinds for broken files
         raise UserError("This file is not a picture that can be read: use PNG, JPEG or WebP.") from error
     picture = ImageOps.fit(picture, size[::-1], Image.Resampling.LANCZOS)
-    pixels = torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8).reshape(*size, 3)
-    return pixels.movedim(-1, 0) / 127.5 - 1
+    return from_uint8(torch.from_numpy(np.array(picture)))
 
 
-class StyleBoard(Tool):
+class StyleBoard(Tool[StyleTransfer]):
     """Reference pictures, each beside the label map painted in its style, with a strength; more can be uploaded.
 
     references: pictures (3, h, w) in [-1, 1]; label, instance: (h, w).
@@ -124,7 +128,7 @@ class StyleBoard(Tool):
     _esm = script("common.js", "style_board.js")
 
     def __init__(
-        self, generator: nn.Module, encoder: nn.Module, label: Integer[Tensor, "h w"], labels: LabelSpace,
+        self, generator: Generator, encoder: StyleEncoder, label: Integer[Tensor, "h w"], labels: LabelSpace,
         references: Sequence[Float[Tensor, "3 _ _"]], *, instance: Integer[Tensor, "h w"] | None = None,
     ):  # fmt: skip
         super().__init__(StyleTransfer(generator, encoder, label, labels, references, instance))

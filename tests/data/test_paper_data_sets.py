@@ -178,6 +178,12 @@ def test_own_landscapes_in_the_classes_of_coco_stuff(tmp_path):
         FlickrLandscapes(tmp_path, "val")
 
 
+@pytest.mark.parametrize("reader", [ADE20K, ADE20KOutdoor, COCOStuff, FlickrLandscapes])
+def test_a_reader_without_a_folder_says_what_it_needs(reader):
+    with pytest.raises(DataError, match=f"where is {reader.__name__}"):
+        reader()
+
+
 def test_each_is_opened_by_its_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     trees.ade20k(tmp_path / "datasets/ade20k")

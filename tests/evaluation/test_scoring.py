@@ -56,6 +56,9 @@ class Painted:
         self.label = coarse.repeat_interleave(2 * SIZE[0] // 4, 1).repeat_interleave(2 * SIZE[1] // 8, 2)
         self.image = CITYSCAPES.colourise(self.label).movedim(-1, 1)
 
+    def set_epoch(self, epoch):
+        pass
+
     def __len__(self):
         return len(self.label)
 

@@ -1,8 +1,8 @@
 """Scenes as arrays, as a Dataset, and as files in Cityscapes' layout."""
 
 import json
-import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,7 +10,9 @@ import numpy as np
 import torch
 from PIL import Image
 
+from ...files import write_whole, write_whole_with
 from ...labels import CITYSCAPES
+from ...pictures import from_uint8
 from ..base import DataError, Sample
 from .light import STYLES as _LIGHTS
 from .light import shade
@@ -104,10 +106,10 @@ class Streets:
         scene = self.scene(index)
         label = torch.from_numpy(scene.label.astype(np.int64))
         instance = torch.from_numpy(scene.instance.copy())
-        image = torch.from_numpy(scene.image).permute(2, 0, 1).float() / 127.5 - 1
+        image = from_uint8(torch.from_numpy(scene.image))
         if self.augment and Dice(self.seed, self.epoch, index, 3).chance(0.5):
             label, instance, image = (t.flip(-1) for t in (label, instance, image))
-        return Sample(label, instance, image.contiguous(), f"{self.split}_{index:06d}", scene.style)
+        return Sample(label, instance, image, f"{self.split}_{index:06d}", scene.style)
 
     def scene(self, index: int) -> Scene:
         """Scene `index` as uint8 arrays, from memory if it has been rendered before."""
@@ -136,7 +138,7 @@ def write(root: str | Path, *, train: int, val: int, height: int, width: int, se
             if not all(file.exists() for file in files.values()):
                 scene = render(seed, _number(split, index), height, width)
                 for kind, content in _contents(scene):
-                    _write_whole(files[kind], content)
+                    _write(files[kind], content)
 
 
 def _paths(root: Path, split: str, index: int) -> dict[str, Path]:
@@ -147,21 +149,18 @@ def _paths(root: Path, split: str, index: int) -> dict[str, Path]:
     return paths | {"image": root / "leftImg8bit" / split / city / f"{stem}_leftImg8bit.png"}
 
 
-def _contents(scene: Scene) -> Iterator[tuple[str, Image.Image | dict]]:
+def _contents(scene: Scene) -> Iterator[tuple[str, Image.Image | str]]:
     """The files of a scene; the photograph last, because it is what readers look for."""
     colour = CITYSCAPES.colourise(torch.from_numpy(scene.label)).numpy()
     yield "labelIds.png", Image.fromarray(scene.label)
     yield "instanceIds.png", Image.fromarray(scene.instance.astype(np.uint16))
     yield "color.png", Image.fromarray(np.dstack([colour, np.full_like(scene.label, 255)]))
-    yield "style.json", {"style": scene.style}
+    yield "style.json", json.dumps({"style": scene.style})
     yield "image", Image.fromarray(scene.image)
 
 
-def _write_whole(path: Path, content: Image.Image | dict) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    if isinstance(content, dict):
-        part.write_text(json.dumps(content))
+def _write(path: Path, content: Image.Image | str) -> None:
+    if isinstance(content, str):
+        write_whole(path, content)
     else:
-        content.save(part, format="PNG")
-    os.replace(part, path)
+        write_whole_with(path, partial(content.save, format="PNG"))

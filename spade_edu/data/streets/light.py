@@ -6,19 +6,19 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from .objects import Sheet
-from .scene import CLASS, Layout
+from .scene import CLASS, Colour, Layout
 from .surfaces import Buffer, grain
 
 
 class Style(NamedTuple):
     """Colours of light as factors of a surface's colour; sky and haze as colours in 0..255."""
 
-    sky_top: tuple
-    sky_low: tuple
-    ambient: tuple
-    sun: tuple
+    sky_top: Colour
+    sky_low: Colour
+    ambient: Colour
+    sun: Colour
     haze: float
-    cloud: tuple
+    cloud: Colour
     clouds: float
     lamps: float
     snow: float
@@ -59,6 +59,7 @@ def shade(buffer: Buffer, sheet: Sheet, street: Layout, style: str) -> np.ndarra
 
 
 def _merge(buffer: Buffer, sheet: Sheet) -> None:
+    """Put the things that are nearer than the surfaces behind them into the buffer."""
     facts = np.asarray(sheet.facts)
     number = facts[..., 2]
     kinds, depths = (np.array(column) for column in zip(*sheet.table))

@@ -5,11 +5,16 @@ Two pictures are drawn side by side: `look` (colour, and in the fourth channel h
 """
 
 import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from .scene import CLASS, Dice, Layout, Thing
+from .scene import CLASS, Colour, Dice, Layout, Thing
+
+Point = tuple[float, float]  # (u, v) in the picture, or pixels
+At = Callable[[float, float], Point]  # metres beside and above a thing's foot -> (u, v)
+See = Callable[[float, float, float], Point]  # metres along, across and above a vehicle -> (u, v)
 
 GLASS, DARK, CHROME = (64, 76, 90), (34, 34, 38), (150, 150, 152)
 CLASS_OF = {
@@ -18,7 +23,7 @@ CLASS_OF = {
 }  # fmt: skip
 THIN = 0.04  # no pole is thinner than this part of the picture's height: it has to be seen at 64 x 128
 # Side views, rear to front: (metres along, height, what the face up to the next point is).
-PROFILES = {
+PROFILES: dict[str, tuple[tuple[float, float, str], ...]] = {
     "saloon": ((0, 0.35, "body"), (0, 0.95, "body"), (0.8, 1.0, "glass"), (1.35, 1.46, "roof"), (2.6, 1.46, "glass"),
                (3.3, 1.0, "body"), (4.3, 0.8, "body"), (4.3, 0.35, "")),
     "hatchback": ((0, 0.35, "body"), (0, 0.98, "glass"), (0.4, 1.52, "roof"), (2.3, 1.52, "glass"), (3.0, 1.0, "body"),
@@ -61,29 +66,34 @@ class Sheet:
         seen = self.depth[y0 : y1 + 2, x0 : x1 + 2]
         return not seen.size or seen.max() + 0.3 <= depth
 
-    def scale(self, points) -> list[tuple[float, float]]:
+    def scale(self, points: Sequence[Point]) -> list[Point]:
         """Picture coordinates (u, v) to pixels."""
         return [(u * self.width / 2 - 0.5, v * self.height - 0.5) for u, v in points]
 
-    def polygon(self, points, colour, sun: float = 0.6, snow: float = 0.0, shine: float = 0.0, detail=False) -> None:
+    def polygon(
+        self, points: Sequence[Point], colour: Colour, sun: float = 0.6, snow: float = 0.0, shine: float = 0.0,
+        detail: bool = False,
+    ) -> None:  # fmt: skip
         """Draw a polygon of (u, v); a detail lies on what is already drawn and leaves sun, snow and class alone."""
         self.fill(self.scale(points), colour, sun, snow, shine, detail)
 
-    def fill(self, pixels, colour, sun: float, snow: float, shine: float = 0.0, detail=False) -> None:
-        """`polygon`, in pixels."""
+    def fill(
+        self, pixels: Sequence[Point] | Sequence[float], colour: Colour, sun: float, snow: float, shine: float = 0.0,
+        detail: bool = False,
+    ) -> None:  # fmt: skip
+        """`polygon`, in pixels: points, or x, y, x, y ..."""
         self._look.polygon(pixels, fill=(*_bytes(colour), int(255 * shine)))
         if not detail:
             self._facts.polygon(pixels, fill=(int(255 * sun * self.lit), int(255 * snow), len(self.table) - 1))
 
-    def disc(self, centre, radius, colour, sun=0.6, snow=0.0, shine=0.0, detail=False, squeeze=1.0) -> None:
-        """Draw a disc around (u, v); `squeeze` is width over height."""
+    def disc(
+        self, centre: Point, radius: float, colour: Colour, sun: float = 0.6, snow: float = 0.0, shine: float = 0.0,
+        detail: bool = False,
+    ) -> None:  # fmt: skip
+        """Draw a disc around (u, v)."""
         (x, y), r = self.scale([centre])[0], radius * self.height
-        box = (
-            x - r * squeeze * self.width / self.height / 2,
-            y - r,
-            x + r * squeeze * self.width / self.height / 2,
-            y + r,
-        )
+        half = r * self.width / self.height / 2
+        box = (x - half, y - r, x + half, y + r)
         self._look.ellipse(box, fill=(*_bytes(colour), int(255 * shine)))
         if not detail:
             self._facts.ellipse(box, fill=(int(255 * sun * self.lit), int(255 * snow), len(self.table) - 1))
@@ -97,13 +107,14 @@ class Sheet:
         self._spill.ellipse((x0, y0, max(x1, x0), max(y1, y0)), fill=(int(255 * shadow), int(255 * light), 0))
 
 
-def _bytes(colour) -> tuple[int, int, int]:
+def _bytes(colour: Colour) -> tuple[int, int, int]:
     red, green, blue = colour
     return min(255, int(red)), min(255, int(green)), min(255, int(blue))
 
 
-def _tint(colour, factor: float):
-    return tuple(c * factor for c in colour)
+def _tint(colour: Colour, factor: float) -> Colour:
+    red, green, blue = colour
+    return red * factor, green * factor, blue * factor
 
 
 def draw_things(street: Layout, depth: np.ndarray) -> Sheet:
@@ -117,11 +128,12 @@ def draw_things(street: Layout, depth: np.ndarray) -> Sheet:
 
 
 def _spill(sheet: Sheet, thing: Thing) -> None:
+    """What a thing does to the ground: a lamp's pool of light, head and tail lights, everything else's shadow."""
     if thing.kind == "lamp":
         sheet.ground(thing.x + 1.2 * thing.heading, thing.z, 4.5, 4.5, light=0.45)
         sheet.ground(thing.x + 1.2 * thing.heading, thing.z, 2.6, 2.6, light=0.8)
     elif thing.kind in ("car", "bus", "truck"):
-        length = PROFILES[_shape(thing)][-1][0]
+        length = PROFILES[thing.shape][-1][0]
         across, along = (1.0, length / 2) if abs(math.sin(thing.heading)) < 0.5 else (length / 2, 1.0)
         sheet.ground(thing.x, thing.z, across + 0.15, along + 0.2, shadow=0.75)
         if thing.heading == 0:
@@ -133,20 +145,16 @@ def _spill(sheet: Sheet, thing: Thing) -> None:
         sheet.ground(thing.x - 0.6 * size * sheet.street.sun_side, thing.z, size, size * 0.55, shadow=0.6)
 
 
-def _shape(thing: Thing) -> str:
-    return thing.accent if thing.kind == "car" else thing.kind
-
-
 def _draw_vehicle(sheet: Sheet, thing: Thing) -> None:
     """An extruded side view: faces that look our way, each with its lights, panes and wheels."""
-    shape = _shape(thing)
-    profile, half = PROFILES[shape], WIDTH[shape] / 2
-    sine, cosine, length = math.sin(thing.heading), math.cos(thing.heading), PROFILES[shape][-1][0]
+    profile, half = PROFILES[thing.shape], WIDTH[thing.shape] / 2
+    sine, cosine, length = math.sin(thing.heading), math.cos(thing.heading), profile[-1][0]
+    narrowing = 0.2 if thing.kind == "car" else 0.0  # of the cabin, per metre of height
     sheet.begin(CLASS_OF[thing.kind], thing, reach=length / 2 + 0.3)
 
-    def see(along: float, across: float, y: float):
+    def see(along: float, across: float, y: float) -> Point:
         along -= length / 2
-        across *= 1 - (0.2 if shape != "bus" and shape != "truck" else 0) * max(0.0, min(y - 0.95, 0.6))
+        across *= 1 - narrowing * max(0.0, min(y - 0.95, 0.6))
         x, z = thing.x + along * sine + across * cosine, thing.z + along * cosine - across * sine
         return sheet.camera.project(x, y, max(z, 2.0))
 
@@ -165,17 +173,21 @@ def _draw_vehicle(sheet: Sheet, thing: Thing) -> None:
             _draw_flank(sheet, thing, see, side * half, outline)
 
 
-def _faces_us(points) -> bool:
+def _faces_us(points: list[Point]) -> bool:
     return sum(u0 * v1 - u1 * v0 for (u0, v0), (u1, v1) in zip(points, points[1:] + points[:1])) < 0
 
 
-def _draw_face(sheet: Sheet, thing: Thing, see, half: float, first, last, what: str, face) -> None:
+def _draw_face(
+    sheet: Sheet, thing: Thing, see: See, half: float, first: Point, last: Point, what: str, face: list[Point]
+) -> None:
+    """One face of a vehicle between two points (along, height) of its profile, with its panes, lamps and plate."""
     (a0, y0), (a1, y1) = first, last
     flat = a0 != a1 and abs(y1 - y0) < 0.35
     colour = thing.accent if what == "box" else thing.colour
-    sheet.polygon(face, _tint(colour, 1.12 if flat else 0.92), 0.95 if flat else 0.5, 0.9 if flat else 0.15)
+    tint, sun, snow = (1.12, 0.95, 0.9) if flat else (0.92, 0.5, 0.15)
+    sheet.polygon(face, _tint(colour, tint), sun, snow)
 
-    def patch(left, right, low, high, colour, shine=0.0):
+    def patch(left: float, right: float, low: float, high: float, colour: Colour, shine: float = 0.0) -> None:
         at = [(a0 + (a1 - a0) * t, y0 + (y1 - y0) * t) for t in (low, high)]
         quad = [see(at[0][0], left * half, at[0][1]), see(at[0][0], right * half, at[0][1]),
                 see(at[1][0], right * half, at[1][1]), see(at[1][0], left * half, at[1][1])]  # fmt: skip
@@ -190,19 +202,24 @@ def _draw_face(sheet: Sheet, thing: Thing, see, half: float, first, last, what: 
         patch(-0.9, 0.9, 0.06, 0.95, _tint(colour, 0.8))
         patch(-0.03, 0.03, 0.06, 0.95, DARK)
     if what in ("body", "box") and not flat and abs(y1 - y0) > 0.3 and min(y0, y1) < 0.9:
-        lamp = (196, 34, 28) if a0 < 1 else (240, 236, 214)
-        lift = (0.62, 0.92) if a0 < 1 else (0.45, 0.08)
-        lift = (0.03, 0.16) if what == "box" else lift
+        lamp, lift = (240, 236, 214), (0.45, 0.08)
+        if a0 < 1:  # the rear
+            lamp, lift = (196, 34, 28), (0.62, 0.92)
+        if what == "box":
+            lift = (0.03, 0.16)
         for left in (-0.95, 0.6):
             patch(left, left + 0.35, *lift, lamp, 1.0)
         patch(-0.28, 0.28, lift[0] * 0.6, lift[0] * 0.6 + 0.22, (206, 206, 196))
 
 
-def _draw_flank(sheet: Sheet, thing: Thing, see, across: float, outline) -> None:
-    shape, length = _shape(thing), PROFILES[_shape(thing)][-1][0]
+def _draw_flank(sheet: Sheet, thing: Thing, see: See, across: float, outline: list[Point]) -> None:
+    """The side of a vehicle at `across`: its outline filled, then panes or a box, then the wheels."""
+    shape, length = thing.shape, PROFILES[thing.shape][-1][0]
     sheet.polygon(outline, _tint(thing.colour, 0.8), 0.6, 0.1)
 
-    def panel(a0, a1, low, high, colour, slant=0.0, shine=0.0):
+    def panel(
+        a0: float, a1: float, low: float, high: float, colour: Colour, slant: float = 0.0, shine: float = 0.0
+    ) -> None:
         corners = ((a0, low), (a1, low), (a1 - slant, high), (a0 + slant, high))
         sheet.polygon([see(a, across, y) for a, y in corners], colour, shine=shine, detail=True)
 
@@ -230,7 +247,7 @@ def _draw_flank(sheet: Sheet, thing: Thing, see, across: float, outline) -> None
 _TURN = [k * math.pi / 5 for k in range(10)]
 
 
-def _billboard(sheet: Sheet, thing: Thing):
+def _billboard(sheet: Sheet, thing: Thing) -> tuple[At, float]:
     """A function from metres beside and above the thing's foot to (u, v), and metres to parts of the height."""
     u, v = sheet.camera.project(thing.x, 0, thing.z)
     unit = sheet.camera.focal / thing.z
@@ -282,7 +299,7 @@ def _draw_person(sheet: Sheet, thing: Thing) -> None:
     _draw_head(sheet, at, unit, h, d, skin, dice.pick(((44, 34, 30), (96, 66, 40), (176, 150, 96), (130, 130, 130))))
 
 
-def _draw_head(sheet: Sheet, at, unit: float, h: float, d: float, skin, hair) -> None:
+def _draw_head(sheet: Sheet, at: At, unit: float, h: float, d: float, skin: Colour, hair: Colour) -> None:
     sheet.disc(at(0, 0.93 * h), 0.16 * unit, hair, 0.8, 0.3)
     sheet.disc(at(0.05 * d, 0.915 * h), 0.125 * unit, skin, detail=True)
 
@@ -346,35 +363,47 @@ def _draw_tree(sheet: Sheet, thing: Thing) -> None:
     (u, foot), (_, fork) = at(0, 0), at(0, stem + 0.8)
     trunk = [(u - half * 1.3, foot), (u + half * 1.3, foot), (u + half, fork), (u - half, fork)]
     sheet.polygon(trunk, (92, 74, 58), 0.5)
-    _draw_crown(sheet, thing, at, stem, height - stem, radius, fir)
+    _draw_crown(sheet, thing, (u, foot), unit, stem, height - stem, radius)
 
 
-def _draw_crown(sheet: Sheet, thing: Thing, at, stem: float, height: float, radius: float, fir: bool) -> None:
+def _draw_crown(
+    sheet: Sheet, thing: Thing, foot: Point, unit: float, stem: float, height: float, radius: float
+) -> None:
     """Clumps at chance places (t: how high, edge: how far to the right), low ones first; each a ragged star."""
-    count, leaf = (12, 1.4) if thing.z > 26 else (20, 1.15) if thing.z > 14 else (40, 1.0)  # far trees need fewer
+    (count, leaf), fir = _clumps(thing.z), thing.kind == "fir"
     dice = Dice(thing.number)
     t, angle, far = dice.many(count, 3).T
     edge = np.sqrt(far) * np.cos(angle * 2 * math.pi)
     order = np.argsort(t + 0.3 * np.abs(edge), kind="stable")
     t, edge = t[order], edge[order]
-    reach = radius * (1.05 - t) if fir else radius * np.sqrt(np.maximum(0, 1 - (2 * t - 1) ** 2)) * 0.95
+    reach = radius * np.sqrt(np.maximum(0, 1 - (2 * t - 1) ** 2)) * 0.95  # a ball
+    if fir:
+        reach = radius * (1.05 - t)  # a cone
     bright, size, spin = dice.many(count, 3).T
     bright = 0.52 + 0.45 * t + 0.16 * edge * sheet.street.sun_side + 0.2 * bright
     size = thing.size * leaf * (0.4 + 0.25 * size) * (0.85 if fir else 1.0)
     turn = 6 * spin[:, None] + 0.7 * np.arange(9)
     star = size[:, None] * (1.0, 0.72, 0.95, 0.7, 1.05, 0.75, 0.9, 0.7, 0.95)
-    u, v = at((edge * reach)[:, None] + star * np.cos(turn), (stem + t * height)[:, None] + star * np.sin(turn))
+    u = foot[0] + ((edge * reach)[:, None] + star * np.cos(turn)) * unit
+    v = foot[1] - ((stem + t * height)[:, None] + star * np.sin(turn)) * unit
     stars = np.stack([u * sheet.width / 2 - 0.5, v * sheet.height - 0.5], axis=-1).reshape(count, -1).tolist()
     for points, b, up in zip(stars, bright.tolist(), t.tolist()):
         sheet.fill(points, _tint(thing.colour, b), 0.2 + 0.7 * up, max(0.0, 1.3 * up - 0.35))
 
 
-def _draw_post(sheet: Sheet, thing: Thing, height: float, colour=(112, 114, 116), width: float = 0.09):
-    """A post of `height` metres; returns its top (u, v), its half width and metres to parts of the height."""
+def _clumps(distance: float) -> tuple[int, float]:
+    """How many clumps of leaves a tree has and how large they are: far trees need fewer."""
+    if distance > 26:
+        return 12, 1.4
+    return (20, 1.15) if distance > 14 else (40, 1.0)
+
+
+def _draw_post(sheet: Sheet, thing: Thing) -> tuple[float, float, float, float]:
+    """A post as high as the thing; returns its top (u, v), its half width and metres to parts of the height."""
     sheet.begin("pole", thing)
     at, unit = _billboard(sheet, thing)
-    half = max(width * unit, THIN / 2)
-    (u, foot), (_, top) = at(0, 0), at(0, height)
+    half, colour = max(0.09 * unit, THIN / 2), (112, 114, 116)
+    (u, foot), (_, top) = at(0, 0), at(0, thing.size)
     sheet.polygon([(u - half, foot), (u + half, foot), (u + half, top), (u - half, top)], colour, 0.5)
     sheet.polygon(
         [(u - half, foot), (u - half * 0.3, foot), (u - half * 0.3, top), (u - half, top)],
@@ -385,7 +414,8 @@ def _draw_post(sheet: Sheet, thing: Thing, height: float, colour=(112, 114, 116)
 
 
 def _draw_lamp(sheet: Sheet, thing: Thing) -> None:
-    u, top, half, unit = _draw_post(sheet, thing, thing.size)
+    """A post, an arm over the road and the lamp at its end, which shines at night."""
+    u, top, half, unit = _draw_post(sheet, thing)
     arm, thick = 1.5 * thing.heading * unit, max(0.1 * unit, THIN * 0.5)
     sheet.polygon(
         [(u - half, top), (u + arm, top - thick), (u + arm, top), (u - half, top + 1.3 * thick)],
@@ -403,13 +433,14 @@ def _draw_lamp(sheet: Sheet, thing: Thing) -> None:
 
 
 def _draw_sign(sheet: Sheet, thing: Thing) -> None:
-    u, top, half, unit = _draw_post(sheet, thing, thing.size)
+    """A post and its sign: layers of one outline from the rim inwards, or an octagon with a bar."""
+    u, top, half, unit = _draw_post(sheet, thing)
     sheet.begin("traffic sign", thing._replace(z=thing.z - 0.01))
     r = max(0.46 * unit, 0.055)
-    if thing.colour == "round":
+    if thing.shape == "round":
         sheet.disc((u, top), r, (190, 36, 36), 0.7, 0.1)
         sheet.disc((u, top), r * 0.66, (228, 226, 220), detail=True)
-    elif thing.colour == "triangle":
+    elif thing.shape == "triangle":
         for size, colour in ((1.2, (190, 36, 36)), (0.68, (228, 226, 220))):
             points = [
                 (u - r * size, top + r * size * 0.75),
@@ -417,7 +448,7 @@ def _draw_sign(sheet: Sheet, thing: Thing) -> None:
                 (u, top - r * size * 1.05),
             ]
             sheet.polygon(points, colour, 0.7, 0.1, detail=size < 1)
-    elif thing.colour == "square":
+    elif thing.shape == "square":
         for size, colour in ((1.0, (226, 226, 222)), (0.85, (40, 84, 160)), (0.3, (226, 226, 222))):
             points = [
                 (u - r * size, top - r * size),
@@ -445,7 +476,8 @@ def _draw_sign(sheet: Sheet, thing: Thing) -> None:
 
 
 def _draw_traffic_light(sheet: Sheet, thing: Thing) -> None:
-    u, top, half, unit = _draw_post(sheet, thing, thing.size)
+    """A post and a box of three lamps, of which the thing's number says which is on."""
+    u, top, half, unit = _draw_post(sheet, thing)
     sheet.begin("traffic light", thing._replace(z=thing.z - 0.01))
     r = max(0.15 * unit, 0.02)
     sheet.polygon(
@@ -460,10 +492,8 @@ def _draw_traffic_light(sheet: Sheet, thing: Thing) -> None:
         0.1,
     )
     for k, colour in enumerate(((226, 44, 36), (236, 176, 44), (60, 200, 96))):
-        on = thing.number == k
-        sheet.disc(
-            (u, top + 2.2 * r * (k - 1)), r, colour if on else _tint(colour, 0.3), shine=1.0 if on else 0.0, detail=True
-        )
+        shown, shine = (colour, 1.0) if thing.number == k else (_tint(colour, 0.3), 0.0)
+        sheet.disc((u, top + 2.2 * r * (k - 1)), r, shown, shine=shine, detail=True)
 
 
 def _draw_bin(sheet: Sheet, thing: Thing) -> None:

@@ -4,12 +4,16 @@ x runs to the right from the middle of the road, y up, z along the road, away fr
 whole street: a point (x, y, z) is seen at x + curve * z^2. Nothing here knows the style or the size of the picture.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from ...labels import CITYSCAPES
+
+Colour = tuple[float, float, float]  # red, green, blue in 0..255
+Choice = TypeVar("Choice")
 
 FAR = 110.0  # metres: the street ends here
 PLASTER = (
@@ -65,7 +69,7 @@ class Dice:
         """`count` rows of `each` numbers from 0 to 1."""
         return self.generator.random((count, each))
 
-    def pick(self, things):
+    def pick(self, things: Sequence[Choice]) -> Choice:
         """One of the things, each as likely as the others."""
         return things[int(self.between(0, len(things)))]
 
@@ -96,8 +100,8 @@ class Wall(NamedTuple):
     z1: float
     height: float
     depth: float = 0.0
-    colour: tuple = (0, 0, 0)
-    accent: tuple = (0, 0, 0)
+    colour: Colour = (0, 0, 0)
+    accent: Colour = (0, 0, 0)
     bay: float = 3.0
     roof: str = "flat"
     brick: bool = False
@@ -105,16 +109,17 @@ class Wall(NamedTuple):
 
 
 class Thing(NamedTuple):
-    """Anything small that stands on the ground at (x, z)."""
+    """Anything small that stands on the ground at (x, z); `shape`: which vehicle or sign it is."""
 
     kind: str
     x: float
     z: float
     size: float = 1.0
-    colour: tuple = (0, 0, 0)
-    accent: tuple = (0, 0, 0)
+    colour: Colour = (0, 0, 0)
+    accent: Colour = (0, 0, 0)
     heading: float = 0.0
     number: int = 0
+    shape: str = ""
 
 
 @dataclass
@@ -214,7 +219,7 @@ def _tree(dice: Dice, x: float, z: float) -> Thing:
 
 
 def _at_crossing(street: Layout, z: float, margin: float = 1.0) -> bool:
-    return bool(street.crossing) and street.crossing[0] - margin < z < street.crossing[1] + margin
+    return street.crossing is not None and street.crossing[0] - margin < z < street.crossing[1] + margin
 
 
 def _plant(dice: Dice, street: Layout, side: int) -> None:
@@ -230,6 +235,7 @@ def _plant(dice: Dice, street: Layout, side: int) -> None:
 
 
 def _furnish(dice: Dice, street: Layout, side: int) -> None:
+    """Lamps along the kerb, and by chance a sign, a bin and a traffic light."""
     kerb = side * (street.strips[side][-2][0] + 0.4)
     z, step = dice.between(6, 13), dice.between(12, 20)
     while z < 24:
@@ -242,7 +248,7 @@ def _furnish(dice: Dice, street: Layout, side: int) -> None:
             kerb,
             dice.between(5.5, 11),
             dice.between(2.3, 2.8),
-            dice.pick(("round", "triangle", "square", "stop")),
+            shape=dice.pick(("round", "triangle", "square", "stop")),
         )
         street.things.append(sign)
     if dice.chance(0.15):
@@ -256,6 +262,7 @@ def _furnish(dice: Dice, street: Layout, side: int) -> None:
 
 
 def _add_traffic(dice: Dice, street: Layout) -> None:
+    """Vehicles in both lanes, parked at the sides, and perhaps one at the crossing."""
     for side, first in ((1, 8.0), (-1, 7.0)):
         z = first + dice.between(0, 10)
         while z < 32 and not dice.chance(0.2):
@@ -286,16 +293,20 @@ def _vehicle(dice: Dice, x: float, z: float, heading: float) -> Thing:
     car = _car(dice, x, z, heading)
     kind = dice.pick(("car", "car", "car", "car", "bus", "truck")) if z < 18 else "car"
     if kind == "bus":
-        return car._replace(kind=kind, z=z + 4, colour=dice.pick(BUS), accent=PLASTER[5])
-    return car if kind == "car" else car._replace(kind=kind, z=z + 4, accent=dice.pick(BOX))
+        return car._replace(kind=kind, shape=kind, z=z + 4, colour=dice.pick(BUS), accent=PLASTER[5])
+    if kind == "truck":
+        return car._replace(kind=kind, shape=kind, z=z + 4, accent=dice.pick(BOX))
+    return car
 
 
 def _car(dice: Dice, x: float, z: float, heading: float) -> Thing:
     shape = dice.pick(("saloon", "hatchback", "van"))
-    return Thing("car", x, z, 1.0, dice.pick(PAINT), shape, heading, int(dice.between(0, 1000)))
+    colour = dice.pick(PAINT)
+    return Thing("car", x, z, 1.0, colour, heading=heading, number=int(dice.between(0, 1000)), shape=shape)
 
 
 def _add_people(dice: Dice, street: Layout) -> None:
+    """People on the pavements, some before the crossing, and perhaps a cyclist in the road."""
     for _ in range(int(dice.between(1, 5))):
         side = dice.pick((-1, 1))
         inner, outer = street.strips[side][-2][0], street.front[side]

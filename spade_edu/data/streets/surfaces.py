@@ -10,6 +10,9 @@ import numpy as np
 
 from .scene import CLASS, FAR, Camera, Layout, Wall
 
+Values = np.ndarray | float
+Face = tuple[np.ndarray, Values, Values]  # colour, snow, shine of each pixel of a face
+
 GROUND = {
     "road": (104, 104, 108),
     "parking": (128, 120, 116),
@@ -44,7 +47,10 @@ def grain(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 class Buffer:
-    """Channels of the picture: colour (h, w, 3) in 0..255, depth in metres, sun, snow, shine in [0, 1], class id."""
+    """Channels of the picture: colour (h, w, 3) in 0..255, depth in metres, sun, snow, shine in [0, 1], class id.
+
+    thing, number: whether a pixel belongs to a thing, and to which of the sheet's table (light.py enters them).
+    """
 
     def __init__(self, height: int, width: int):
         self.v = ((np.arange(height, dtype=np.float32) + 0.5) / height)[:, None]
@@ -55,6 +61,8 @@ class Buffer:
         self.snow = np.zeros((height, width), np.float32)
         self.shine = np.zeros((height, width), np.float32)
         self.kind = np.full((height, width), CLASS["sky"], np.uint8)
+        self.thing = np.zeros((height, width), bool)
+        self.number = np.zeros((height, width), np.uint8)
 
 
 def paint_surfaces(street: Layout, height: int, width: int) -> Buffer:
@@ -69,6 +77,7 @@ def paint_surfaces(street: Layout, height: int, width: int) -> Buffer:
 
 
 def _paint_ground(buffer: Buffer, street: Layout) -> None:
+    """Every row below the horizon: which strip of ground each pixel sees, its grain, kerb and markings."""
     camera = street.camera
     top = int(np.searchsorted(buffer.v[:, 0], camera.horizon + 0.008))
     z = camera.height * camera.focal / (buffer.v[top:] - camera.horizon)
@@ -141,7 +150,11 @@ def _paint_tree_line(buffer: Buffer, street: Layout) -> None:
     _put(buffer, slice(None), slice(None), where, shown, FAR, 0.6, 0.35, 0, CLASS["vegetation"])
 
 
-def _put(buffer: Buffer, rows, columns, where, colour, depth, sun, snow, shine, kind) -> None:
+def _put(
+    buffer: Buffer, rows: slice, columns: slice, where: np.ndarray, colour: np.ndarray, depth: Values, sun: Values,
+    snow: Values, shine: Values, kind: int,
+) -> None:  # fmt: skip
+    """Write all channels of the pixels `where` of a part of the picture."""
     view = (rows, columns)
     np.copyto(buffer.colour[view], colour, where=where[..., None], casting="unsafe")
     for channel, value in (("depth", depth), ("sun", sun), ("snow", snow), ("shine", shine), ("kind", kind)):
@@ -180,8 +193,9 @@ def _paint_side(buffer: Buffer, street: Layout, wall: Wall) -> None:
 
 
 def _paint_wall(
-    buffer: Buffer, camera: Camera, wall: Wall, columns: slice, z, along, length: float, sun: float
-) -> None:
+    buffer: Buffer, camera: Camera, wall: Wall, columns: slice, z: np.ndarray, along: np.ndarray, length: float,
+    sun: float,
+) -> None:  # fmt: skip
     """Paint one face: `z` and `along` (metres along the face) are given by column, `length` is its end."""
     ridge = wall.height + _ridge(wall, along, length)
     rise = np.max((ridge - camera.height) / z)
@@ -194,10 +208,13 @@ def _paint_wall(
     if not where.any():
         return
     along = np.broadcast_to(along, y.shape)
-    painter = {"building": _house_front, "wall": _wall_front, "fence": _fence_front}[wall.kind]
-    colour, snow, shine = painter(wall, along, y, length)
-    sun = sun * np.where(y > wall.height, 0.9, 1.0)
-    _put(buffer, rows, columns, where, colour, z[None] + 0 * y, sun, snow, shine, CLASS[wall.kind])
+    if wall.kind == "building":
+        colour, snow, shine = _house_front(wall, along, y, length)
+    else:
+        painter = {"wall": _wall_front, "fence": _fence_front}[wall.kind]
+        colour, snow, shine = painter(wall, along, y)
+    lit = sun * np.where(y > wall.height, 0.9, 1.0)
+    _put(buffer, rows, columns, where, colour, z[None] + 0 * y, lit, snow, shine, CLASS[wall.kind])
 
 
 def _ridge(wall: Wall, along: np.ndarray, length: float) -> np.ndarray:
@@ -216,7 +233,7 @@ def _hash(a: np.ndarray, b: np.ndarray, number: int) -> np.ndarray:
     return (cell * 2246822 % 65521 % 997).astype(np.float32) / 997
 
 
-def _house_front(wall: Wall, along: np.ndarray, y: np.ndarray, length: float):
+def _house_front(wall: Wall, along: np.ndarray, y: np.ndarray, length: float) -> Face:
     """Colour, snow, shine of a house: ground floor with shops, rows of windows, cornice, roof."""
     bays = max(round(length / wall.bay), 1)
     across, up = along * (bays / length), (y - 0.6) / 3.0
@@ -243,11 +260,9 @@ def _house_front(wall: Wall, along: np.ndarray, y: np.ndarray, length: float):
     colour[y < 0.6] *= 0.75
     roof = y > wall.height
     tiles = 1 - 0.15 * (y % 0.55 < 0.14) + texture
-    np.copyto(
-        colour,
-        np.array(wall.accent, np.float32) * 0.55 * tiles[..., None] + 40,
-        where=(roof if wall.roof != "gable" else roof & False)[..., None],
-    )
+    if wall.roof != "gable":
+        covered = np.array(wall.accent, np.float32) * 0.55 * tiles[..., None] + 40
+        np.copyto(colour, covered, where=roof[..., None])
     shine = glass * np.where(chance < 0.38, 1.0, 0.0)
     snow = (
         np.where(roof, 0.95 if wall.roof == "tiles" else 0.1, 0.0)
@@ -257,7 +272,7 @@ def _house_front(wall: Wall, along: np.ndarray, y: np.ndarray, length: float):
     return colour, snow, shine
 
 
-def _wall_front(wall: Wall, along: np.ndarray, y: np.ndarray, length: float):
+def _wall_front(wall: Wall, along: np.ndarray, y: np.ndarray) -> Face:
     """Colour, snow, shine of a low wall: courses of stone under a coping."""
     seams = (y % 0.45 < 0.07) | ((along + 0.6 * (y % 0.9 < 0.45)) % 1.2 < 0.08)
     shade = 1 + 0.12 * grain(along * 9, y * 9) - 0.16 * seams
@@ -267,7 +282,7 @@ def _wall_front(wall: Wall, along: np.ndarray, y: np.ndarray, length: float):
     return colour, coping * 0.95, 0.0
 
 
-def _fence_front(wall: Wall, along: np.ndarray, y: np.ndarray, length: float):
+def _fence_front(wall: Wall, along: np.ndarray, y: np.ndarray) -> Face:
     """Colour, snow, shine of a fence: pales and two rails before the dark of a hedge."""
     pale = along % 0.55 < 0.3
     rail = (np.abs(y - 0.35) < 0.1) | (np.abs(y - wall.height + 0.3) < 0.1)
