@@ -1,4 +1,4 @@
-"""The published networks once more, written from the fact sheet with torch's own parts, for the tests to compare with.
+"""The published networks once more, written in our own words with torch's own parts, for the tests to compare with.
 
 torch's hook-style spectral norm and BatchNorm2d are used, and the entries are called as in the official checkpoints, so
 that `official.load_...(network.state_dict())` must give a network with the same outputs.

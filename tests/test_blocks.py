@@ -1,4 +1,8 @@
-"""Residual blocks against the same computation in plain torch functions (paper-facts section 2)."""
+"""Residual blocks against the same computation in plain torch functions.
+
+SPADE's: models/networks/architecture.py lines 21 to 68 of the official code, commit fecacc9. Figure 11 of the paper has
+another activation and skip path (docs/paper-vs-code.md).
+"""
 
 import pytest
 import torch

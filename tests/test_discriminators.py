@@ -1,4 +1,7 @@
-"""Discriminators: sizes, widths, pooling and a forward pass in plain torch (paper-facts section 4)."""
+"""Discriminators: sizes, widths, pooling and a forward pass in plain torch.
+
+The paper's Figure 13; models/networks/discriminator.py lines 14 to 120 of the official code, commit fecacc9.
+"""
 
 import pytest
 import torch

@@ -1,4 +1,8 @@
-"""Generators: SPADE's plan and latent map (paper-facts section 3), pix2pixHD's family, Table 3's variants."""
+"""Generators: SPADE's plan and latent map, pix2pixHD's family, Table 3's variants.
+
+SPADE's: models/networks/generator.py lines 15 to 118 of the official code, commit fecacc9. The paper's Figure 12 draws
+another first map (docs/paper-vs-code.md).
+"""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""How the published networks start (paper-facts section 8)."""
+"""How the published networks start (official code, commit fecacc9: models/networks/base_network.py lines 28 to 59)."""
 
 import pytest
 import torch
@@ -30,7 +30,7 @@ def test_glorot_normal_with_gain_one_fiftieth_and_zero_biases(module):
             assert not layer.bias.any()
 
 
-def test_standard_deviation_named_in_the_fact_sheet():
+def test_standard_deviation_of_a_256_to_256_convolution():
     layer = init_spade(nn.Conv2d(256, 256, 3, padding=1))
     assert layer.weight.std().item() == pytest.approx(0.00042, rel=0.02)
 

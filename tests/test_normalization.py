@@ -121,7 +121,7 @@ def test_make_norm_refuses_an_unknown_name():
         make_norm("batchnorm", 4)
 
 
-# SPADE, paper-facts section 1 ------------------------------------------------------------------------------------
+# SPADE: equations 1 to 3; models/networks/normalization.py lines 66 to 110 of the official code, commit fecacc9 -----
 
 
 def by_the_equation(layer, x, segmap):

@@ -1,9 +1,7 @@
 """Reading and writing official checkpoints."""
 
-import json
-from pathlib import Path
-
 import hooked
+import published
 import pytest
 import torch
 from torch.nn import functional as F
@@ -12,21 +10,14 @@ from spade_edu.errors import UserError
 from spade_edu.generators import ConcatGenerator
 from spade_edu.pretrained import official
 
-REFERENCE = Path(__file__).resolve().parents[2] / "shared" / "reference"
-listed = pytest.mark.skipif(
-    not (REFERENCE / "official-state-dict.json").exists(), reason="needs ../shared/reference, the lists of entries"
-)
 DATA_SETS = ("cityscapes", "coco", "ade20k")
 CITYSCAPES = dict(num_upsampling_layers="more", crop_size=512, aspect_ratio=2.0)
 
 
 def official_shapes(letter, name):
-    entries = json.loads((REFERENCE / "official-state-dict.json").read_text())[letter]
-    return {**entries["base"]["entries"], **entries.get(name, {}).get("changed", {})}
-
-
-def pix2pixhd_shapes(name):
-    return json.loads((REFERENCE / "evaluators-state-dict.json").read_text())[f"pix2pixhd_{name}"]["shapes"]
+    """Those of Cityscapes without VAE, and what `name` changes."""
+    changed = published.shapes("official_names", f"{letter} {name}")
+    return published.shapes("official_names", letter) | changed
 
 
 def random_state(shapes):
@@ -57,7 +48,6 @@ def parameters(module):
 # Every listed entry, at full size ------------------------------------------------------------------------------------
 
 
-@listed
 @pytest.mark.parametrize("style", ["", "+vae"])
 @pytest.mark.parametrize("name", DATA_SETS)
 def test_listed_generators_round_trip(name, style):
@@ -72,14 +62,12 @@ def test_listed_generators_round_trip(name, style):
     assert parameters(generator) == expected[name + style]
 
 
-@listed
 @pytest.mark.parametrize("name", [d + v for d in DATA_SETS for v in ("", "+vae")])
 def test_listed_discriminators_round_trip(name):
     state = random_state(official_shapes("D", name))
     assert_same_state(state, official.to_official(official.load_discriminator(state)))
 
 
-@listed
 @pytest.mark.parametrize("name", [d + "+vae" for d in DATA_SETS])
 def test_listed_encoders_round_trip(name):
     state = random_state(official_shapes("E", name))
@@ -88,7 +76,6 @@ def test_listed_encoders_round_trip(name):
     assert parameters(encoder) == 10_463_424
 
 
-@listed
 @pytest.mark.parametrize(
     "kind, name, total",
     [
@@ -99,7 +86,7 @@ def test_listed_encoders_round_trip(name):
     ],
 )
 def test_listed_pix2pixhd_networks_round_trip(kind, name, total):
-    state = random_state(pix2pixhd_shapes(name))
+    state = random_state(published.shapes("official_names", f"pix2pixhd_{name}"))
     network = official.load_pix2pixhd(state, kind)
     assert_same_state(state, official.to_official(network))
     assert parameters(network) == total and not network.training

@@ -1,6 +1,4 @@
-import json
-from pathlib import Path
-
+import published
 import pytest
 import torch
 import torchvision
@@ -9,8 +7,6 @@ from torchvision.models.inception import InceptionA, InceptionC, InceptionE
 
 from spade_edu.errors import UserError
 from spade_edu.evaluation import inception
-
-PUBLISHED = Path(__file__).parents[3] / "shared" / "reference" / "evaluators-state-dict.json"
 
 
 def average_without_padding(x, branch):
@@ -75,9 +71,7 @@ def test_equals_the_patched_torchvision_network(published_kind):
 
 
 def test_names_of_the_published_file(published_kind):
-    if not PUBLISHED.is_file():
-        pytest.skip("needs ../shared/reference/evaluators-state-dict.json, the names in the published weights")
-    shapes = json.loads(PUBLISHED.read_text())["fid_inception_weights_file"]["shapes"]
+    shapes = published.shapes("evaluator_names", "fid_inception_weights_file")
     assert {k: list(v.shape) for k, v in published_kind.state_dict().items()} == shapes
     network = inception({name: torch.tensor(0.5).expand(shape) for name, shape in shapes.items()})
     assert sum(p.numel() for p in network.parameters()) == 21_785_568

@@ -1,10 +1,9 @@
 import hashlib
-import json
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from threading import Thread
 
+import published
 import pytest
 import torch
 from torch import nn
@@ -16,7 +15,6 @@ from spade_edu.evaluation.segmenters.drn import DRN
 from spade_edu.evaluation.segmenters.upernet import UPerNet
 from spade_edu.pretrained.weights import CATALOGUE, Weights, fetch
 
-PUBLISHED = Path(__file__).parents[3] / "shared" / "reference" / "evaluators-state-dict.json"
 SCRATCH = ("_tmp_running_mean", "_tmp_running_var", "_running_iter")
 TABLES = {
     "drn_d_105": ["drn_d_105_cityscapes"],
@@ -25,11 +23,9 @@ TABLES = {
 }
 
 
-def published(table):
+def published_state(table):
     """A state dict of the published names and shapes (one number each, seen as a whole tensor)."""
-    if not PUBLISHED.is_file():
-        pytest.skip("needs ../shared/reference/evaluators-state-dict.json, the names in the published weights")
-    shapes = json.loads(PUBLISHED.read_text())[table]["shapes"]
+    shapes = published.shapes("evaluator_names", table)
     return {name: torch.tensor(0.5).expand(shape) for name, shape in shapes.items()}
 
 
@@ -79,7 +75,7 @@ def test_parameters_and_names_as_published(build, total, names):
 
 @pytest.mark.parametrize("name", TABLES)
 def test_published_names_and_shapes_load_strictly(name):
-    states = [published(table) for table in TABLES[name]]
+    states = [published_state(table) for table in TABLES[name]]
     segmenter = load_segmenter(name, states if len(states) > 1 else states[0])
     assert not segmenter.training and not any(p.requires_grad for p in segmenter.parameters())
     assert all((p == 0.5).all() for p in segmenter.parameters())
