@@ -9,7 +9,7 @@ compares values, side effects and gradients. Where they differ, it looks for a k
 just what the answer does, then for a property of the definition that the answer breaks, and else says where the first
 difference is.
 
-How to add exercises (or a stage): write stageNN.py with `EXERCISES = (Exercise(...), ...)`; it is found by its name.
+How to add exercises (or a stage): write sNN_subject.py with `EXERCISES = (Exercise(...), ...)`, named in MODULES.
 An exercise is
   - a reference: a function with the exercise's name, shape types (jaxtyping) and a body that reads like the definition.
     Arguments are tensors, numbers, networks (nn.Module), lists of these; axes called n, c, h, w are probed by name;
@@ -20,12 +20,11 @@ An exercise is
   - `mistakes`: {switch: message}, the message in a student's words: what is wrong, and what it should be;
   - three hints, goal, minutes, difficulty 1 to 3.
 Then add the exercise to solutions/NN_name.py, run `python tools/build_exercises.py`, and store at least four typical
-wrong answers with the message meant for each in tests/checks/test_stageNN.py.
+wrong answers with the message meant for each in tests/checks/answers_NN.py.
 """
 
 import contextlib
 import importlib
-import importlib.util
 from collections.abc import Iterator
 from difflib import get_close_matches
 from functools import cache
@@ -39,18 +38,24 @@ from .scorecard import Scorecard
 
 __all__ = ["Exercise", "Result", "check", "exercises", "hint", "picture", "progress"]
 
-STAGES = [f"{n:02d}" for n in range(1, 10)]
+MODULES = (
+    "s01_batchnorm",
+    "s02_pix2pixhd",
+    "s03_spade_layer",
+    "s04_uniform_masks",
+    "s05_spade_generator",
+    "s06_gan_training",
+    "s07_evaluation",
+    "s08_ablations",
+    "s09_multimodal",
+)
+STAGES = [name[1:3] for name in MODULES]
 
 
 @cache
 def exercises() -> list[Exercise]:
     """All exercises, in the order of the course."""
-    found = []
-    for stage in STAGES:
-        name = f"{__name__}.stage{stage}"
-        if importlib.util.find_spec(name):
-            found += importlib.import_module(name).EXERCISES
-    return found
+    return [e for name in MODULES for e in importlib.import_module(f"{__name__}.{name}").EXERCISES]
 
 
 def check(name: str, function: object) -> Result:
