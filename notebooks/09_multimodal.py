@@ -669,7 +669,7 @@ board
 # %% [markdown] tags=["core"]
 # ## Next
 #
-# **Exercise:** [09_multimodal](../exercises/09_multimodal.ipynb): reparameterise, KL, interpolation, diversity and
-# style transfer, written by you.
+# **Exercise:** [09_multimodal](../exercises/09_multimodal.ipynb): the KL divergence, a style for every object,
+# diversity and style transfer, written by you.
 #
 # **Stage 10** goes back to the paper and checks the whole package against it, number by number.

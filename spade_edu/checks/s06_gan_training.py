@@ -675,112 +675,7 @@ _SPECTRAL = Exercise(
 )
 
 
-# --- 6.7 two time scales ---
-
-
-def two_time_scales(
-    generator: nn.Module, discriminator: nn.Module, lr: float
-) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
-    """Adam for G at lr / 2 and for D at 2 lr, both with betas (0.0, 0.9)."""
-    optimizer_g = torch.optim.Adam(generator.parameters(), lr=lr / 2, betas=(0.0, 0.9))
-    optimizer_d = torch.optim.Adam(discriminator.parameters(), lr=lr * 2, betas=(0.0, 0.9))
-    return optimizer_g, optimizer_d
-
-
-def _scales_cases() -> list[Case]:
-    pair = lambda: (TinyGenerator(2), TinyDiscriminator(2))  # noqa: E731
-    two_time_scales(*pair(), 1.0)  # a process's first optimizer makes torch load for seconds: not on an answer's time
-    return [case(f"lr {lr}", *pair(), lr, gradient=False) for lr in (2e-4, 1.0, 0.03)]
-
-
-def _facts(result: object, generator: nn.Module, discriminator: nn.Module, lr: float) -> object:
-    """What can be read off a pair of optimizers, as numbers and words."""
-    if result is ...:
-        return result
-    kind = torch.optim.Optimizer
-    if not isinstance(result, tuple | list) or len(result) != 2 or not all(isinstance(o, kind) for o in result):
-        raise Complaint("Return two optimizers, the generator's and the discriminator's (torch.optim.Adam).")
-    facts = {}
-    for name, optimizer in zip(("G", "D"), result):
-        group = optimizer.param_groups[0]
-        ids = {id(p) for each in optimizer.param_groups for p in each["params"]}
-        facts[f"optimizer of {name}"] = type(optimizer).__name__
-        facts[f"parameters of G in the optimizer of {name}"] = len(ids & {id(p) for p in generator.parameters()})
-        facts[f"parameters of D in the optimizer of {name}"] = len(ids & {id(p) for p in discriminator.parameters()})
-        facts[f"learning rate of {name} / lr"] = max(each["lr"] for each in optimizer.param_groups) / lr
-        for i, beta in enumerate(group.get("betas", (-1.0, -1.0)), start=1):
-            facts[f"beta{i} of {name}"] = float(beta)
-        for option in ("weight_decay", "amsgrad", "maximize"):
-            facts[f"{option} of {name}"] = float(group.get(option, 0.0))
-        facts[f"parameters in training in the optimizer of {name}"] = sum(
-            p.requires_grad for each in optimizer.param_groups for p in each["params"]
-        )
-    return facts
-
-
-def _scales_mistaken(wrong, generator, discriminator, lr):
-    lr_g, lr_d = lr / 2, lr * 2
-    if "same_rate" in wrong:
-        lr_g = lr_d = lr
-    lr_g, lr_d = (lr_d, lr_g) if "exchanged" in wrong else (lr_g, lr_d)
-    lr_d = lr if "d_plain" in wrong else lr_g if "both_half" in wrong else lr_d
-    lr_g = lr if "g_plain" in wrong else lr_g
-    lr_g, lr_d = (1e-4, 4e-4) if "fixed" in wrong else (lr_g, lr_d)
-    beta1 = 0.5 if "beta_half" in wrong else 0.9 if {"default", "swapped_betas"} & wrong else 0.0
-    beta2 = 0.999 if {"default", "beta_paper", "beta_half"} & wrong else 0.0 if "swapped_betas" in wrong else 0.9
-    parameters_g, parameters_d = list(generator.parameters()), list(discriminator.parameters())
-    if "parameters_exchanged" in wrong:
-        parameters_g, parameters_d = parameters_d, parameters_g
-    parameters_g = parameters_g + list(discriminator.parameters()) if "g_has_both" in wrong else parameters_g
-    parameters_d = list(generator.parameters()) if "d_has_g" in wrong else parameters_d
-    make = torch.optim.AdamW if "adamw" in wrong else torch.optim.Adam
-    betas = (beta1, beta2)
-    pair = make(parameters_g, lr=lr_g, betas=betas), make(parameters_d, lr=lr_d, betas=betas)
-    if "sgd" in wrong:
-        pair = torch.optim.SGD(parameters_g, lr=lr_g), torch.optim.SGD(parameters_d, lr=lr_d)
-    return pair[::-1] if "order" in wrong else pair
-
-
-_SCALES = Exercise(
-    stage="06",
-    title="Two time scales",
-    goal="set up both optimizers as the published runs have them",
-    minutes=10,
-    difficulty=1,
-    reference=two_time_scales,
-    cases=_scales_cases,
-    mistaken=_scales_mistaken,
-    mistakes={
-        "same_rate": "Both learn at lr; with two time scales G learns at lr / 2 and D at 2 lr.",
-        "exchanged": "The rates are exchanged: D is the faster one (2 lr), G the slower (lr / 2).",
-        "d_plain": "D learns at 2 lr; yours at lr.",
-        "g_plain": "G learns at lr / 2; yours at lr.",
-        "both_half": "Both learn at lr / 2; D learns at 2 lr.",
-        "fixed": "The rates don't depend on the argument lr: G learns at lr / 2 and D at 2 lr.",
-        "default": "The betas are torch's defaults, (0.9, 0.999); here they are (0, 0.9): no momentum.",
-        "beta_paper": "beta2 is 0.999, as the paper says; its code, and by the authors' word the published results, "
-        "have 0.9.",
-        "beta_half": "The betas are (0.5, 0.999), those of pix2pixHD; here they are (0, 0.9).",
-        "swapped_betas": "The betas are swapped: beta1 is 0, beta2 is 0.9.",
-        "g_has_both": "The generator's optimizer also moves the discriminator: D would learn to let fakes pass.",
-        "d_has_g": "The discriminator's optimizer holds the generator's parameters.",
-        "parameters_exchanged": "The networks are exchanged: each optimizer moves the other network.",
-        "adamw": "That is AdamW, which lets weights decay; take torch.optim.Adam.",
-        "sgd": "That is plain gradient descent; take torch.optim.Adam.",
-        "order": "The order is: the generator's optimizer, then the discriminator's.",
-    },
-    hints=(
-        "torch.optim.Adam takes the parameters, a rate and a pair of betas. Which of the two networks is the faster "
-        "one?",
-        "G: lr / 2, D: 2 lr, both with betas=(0.0, 0.9), written as floats.",
-        "torch.optim.Adam(generator.parameters(), lr=lr / 2, betas=(0.0, 0.9))",
-    ),
-    observe=_facts,
-    tolerance=1e-6,
-)
-
-
-# --- 6.8 steps of both networks ---
+# --- 6.7 steps of both networks ---
 
 
 class TinyGan(nn.Module):
@@ -912,7 +807,7 @@ _TRAIN = Exercise(
 )
 
 
-# --- 6.9 the averaged generator ---
+# --- 6.8 the averaged generator ---
 
 
 def update_average(averaged: nn.Module, network: nn.Module, decay: float) -> nn.Module:
@@ -1015,4 +910,4 @@ _AVERAGE = Exercise(
     observe=_returned,
 )
 
-EXERCISES = (_PATCH, _HINGE_GENERATOR, _HINGE_DISCRIMINATOR, _MATCHING, _STEP, _SPECTRAL, _SCALES, _TRAIN, _AVERAGE)
+EXERCISES = (_PATCH, _HINGE_GENERATOR, _HINGE_DISCRIMINATOR, _MATCHING, _STEP, _SPECTRAL, _TRAIN, _AVERAGE)

@@ -5,99 +5,21 @@ from itertools import combinations
 import torch
 from jaxtyping import Float, Integer
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from .exercise import Case, Exercise, case
 from .s05_spade_generator import label_maps
 
-# --- 9.1 reparameterisation ---
-
-
-def reparameterise(
-    mu: Float[Tensor, "n d"], logvar: Float[Tensor, "n d"], noise: Float[Tensor, "n d"]
-) -> Float[Tensor, "n d"]:
-    """z = mu + exp(logvar / 2) * noise."""
-    return mu + torch.exp(0.5 * logvar) * noise
-
-
-def _codes(n: int, d: int, spread: float = 1.0) -> tuple[Tensor, Tensor]:
-    """(mu, logvar) of n style codes."""
-    return spread * torch.randn(n, d), spread * torch.randn(n, d)
-
-
-def _draw_cases() -> list[Case]:
-    return [
-        case("3 codes of 4 numbers", *_codes(3, 4), torch.randn(3, 4)),
-        case("a batch of 1", *_codes(1, 5), torch.randn(1, 5)),
-        case("large and small variances", *_codes(2, 3, 3.0), torch.randn(2, 3)),
-        case("noise of zero: z = mu", *_codes(2, 2), torch.zeros(2, 2)),
-        case("as many codes as numbers", *_codes(3, 3), torch.randn(3, 3)),
-        case("float64", *(v.double() for v in _codes(2, 4)), torch.randn(2, 4).double()),
-    ]
-
-
-def _draw_mistaken(wrong, mu, logvar, noise):
-    std = torch.exp(0.5 * logvar)
-    std = logvar.exp() if "variance" in wrong else logvar if "raw" in wrong else std
-    std = 0.5 * logvar if "no_exp" in wrong else torch.exp(2 * logvar) if "doubled" in wrong else std
-    std = torch.exp(-0.5 * logvar) if "inverse" in wrong else torch.sqrt(logvar.abs()) if "root" in wrong else std
-    std = F.softplus(logvar) if "softplus" in wrong else torch.ones_like(std) if "one" in wrong else std
-    std = std.mean() if "shared" in wrong else std.detach() if "std_detached" in wrong else std
-    noise = noise[:1].expand_as(noise) if "one_noise" in wrong else noise
-    if "only_mu" in wrong:
-        return mu + 0 * std
-    if "no_mu" in wrong:
-        return std * noise
-    if "divided" in wrong:
-        return (noise - mu) / std
-    if "mu_scaled" in wrong:
-        return std * (mu + noise)
-    return (mu.detach() if "mu_detached" in wrong else mu) + std * noise
-
-
-_DRAW = Exercise(
-    stage="09",
-    title="Reparameterisation",
-    goal="draw a style code in such a way that the encoder can learn from what becomes of it",
-    minutes=5,
-    difficulty=1,
-    reference=reparameterise,
-    cases=_draw_cases,
-    mistaken=_draw_mistaken,
-    mistakes={
-        "variance": "You multiply by the variance exp(logvar); multiply by the deviation, exp(logvar / 2).",
-        "raw": "logvar is the logarithm of the variance; you take it for the deviation, which is exp(logvar / 2).",
-        "no_exp": "The exp is missing: the deviation is exp(logvar / 2).",
-        "doubled": "exp(2 logvar) is the variance squared; the deviation is exp(logvar / 2).",
-        "inverse": "The sign in the exponent is wrong: the deviation is exp(+logvar / 2).",
-        "root": "logvar is a logarithm: the deviation is exp(logvar / 2), not the root of logvar.",
-        "softplus": "softplus makes it positive, but logvar is a logarithm: the deviation is exp(logvar / 2).",
-        "one": "The deviation isn't used; scale the noise by exp(logvar / 2).",
-        "shared": "Every number of a code has its own deviation; yours share one.",
-        "one_noise": "All codes get the noise of the first one.",
-        "only_mu": "The noise isn't used; without it every draw is mu.",
-        "no_mu": "mu isn't added.",
-        "mu_scaled": "mu is multiplied by the deviation too; only the noise is.",
-        "divided": "That is the way back, from z to the noise: z = mu + deviation * noise.",
-        "mu_detached": "mu is cut off from the gradient; then the encoder can't learn it.",
-        "std_detached": "The deviation is cut off from the gradient; then the encoder can't learn it.",
-    },
-    hints=(
-        "The noise comes from N(0, 1) already. Stretch it, then move it. What does a logarithm of the variance give "
-        "for "
-        "the deviation?",
-        "deviation = exp(logvar / 2), because its square is exp(logvar). Multiply the noise by it and add mu.",
-        "return mu + torch.exp(0.5 * logvar) * ...",
-    ),
-)
-
-
-# --- 9.2 KL divergence ---
+# --- 9.1 KL divergence ---
 
 
 def kl_divergence(mu: Float[Tensor, "n d"], logvar: Float[Tensor, "n d"]) -> Float[Tensor, ""]:
     """-1/2 sum(1 + logvar - mu^2 - exp(logvar)), over batch and dimensions."""
     return -0.5 * (1 + logvar - mu.square() - logvar.exp()).sum()
+
+
+def _codes(n: int, d: int, spread: float = 1.0) -> tuple[Tensor, Tensor]:
+    """(mu, logvar) of n style codes."""
+    return spread * torch.randn(n, d), spread * torch.randn(n, d)
 
 
 def _kl_cases() -> list[Case]:
@@ -175,78 +97,7 @@ _KL = Exercise(
 )
 
 
-# --- 9.3 interpolation ---
-
-
-def interpolate(start: Float[Tensor, " d"], end: Float[Tensor, " d"], steps: int) -> Float[Tensor, "steps d"]:
-    """`steps` codes on the straight line from start to end, evenly spaced, both ends included."""
-    t = torch.linspace(0, 1, steps, dtype=start.dtype)[:, None]
-    return (1 - t) * start + t * end
-
-
-def _walk_cases() -> list[Case]:
-    return [
-        case("5 steps", torch.randn(4), torch.randn(4), 5),
-        case("2 steps: both ends", torch.randn(3), torch.randn(3), 2),
-        case("3 steps of 3 numbers", torch.randn(3), torch.randn(3), 3),
-        case("from a short code", 1e-3 * torch.randn(4), torch.randn(4), 4),
-        case("from a code to itself", *[torch.tensor([0.5, -2.0])] * 2, 6),
-        case("one number", torch.randn(1), torch.randn(1), 7),
-        case("codes of different length", torch.randn(5), 5 * torch.randn(5), 4),
-        case("float64", torch.randn(2).double(), torch.randn(2).double(), 3),
-    ]
-
-
-def _walk_mistaken(wrong, start, end, steps):
-    t = torch.linspace(0, 1, steps, dtype=start.dtype)
-    t = torch.arange(steps, dtype=start.dtype) / steps if "end_missing" in wrong else t
-    t = torch.arange(1, steps + 1, dtype=start.dtype) / steps if "start_missing" in wrong else t
-    t = torch.arange(1, steps + 1, dtype=start.dtype) / (steps + 1) if "inside" in wrong else t
-    t = torch.linspace(0, 1, steps + 1, dtype=start.dtype) if "one_more" in wrong else t
-    t = t * t * (3 - 2 * t) if "eased" in wrong else t.flip(0) if "reversed" in wrong else t
-    t = t[:, None]
-    if "spherical" in wrong:
-        cosine = F.cosine_similarity(start, end, dim=0, eps=1e-8).clamp(-0.999, 0.999)
-        angle = torch.arccos(cosine)
-        return (torch.sin((1 - t) * angle) * start + torch.sin(t * angle) * end) / torch.sin(angle)
-    line = start + t * end if "not_left" in wrong else (1 - t) * start + t * end
-    line = (1 - t).sqrt() * start + t.sqrt() * end if "variance" in wrong else line
-    line = F.normalize(line, dim=1) * start.norm() if "same_length" in wrong else line
-    return line.T if "transposed" in wrong else line
-
-
-_WALK = Exercise(
-    stage="09",
-    title="From one style to another",
-    goal="walk in a straight line through the space of styles",
-    minutes=5,
-    difficulty=1,
-    reference=interpolate,
-    cases=_walk_cases,
-    mistaken=_walk_mistaken,
-    mistakes={
-        "end_missing": "The last code isn't `end`: both ends belong to it (torch.linspace(0, 1, steps)).",
-        "start_missing": "The first code isn't `start`: both ends belong to it (torch.linspace(0, 1, steps)).",
-        "inside": "Both ends are missing; the first code is `start`, the last one `end`.",
-        "one_more": "That is one code too many: `steps` codes, both ends included.",
-        "reversed": "It walks from end to start; the first code is `start`.",
-        "eased": "The steps aren't evenly spaced.",
-        "spherical": "That is spherical interpolation, along a circle; the straight line is asked for.",
-        "variance": "The weights are roots, so that the variance stays; the straight line has (1 - t) and t.",
-        "same_length": "Each code is stretched to the length of start; leave the straight line as it is.",
-        "not_left": "start stays at full weight, so that the walk ends at start + end; its weight is 1 - t.",
-        "transposed": "The axes are exchanged: one row for each step.",
-    },
-    hints=(
-        "Numbers t from 0 to 1, as many as steps. At t = 0 the code is start, at t = 1 end.",
-        "torch.linspace(0, 1, steps) with an extra axis, (steps, 1), combines with (d,) to (steps, d): "
-        "(1 - t) * start + t * end. Give linspace the dtype of start.",
-        "t = torch.linspace(0, 1, steps, dtype=start.dtype)[:, None]",
-    ),
-)
-
-
-# --- 9.4 a style for every object ---
+# --- 9.2 a style for every object ---
 
 
 def instance_mean(x: Float[Tensor, "n c h w"], instance: Integer[Tensor, "n h w"]) -> Float[Tensor, "n c h w"]:
@@ -339,7 +190,7 @@ _POOL = Exercise(
 )
 
 
-# --- 9.5 diversity ---
+# --- 9.3 diversity ---
 
 
 def diversity(samples: Float[Tensor, "k 3 h w"]) -> Float[Tensor, ""]:
@@ -430,7 +281,7 @@ _DIVERSITY = Exercise(
 )
 
 
-# --- 9.6 the style of a picture ---
+# --- 9.4 the style of a picture ---
 
 
 class SmallEncoder(nn.Module):
@@ -516,4 +367,4 @@ _TRANSFER = Exercise(
     ),
 )
 
-EXERCISES = (_DRAW, _KL, _WALK, _POOL, _DIVERSITY, _TRANSFER)
+EXERCISES = (_KL, _POOL, _DIVERSITY, _TRANSFER)
