@@ -407,8 +407,7 @@ _MATCHING = Exercise(
         "attached": "The discriminator's real features aren't detached: they are the target, and a target doesn't "
         "move.",
         "fake_detached": "You detached the fake's features; the gradient has to flow through them to the generator, "
-        "and "
-        "stop at the real ones.",
+        "and stop at the real ones.",
         "with_prediction": "The prediction takes part; leave out the last entry of each scale.",
         "only_prediction": "You compare the predictions; compare the feature maps, all entries but the last.",
         "first_left_out": "The first feature map is left out; it is the last entry, the prediction, that doesn't "
@@ -427,8 +426,7 @@ _MATCHING = Exercise(
     hints=(
         "Two loops, over scales and over a scale's feature maps. What is left out, and which side counts as constant?",
         "For each pair of maps F.l1_loss(a, b.detach()), for all entries but the last; the sum within a scale, the "
-        "mean "
-        "over scales.",
+        "mean over scales.",
         "torch.stack([F.l1_loss(a, b.detach()) for a, b in zip(f[:-1], r[:-1])]).sum()",
     ),
 )
@@ -538,8 +536,7 @@ _STEP = Exercise(
         "no_gradient": "The discriminator runs under no_grad too and can't learn; only the generator's forward pass "
         "belongs there.",
         "fake_detached": "The prediction on the fake is detached; then D learns nothing from fakes. Detach the "
-        "picture, "
-        "before D sees it.",
+        "picture, before D sees it.",
         "real_detached": "The prediction on the real pictures is detached; D has to learn from them too.",
         "generator": "That is the generator's loss, -mean D(fake); here the discriminator's is asked for.",
         "arguments": "D's arguments are exchanged: discriminator(segmap, picture), the label map first.",
@@ -553,8 +550,7 @@ _STEP = Exercise(
     },
     hints=(
         "Three calls and a hinge: G makes pictures, D judges the real ones and the fakes. Which of the calls must "
-        "leave "
-        "no trace for the gradient?",
+        "leave no trace for the gradient?",
         "fake = generator(segmap), detached (or made under torch.no_grad()); real and fake through D with the same "
         "segmap; then mean relu(1 - real) + mean relu(1 + fake), averaged over scales.",
         "fake = generator(segmap).detach()",
@@ -648,8 +644,7 @@ _SPECTRAL = Exercise(
         "sigma_old": "sigma is computed with the old u; it uses the new one, u'^T W v.",
         "two_steps": "You take two steps of power iteration; it is one a call.",
         "sigma_detached": "sigma is cut off from the gradient; it flows through sigma too, since W / sigma depends on "
-        "W "
-        "twice.",
+        "W twice.",
         "exact": "You divide by the exact largest singular value; what is asked for is its estimate after one step, "
         "u^T W v.",
         "frobenius": "You divide by the root of the sum of squares (Frobenius norm); sigma is u^T W v.",
@@ -666,8 +661,7 @@ _SPECTRAL = Exercise(
     },
     hints=(
         "W is the weight as a matrix with a row for each output channel. Multiplying a vector by W^T and W in turn, "
-        "and "
-        "normalising, turns it towards the first singular vectors.",
+        "and normalising, turns it towards the first singular vectors.",
         "Under torch.no_grad(): v = normalise(W^T u), then u = normalise(W v). Outside: sigma = u^T W v. normalise is "
         "F.normalize(..., dim=0, eps=eps). Return weight / sigma and the new u.",
         "v = F.normalize(matrix.T @ u, dim=0, eps=eps)",

@@ -215,8 +215,7 @@ _UPDATE = Exercise(
     },
     hints=(
         "What would the mean of all be, if two groups have `count` and n members? And the scatter is the scatter "
-        "inside "
-        "each group plus that of the two means about the common one.",
+        "inside each group plus that of the two means about the common one.",
         "shift = batch_mean - mean. New mean: mean + shift * n / (count + n). New scatter: old + the batch's about its "
         "own mean + outer(shift, shift) * count * n / (count + n).",
         "scatter = scatter + centred.T @ centred + torch.outer(shift, shift) * count * n / (count + n)",
@@ -322,8 +321,7 @@ _FRECHET = Exercise(
         "no_means": "The distance of the means is missing.",
         "only_means": "The covariances are missing.",
         "elementwise": "You take the root of each entry; the root of a matrix is another one, whose product with "
-        "itself "
-        "gives it back. Take eigenvalues: the trace of the root is the sum of their roots.",
+        "itself gives it back. Take eigenvalues: the trace of the root is the sum of their roots.",
         "flipped": "The eigenvectors are the columns: the root is vectors @ diag(...) @ vectors.T; yours has the T in "
         "front.",
         "unsymmetric": "C1 C2 isn't symmetric, and eigvalsh looks at one triangle only; take C1^1/2 C2 C1^1/2.",
@@ -460,13 +458,11 @@ _CONFUSION = Exercise(
         "only_inside": "You leave out targets that aren't class ids; but `ignored` may be a class id too (0, in one of "
         "the cases): leave out target == ignored.",
         "once": "Every pair is counted once, however often it occurs: counts[target, prediction] += 1 with tensors "
-        "adds "
-        "1 for each distinct pair. torch.bincount counts them all.",
+        "adds 1 for each distinct pair. torch.bincount counts them all.",
         "unchecked": "A prediction outside of the classes isn't noticed: class 3 of 3 lands in the next row. Raise a "
         "ValueError if it is on a pixel that counts.",
         "high_unchecked": "A prediction beyond the last class isn't noticed, only a negative one: class 3 of 3 lands "
-        "in "
-        "the next row. Raise a ValueError.",
+        "in the next row. Raise a ValueError.",
         "overflow": "Ids of 8 bits overflow when they are multiplied (class 19 of 20 would need 399): .long() first.",
         "clamped": "A prediction outside of the classes is taken for the nearest class; raise a ValueError.",
         "dropped": "A prediction outside of the classes is left out without a word; raise a ValueError.",
@@ -554,11 +550,9 @@ _IOU = Exercise(
     mistaken=_iou_mistaken,
     mistakes={
         "absent_0": "A class that is neither in the target nor predicted counts as 0; it has no IoU (0 / 0) and is "
-        "left "
-        "out of the mean.",
+        "left out of the mean.",
         "absent_1": "A class that is neither in the target nor predicted counts as 1; it has no IoU (0 / 0) and is "
-        "left "
-        "out of the mean.",
+        "left out of the mean.",
         "not_left_out": "A class that is neither in the target nor predicted makes the mean nan; leave it out.",
         "target_only": "A class that is predicted but not in the target is left out; its IoU is 0 and counts.",
         "predicted_only": "A class that is in the target but never predicted is left out; its IoU is 0 and counts.",
@@ -654,8 +648,7 @@ _ACCURACY = Exercise(
     mistaken=_accuracy_mistaken,
     mistakes={
         "void_wrong": "Void pixels count as wrong; they don't count at all: divide by the number of pixels whose "
-        "target "
-        "isn't void.",
+        "target isn't void.",
         "hits_on_void": "Right pixels are counted on void too, and divided by those that aren't void; leave void out "
         "of both.",
         "void_right": "Void pixels count as right; they don't count at all.",

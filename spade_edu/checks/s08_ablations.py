@@ -78,8 +78,7 @@ _ERROR = Exercise(
         "axis": "The mean is taken over the systems; a row holds one system's seeds, so average over axis 1.",
         "median": "The first result is the median; take the mean.",
         "spread": "The second result is the range from the lowest to the highest score; the error is the deviation "
-        "over "
-        "the root of the number of seeds.",
+        "over the root of the number of seeds.",
         "absolute": "The deviation is the root of the mean squared distance, not the mean absolute one.",
         "interval": "That is half of a 95 % interval (1.96 errors); return the error itself.",
         "swapped": "The order is: the mean, then the error.",
