@@ -9,7 +9,7 @@ compares values, side effects and gradients. Where they differ, it looks for a k
 just what the answer does, then for a property of the definition that the answer breaks, and else says where the first
 difference is.
 
-How to add exercises (or a stage): write sNN_subject.py with `EXERCISES = (Exercise(...), ...)`, named in MODULES.
+How to add exercises (or a stage): write sNN_name.py with `EXERCISES = (Exercise(...), ...)`; it is found by its name.
 An exercise is
   - a reference: a function with the exercise's name, shape types (jaxtyping) and a body that reads like the definition.
     Arguments are tensors, numbers, networks (nn.Module), lists of these; axes called n, c, h, w are probed by name;
@@ -25,6 +25,8 @@ wrong answers with the message meant for each in tests/checks/answers_NN.py.
 
 import contextlib
 import importlib
+import pkgutil
+import re
 from collections.abc import Iterator
 from difflib import get_close_matches
 from functools import cache
@@ -38,24 +40,14 @@ from .scorecard import Scorecard
 
 __all__ = ["Exercise", "Result", "check", "exercises", "hint", "picture", "progress"]
 
-MODULES = (
-    "s01_batchnorm",
-    "s02_pix2pixhd",
-    "s03_spade_layer",
-    "s04_uniform_masks",
-    "s05_spade_generator",
-    "s06_gan_training",
-    "s07_evaluation",
-    "s08_ablations",
-    "s09_multimodal",
-)
-STAGES = [name[1:3] for name in MODULES]
+STAGES = sorted(name for _, name, _ in pkgutil.iter_modules(__path__) if re.fullmatch(r"s\d\d_\w+", name))
 
 
 @cache
 def exercises() -> list[Exercise]:
     """All exercises, in the order of the course."""
-    return [e for name in MODULES for e in importlib.import_module(f"{__name__}.{name}").EXERCISES]
+    modules = [importlib.import_module(f"{__name__}.{stage}") for stage in STAGES]
+    return [exercise for module in modules for exercise in module.EXERCISES]
 
 
 def check(name: str, function: object) -> Result:
@@ -138,8 +130,10 @@ def hint(name: str, step: int = 1) -> Hint:
 def progress() -> Scorecard:
     """What is solved, across all stages."""
     solved = scorecard.read()
-    stages = {stage: {e.name: solved.get(e.name, False) for e in exercises() if e.stage == stage} for stage in STAGES}
-    return Scorecard({stage: names for stage, names in stages.items() if names})
+    stages: dict[str, dict[str, bool]] = {}
+    for exercise in exercises():
+        stages.setdefault(exercise.stage, {})[exercise.name] = solved.get(exercise.name, False)
+    return Scorecard(stages)
 
 
 @contextlib.contextmanager

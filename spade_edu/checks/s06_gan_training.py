@@ -1,436 +1,15 @@
-"""Stage 06: what the two networks are trained for, and how they are kept in step."""
-
-from functools import partial
+"""Stage 06: a step of each network, and what keeps them in step."""
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils.parametrize import is_parametrized
 
 from .. import losses
 from .calling import Complaint
-from .exercise import Case, Exercise, case
+from .exercise import Case, Exercise, Wrong, case, pick
 from .s05_spade_generator import label_maps
-
-Scales = list[list[Tensor]]  # what a discriminator returns: for each scale its feature maps, prediction last
-
-
-def average(values: list[Tensor]) -> Tensor:
-    """The mean of a few scalars."""
-    return torch.stack(values).mean()
-
-
-def scales(n: int, sizes: list[int], widths: list[int], spread: float = 2.0) -> Scales:
-    """Made-up feature maps: for each side in `sizes` a list of maps of these widths, then a prediction."""
-    maps = lambda side: [spread * torch.randn(n, c, side + i, side) for i, c in enumerate([*widths, 1])]  # noqa: E731
-    return [maps(side) for side in sizes]
-
-
-def reduced(wrong: frozenset, values: list[Tensor]) -> Tensor:
-    """Mean over each scale's values, then over the scales, with the mistakes in `wrong`."""
-    if "sum" in wrong:
-        return average([v.sum() for v in values])
-    if "one_scale" in wrong or "last_scale" in wrong:
-        return values[0].mean() if "one_scale" in wrong else values[-1].mean()
-    if "pooled" in wrong:
-        return torch.cat([v.flatten() for v in values]).mean()
-    total = torch.stack([v.mean() for v in values]).sum()
-    return total if "scales_summed" in wrong else total / len(values)
-
-
-REDUCED = {
-    "sum": "The values of a prediction map are added up; take their mean, or the loss grows with the picture.",
-    "scales_summed": "The scales are added up; take their mean.",
-    "one_scale": "Only the first scale counts; take the mean over all scales.",
-    "last_scale": "Only the last scale counts; take the mean over all scales.",
-    "pooled": "All predictions are averaged at once, so that the finest scale, with the most of them, decides: first "
-    "the mean of each scale, then the mean over scales.",
-    "first_map": "You take the first feature map of each scale; the prediction is the last entry, scale[-1].",
-    "all_maps": "You take all feature maps of each scale; only the last entry, scale[-1], is the prediction.",
-}
-
-
-def predictions(wrong: frozenset, scales: Scales) -> list[Tensor]:
-    """Each scale's prediction, with the mistakes in `wrong`."""
-    if "all_maps" in wrong:
-        return [torch.cat([m.flatten() for m in scale]) for scale in scales]
-    return [scale[0] if "first_map" in wrong else scale[-1] for scale in scales]
-
-
-# --- 6.1 the patch discriminator ---
-
-
-def patch_discriminator(in_channels: int, ndf: int, num_layers: int) -> nn.ModuleList:
-    """`num_layers` convolutions and one to a single channel, each with what follows it: norm and LeakyReLU, or nothing.
-
-    All have kernel 4 and padding 2, and stride 2 but for the last two; widths ndf, 2 ndf, 4 ndf ..., at most 512.
-    """
-    widths = [in_channels] + [min(ndf * 2**i, 512) for i in range(num_layers)]
-    layers = nn.ModuleList()
-    for i, (fin, fout) in enumerate(zip(widths, widths[1:]), start=1):
-        layer = nn.Sequential(nn.Conv2d(fin, fout, 4, stride=2 if i < num_layers else 1, padding=2))
-        if i > 1:
-            layer.append(nn.InstanceNorm2d(fout))
-        layers.append(layer.append(nn.LeakyReLU(0.2)))
-    return layers.append(nn.Conv2d(widths[-1], 1, 4, padding=2))
-
-
-def waves(shape: torch.Size, start: float) -> Tensor:
-    """Numbers between -1 and 1 that look random and cost nothing."""
-    return torch.sin(1.7 * torch.arange(shape.numel()) + start).view(shape)
-
-
-def _feature_maps(layers: object, in_channels: int, ndf: int, num_layers: int) -> object:
-    """What the layers make of a made-up input, one after the other, when their weights are filled in."""
-    if layers is ...:
-        return layers
-    if not isinstance(layers, nn.ModuleList | nn.Sequential | list | tuple):
-        raise Complaint(f"Return an nn.ModuleList with {num_layers + 1} entries, one for each convolution.")
-    for i, layer in enumerate(layers, start=1):
-        if not isinstance(layer, nn.Module):
-            raise Complaint(f"Entry {i} is no layer (nn.Module) but something of type {type(layer).__name__}.")
-        if any(is_parametrized(module) or hasattr(module, "weight_orig") for module in layer.modules()):
-            raise Complaint("Leave spectral norm out here; it has an exercise of its own.")
-        for p in layer.parameters():
-            p.data = waves(p.shape, i) / max(1, p[0].numel()) ** 0.5
-    image = waves(torch.Size((2, in_channels, 18, 26)), 0.5)
-    features = _run(layers, image)
-    for layer in layers:
-        layer.eval()
-    return {f"of entry {i}": x for i, x in enumerate(features, start=1)} | {"in eval": _run(layers, image)[-1:]}
-
-
-def _run(layers: object, x: Tensor) -> list[Tensor]:
-    """What each of the layers gives."""
-    features = []
-    for i, layer in enumerate(layers, start=1):
-        try:
-            features.append(layer(features[-1] if features else x))
-        except (RuntimeError, ValueError) as error:
-            shape = tuple((features[-1] if features else x).shape)
-            raise Complaint(f"Entry {i} can't take a map of shape {shape}: {str(error).splitlines()[0]}.") from None
-    return features
-
-
-def _patch_cases() -> list[Case]:
-    sizes = [(5, 2, 3), (7, 3, 4), (3, 4, 2), (4, 150, 3)]
-    return [case(f"{c} channels, ndf {ndf}, {n} layers", c, ndf, n, gradient=False) for c, ndf, n in sizes]
-
-
-def _patch_mistaken(wrong, in_channels, ndf, num_layers):
-    number = num_layers + ("one_more" in wrong) - ("one_less" in wrong)
-    first = 2 * ndf if "starts_wide" in wrong else ndf
-    widths = [first if "one_width" in wrong else first * 2**i for i in range(number)]
-    widths = [w if "no_limit" in wrong else min(w, 512) for w in widths]
-    kernel, padding = 3 if "kernel_3" in wrong else 4, 1 if {"padding_1", "kernel_3"} & wrong else 2
-    norm = (
-        nn.BatchNorm2d
-        if "batch" in wrong
-        else partial(nn.InstanceNorm2d, affine="affine" in wrong, track_running_stats="tracked" in wrong)
-    )
-    active = nn.ReLU() if "relu" in wrong else nn.LeakyReLU(0.01 if "slope" in wrong else 0.2)
-    layers = nn.ModuleList()
-    for i, (fin, fout) in enumerate(zip([in_channels, *widths], widths), start=1):
-        stride = 2 if (i < number or "all_halve" in wrong) and "no_stride" not in wrong else 1
-        layer = nn.Sequential(nn.Conv2d(fin, fout, kernel, stride=stride, padding=padding))
-        normed = (i > 1 or "norm_first" in wrong) and "no_norm" not in wrong
-        if normed and "active_before_norm" not in wrong:
-            layer.append(norm(fout))
-        layer.append(active)
-        if normed and "active_before_norm" in wrong:
-            layer.append(norm(fout))
-        layers.append(layer)
-    fin = widths[-1] if widths else in_channels
-    stride = 2 if "verdict_halves" in wrong else 1
-    last = nn.Sequential(nn.Conv2d(fin, 3 if "three" in wrong else 1, kernel, stride=stride, padding=padding))
-    last = last.append(nn.InstanceNorm2d(1)) if "norm_last" in wrong else last
-    last = last.append(nn.Sigmoid()) if "sigmoid" in wrong else last.append(active) if "active_last" in wrong else last
-    layers = layers if "no_verdict" in wrong else layers.append(last)
-    return nn.ModuleList(m for layer in layers for m in layer) if "taken_apart" in wrong else layers
-
-
-_PATCH = Exercise(
-    stage="06",
-    title="The patch discriminator",
-    goal="build the network that judges a picture patch by patch",
-    minutes=20,
-    difficulty=2,
-    reference=patch_discriminator,
-    cases=_patch_cases,
-    mistaken=_patch_mistaken,
-    mistakes={
-        "one_less": "There is a convolution too few: `num_layers` of them, and then the one to a single channel.",
-        "one_more": "There is a convolution too many: `num_layers` of them, and then the one to a single channel.",
-        "no_verdict": "The last convolution, to a single channel, is missing.",
-        "three": "The last convolution gives one channel, the verdict.",
-        "taken_apart": "Each entry is a convolution with what follows it, so that what it gives is a feature map: put "
-        "them together with nn.Sequential.",
-        "starts_wide": "The first convolution has ndf channels; the doubling begins with the second.",
-        "one_width": "Every convolution but the last has twice the channels of the one before.",
-        "no_limit": "No convolution has more than 512 channels: min(..., 512).",
-        "kernel_3": "The kernels are 4x4, with padding 2; yours are 3x3.",
-        "padding_1": "The padding is 2, on each side.",
-        "no_stride": "The first convolutions have stride 2; without it every patch is tiny.",
-        "all_halve": "The convolution before the verdict has stride 1: only the first num_layers - 1 halve the map.",
-        "verdict_halves": "The last convolution, to one channel, has stride 1.",
-        "norm_first": "The first convolution has no norm behind it: the discriminator should see colours as they are.",
-        "no_norm": "The instance norms are missing; all convolutions have one behind them but the first and the last.",
-        "norm_last": "There is a norm behind the last convolution; the verdict's mean would always be 0.",
-        "batch": "You have batch norm; the norm is nn.InstanceNorm2d.",
-        "affine": "The instance norm has weights of its own (affine=True); here it has none, which is the default.",
-        "tracked": "The instance norm keeps running statistics for eval; here it has none, which is the default.",
-        "active_before_norm": "The norm comes before the LeakyReLU.",
-        "relu": "The activation is a ReLU; it is LeakyReLU with slope 0.2.",
-        "slope": "The LeakyReLU's slope is 0.01 (torch's default); here it is 0.2.",
-        "active_last": "There is an activation behind the last convolution; a verdict is any number.",
-        "sigmoid": "There is a sigmoid behind the last convolution; the hinge loss takes any number.",
-    },
-    hints=(
-        "Write down the widths first: in_channels, ndf, 2 ndf, 4 ndf ... Each neighbouring pair is a convolution. "
-        "Which entries differ from the rest, and in what?",
-        "Entry 1: convolution, LeakyReLU. Entries 2 to num_layers: convolution, nn.InstanceNorm2d, LeakyReLU. The last "
-        "one: a convolution to 1 channel. The stride is 2 in the first num_layers - 1 entries. nn.Sequential(...) puts "
-        "together what belongs to one entry.",
-        "nn.Sequential(nn.Conv2d(fin, fout, 4, stride=2 if i < num_layers else 1, padding=2), ...)",
-    ),
-    observe=_feature_maps,
-)
-
-
-# --- 6.2 and 6.3 hinge losses ---
-
-
-def hinge_generator(fake: list[list[Tensor]]) -> Float[Tensor, ""]:
-    """-mean D(fake), averaged over scales. fake: for each scale its feature maps, the prediction D last."""
-    return torch.stack([-scale[-1].mean() for scale in fake]).mean()
-
-
-def _hinge_generator_cases() -> list[Case]:
-    return [
-        case("2 scales of 2 images", scales(2, [5, 3], [2, 3])),
-        case("3 scales", scales(1, [4, 3, 2], [2])),
-        case("1 scale, predictions below -1 and above 1", scales(2, [4], [2, 2], 6.0)),
-        case("2 scales, predictions near 0", scales(3, [4, 2], [3], 0.3)),
-    ]
-
-
-def _hinge_generator_mistaken(wrong, fake):
-    values = predictions(wrong, fake)
-    if "sign" in wrong:
-        return reduced(wrong, values)
-    if "as_real" in wrong:
-        return reduced(wrong, [F.relu(1 - v) for v in values])
-    if "clipped" in wrong:
-        return reduced(wrong, [-v.clamp(max=1) for v in values])
-    if "minus_relu" in wrong:
-        return reduced(wrong, [F.relu(-v) for v in values])
-    if "softplus" in wrong:
-        return reduced(wrong, [F.softplus(-v) for v in values])
-    if "squared" in wrong:
-        return reduced(wrong, [(v - 1).square() for v in values])
-    if "detached" in wrong:
-        return -reduced(wrong, values).detach()
-    return -reduced(wrong, values)
-
-
-_HINGE_GENERATOR = Exercise(
-    stage="06",
-    title="The generator's hinge loss",
-    goal="say in one line what the generator wants from the discriminator",
-    minutes=5,
-    difficulty=1,
-    reference=hinge_generator,
-    cases=_hinge_generator_cases,
-    mistaken=_hinge_generator_mistaken,
-    mistakes={
-        "sign": "The generator's hinge has the wrong sign: it wants a high verdict on its pictures, so the loss is "
-        "minus the mean.",
-        "as_real": "You use the discriminator's half for real pictures, relu(1 - D). The generator has no hinge: it "
-        "raises the verdict without limit, -mean D(fake).",
-        "clipped": "The verdict is cut off at 1; the generator goes on raising it without limit.",
-        "minus_relu": "You clip with relu(-D); the generator's loss isn't clipped: -mean D(fake).",
-        "softplus": "That is the loss of the original GAN (softplus, or cross-entropy); the hinge version is "
-        "-mean D(fake).",
-        "squared": "That is the least-squares GAN's loss, (D - 1)^2; the hinge version is -mean D(fake).",
-        "detached": "No gradient flows back: the generator can't learn from a number that is cut off from it.",
-        **REDUCED,
-    },
-    hints=(
-        "Of the list of each scale only the last entry is the prediction. A small loss must mean: D thinks it real.",
-        "For each scale the mean of its prediction, with a minus; then the mean over scales. torch.stack makes one "
-        "tensor of a list of numbers.",
-        "return torch.stack([-scale[-1].mean() for scale in fake]).mean()",
-    ),
-)
-
-
-def hinge_discriminator(real: list[list[Tensor]], fake: list[list[Tensor]]) -> Float[Tensor, ""]:
-    """mean relu(1 - D(real)) + mean relu(1 + D(fake)), averaged over scales; each scale's last map is D."""
-    on_real = torch.stack([F.relu(1 - scale[-1]).mean() for scale in real]).mean()
-    on_fake = torch.stack([F.relu(1 + scale[-1]).mean() for scale in fake]).mean()
-    return on_real + on_fake
-
-
-def _hinge_discriminator_cases() -> list[Case]:
-    def one(text, *arguments):
-        return case(text, scales(*arguments), scales(*arguments))
-
-    return [
-        one("2 scales of 2 images", 2, [5, 3], [2, 3]),
-        one("3 scales of 1 image", 1, [4, 3, 2], [2]),
-        one("1 scale, predictions far below -1 and above 1", 2, [4], [2, 2], 6.0),
-        one("2 scales, predictions near 0", 3, [4, 2], [3], 0.3),
-        case("sure and right: the loss is 0", [[torch.full((2, 1, 3, 2), 2.0)]], [[torch.full((2, 1, 3, 2), -3.0)]]),
-        case("sure and wrong", [[torch.full((1, 1, 2, 2), -2.0)]], [[torch.full((1, 1, 2, 2), 3.0)]]),
-    ]
-
-
-def _hinge_discriminator_mistaken(wrong, real, fake):
-    r, f = (predictions(wrong, side) for side in (real, fake))
-    r, f = (f, r) if "swapped" in wrong else (r, f)
-    if "least_squares" in wrong:
-        return reduced(wrong, [(v - 1).square() for v in r]) + reduced(wrong, [v.square() for v in f])
-    clip = (lambda v: v) if "unclipped" in wrong else F.softplus if "softplus" in wrong else F.relu
-    margin = 0.0 if "no_margin" in wrong else 1.0
-    on_real = reduced(wrong, [clip(margin - v) for v in r])
-    on_fake = reduced(wrong, [clip(margin - v if "same_sign" in wrong else margin + v) for v in f])
-    if "mean_first" in wrong:
-        on_real, on_fake = average([clip(margin - v.mean()) for v in r]), average([clip(margin + v.mean()) for v in f])
-    if "only_real" in wrong or "only_fake" in wrong:
-        return on_real if "only_real" in wrong else on_fake
-    total = on_real - on_fake if "minus" in wrong else on_real + on_fake
-    total = total.detach() if "detached" in wrong else total
-    return -total if "sign" in wrong else total / 2 if "half" in wrong else total
-
-
-_HINGE_DISCRIMINATOR = Exercise(
-    stage="06",
-    title="The discriminator's hinge loss",
-    goal="write the loss that stops pushing once a verdict is clear enough",
-    minutes=10,
-    difficulty=1,
-    reference=hinge_discriminator,
-    cases=_hinge_discriminator_cases,
-    mistaken=_hinge_discriminator_mistaken,
-    mistakes={
-        "swapped": "Real and fake are swapped: D is to be above 1 on real pictures and below -1 on fakes.",
-        "same_sign": "The fake half has the wrong sign: relu(1 + D(fake)) pushes the verdict on fakes below -1.",
-        "sign": "The sign is the wrong way round: a loss is small where D is right.",
-        "minus": "The two halves are subtracted; they are added.",
-        "unclipped": "The hinge is missing: relu stops the push once D(real) > 1 or D(fake) < -1.",
-        "no_margin": "The margin of 1 is missing: relu(1 - D(real)) and relu(1 + D(fake)).",
-        "mean_first": "The hinge is taken of the mean; take relu of each prediction, then the mean.",
-        "half": "The sum is halved; each half counts fully.",
-        "only_real": "The half for the fake pictures is missing.",
-        "only_fake": "The half for the real pictures is missing.",
-        "least_squares": "That is the least-squares GAN's loss; the hinge is relu(1 - D(real)) and relu(1 + D(fake)).",
-        "softplus": "softplus is the loss of the original GAN; the hinge is relu, which is exactly 0 beyond the "
-        "margin.",
-        "detached": "No gradient flows back: the discriminator couldn't learn from it.",
-        **REDUCED,
-    },
-    hints=(
-        "Two halves that are added. Where is each of them zero? Draw the two functions of D.",
-        "F.relu(1 - D) for real, F.relu(1 + D) for fake, with D = scale[-1]; the mean of each map, then over scales.",
-        "on_real = torch.stack([F.relu(1 - scale[-1]).mean() for scale in real]).mean()",
-    ),
-)
-
-
-# --- 6.4 feature matching ---
-
-
-def feature_matching(fake: list[list[Tensor]], real: list[list[Tensor]]) -> Float[Tensor, ""]:
-    """Mean |fake - real| of each feature map, summed over a scale's maps but the last, averaged over scales."""
-    per_scale = []
-    for f, r in zip(fake, real):
-        distances = [F.l1_loss(a, b.detach()) for a, b in zip(f[:-1], r[:-1])]
-        per_scale.append(torch.stack(distances).sum())
-    return torch.stack(per_scale).mean()
-
-
-def _matching_cases() -> list[Case]:
-    def one(text, *arguments):
-        return case(text, scales(*arguments), scales(*arguments))
-
-    return [
-        one("2 scales, 2 feature maps each", 2, [5, 3], [2, 3]),
-        one("1 scale, 3 feature maps", 1, [3], [2, 1, 4]),
-        one("3 scales, 1 feature map each", 3, [4, 3, 2], [2]),
-        case("scales with different numbers of maps", scales(1, [4], [2, 3]) + scales(1, [3], [2]),
-             scales(1, [4], [2, 3]) + scales(1, [3], [2])),
-    ]  # fmt: skip
-
-
-def _matching_mistaken(wrong, fake, real):
-    totals = []
-    part = slice(None) if "with_prediction" in wrong else slice(0, -1)
-    part = slice(1, None) if "first_left_out" in wrong else slice(-1, None) if "only_prediction" in wrong else part
-    for f, r in zip(fake, real):
-        f, r = f[part], r[part]
-        f = [a.detach() for a in f] if "fake_detached" in wrong else f
-        r = r if "attached" in wrong or "fake_detached" in wrong else [b.detach() for b in r]
-        distances = [_distance(wrong, a, b) for a, b in zip(f, r)]
-        if "pooled" in wrong:
-            totals.append(torch.cat([(a - b).abs().flatten() for a, b in zip(f, r)]).mean())
-            continue
-        totals.append(torch.stack(distances).mean() if "layers_averaged" in wrong else torch.stack(distances).sum())
-    if "one_scale" in wrong:
-        return totals[0]
-    total = torch.stack(totals)
-    return total.sum() if "scales_summed" in wrong else total.mean()
-
-
-def _distance(wrong, a, b):
-    if "squared" in wrong:
-        return (a - b).square().mean()
-    if "smooth" in wrong:
-        return F.smooth_l1_loss(a, b)
-    if "signed" in wrong:
-        return (a - b).mean()
-    if "of_means" in wrong:
-        return (a.mean() - b.mean()).abs()
-    return (a - b).abs().sum() if "sum" in wrong else (a - b).abs().mean()
-
-
-_MATCHING = Exercise(
-    stage="06",
-    title="Feature matching",
-    goal="let the generator aim at the discriminator's features of the real picture",
-    minutes=15,
-    difficulty=2,
-    reference=feature_matching,
-    cases=_matching_cases,
-    mistaken=_matching_mistaken,
-    mistakes={
-        "attached": "The discriminator's real features aren't detached: they are the target, and a target doesn't "
-        "move.",
-        "fake_detached": "You detached the fake's features; the gradient has to flow through them to the generator, "
-        "and stop at the real ones.",
-        "with_prediction": "The prediction takes part; leave out the last entry of each scale.",
-        "only_prediction": "You compare the predictions; compare the feature maps, all entries but the last.",
-        "first_left_out": "The first feature map is left out; it is the last entry, the prediction, that doesn't "
-        "count.",
-        "squared": "The distance is squared; feature matching takes the absolute one (L1).",
-        "smooth": "That is the smooth L1 distance; feature matching takes the plain absolute one (F.l1_loss).",
-        "signed": "The differences keep their sign and cancel out: take absolute values.",
-        "of_means": "You compare the means of the feature maps; compare them position by position.",
-        "sum": "The absolute differences of a feature map are added up; take their mean.",
-        "layers_averaged": "The feature maps of a scale are averaged; their distances are added up.",
-        "pooled": "All positions of all feature maps are averaged at once; take the mean of each map, then add them "
-        "up.",
-        "scales_summed": "The scales are added up; take their mean.",
-        "one_scale": "Only the first scale counts; take the mean over all scales.",
-    },
-    hints=(
-        "Two loops, over scales and over a scale's feature maps. What is left out, and which side counts as constant?",
-        "For each pair of maps F.l1_loss(a, b.detach()), for all entries but the last; the sum within a scale, the "
-        "mean over scales.",
-        "torch.stack([F.l1_loss(a, b.detach()) for a, b in zip(f[:-1], r[:-1])]).sum()",
-    ),
-)
-
+from .s06_gan_losses import HINGE, Scales, hinge_discriminator, hinge_generator, mistaken_hinge
 
 # --- 6.5 the discriminator's step ---
 
@@ -478,7 +57,7 @@ def discriminator_loss(
 
 
 def _step_cases() -> list[Case]:
-    def one(text, n, classes, h, w):
+    def one(text: str, n: int, classes: int, h: int, w: int) -> Case:
         networks = TinyGenerator(classes), TinyDiscriminator(classes)
         return case(text, *networks, label_maps(n, classes, h, w), torch.rand(n, 3, h, w) * 2 - 1,
                     gradient=("generator", "discriminator"))  # fmt: skip
@@ -499,17 +78,25 @@ def _without_backward(loss: object, generator: nn.Module, discriminator: nn.Modu
     return loss
 
 
-def _step_mistaken(wrong, generator, discriminator, segmap, real):
-    fake = generator(segmap)
-    fake = fake if "attached" in wrong else fake.detach()
-    fake = (fake + 1) / 2 if "rescaled" in wrong else fake
+def _step_mistaken(
+    wrong: Wrong, generator: TinyGenerator, discriminator: TinyDiscriminator, segmap: Tensor, real: Tensor
+) -> Tensor:
+    fake: Tensor = generator(segmap)
+    if "attached" not in wrong:
+        fake = fake.detach()
+    if "rescaled" in wrong:
+        fake = (fake + 1) / 2
     if "no_gradient" in wrong:
         with torch.no_grad():
             return hinge_discriminator(discriminator(segmap, real), discriminator(segmap, fake))
-    judge = (lambda s, x: discriminator(x, s)) if "arguments" in wrong else discriminator
-    on_real, on_fake = judge(segmap, real), judge(segmap, fake)
-    on_fake = on_real if "real_twice" in wrong else on_fake
-    on_real = on_fake if "fake_twice" in wrong else on_real
+    if "arguments" in wrong:
+        on_real, on_fake = discriminator(real, segmap), discriminator(fake, segmap)
+    else:
+        on_real, on_fake = discriminator(segmap, real), discriminator(segmap, fake)
+    if "real_twice" in wrong:
+        on_fake = on_real
+    if "fake_twice" in wrong:
+        on_real = on_fake
     if "real_detached" in wrong:
         on_real = [[m.detach() for m in scale] for scale in on_real]
     if "fake_detached" in wrong:
@@ -518,7 +105,7 @@ def _step_mistaken(wrong, generator, discriminator, segmap, real):
         return hinge_generator(on_fake)
     if "shuffled" in wrong:
         on_fake = discriminator(segmap.roll(1, -1), fake)
-    return _hinge_discriminator_mistaken(wrong, on_real, on_fake)
+    return mistaken_hinge(wrong, on_real, on_fake)
 
 
 _STEP = Exercise(
@@ -544,7 +131,7 @@ _STEP = Exercise(
         "fake_twice": "G's pictures are judged twice, as real and as fake: the real half needs `real`.",
         "rescaled": "The fake is moved to [0, 1]; D sees real and fake in the same range, [-1, 1].",
         "shuffled": "Real and fake don't get the same label map.",
-        **{name: text for name, text in _HINGE_DISCRIMINATOR.mistakes.items() if name in (
+        **{name: text for name, text in HINGE.items() if name in (
             "swapped", "same_sign", "sign", "unclipped", "no_margin", "half", "only_real", "only_fake", "minus",
             "scales_summed", "one_scale", "sum", "first_map", "all_maps")},
     },
@@ -575,7 +162,7 @@ def spectral_norm_step(
 
 
 def _spectral_cases() -> list[Case]:
-    def one(text, *shape, eps=1e-12, scale=1.0):
+    def one(text: str, *shape: int, eps: float = 1e-12, scale: float = 1.0) -> Case:
         u = F.normalize(torch.randn(shape[0]), dim=0)
         return case(text, scale * torch.randn(shape), u, eps, gradient=("weight",))
 
@@ -590,41 +177,43 @@ def _spectral_cases() -> list[Case]:
     ]
 
 
-def _spectral_mistaken(wrong, weight, u, eps):
-    matrix = weight.flatten(1)
-    if "wrong_matrix" in wrong:
-        matrix = weight.reshape(-1, len(weight)).T
+def _normalise(wrong: Wrong, x: Tensor, eps: float) -> Tensor:
+    if "no_normalise" in wrong:
+        return x
+    if "eps_added" in wrong:
+        return x / (x.norm() + eps)
+    if "no_eps" in wrong:
+        return x / x.norm()
+    return F.normalize(x, dim=0, eps=eps)
 
-    def normalise(x):
-        if "no_normalise" in wrong:
-            return x
-        if "eps_added" in wrong:
-            return x / (x.norm() + eps)
-        return x / x.norm() if "no_eps" in wrong else F.normalize(x, dim=0, eps=eps)
 
-    constant = (lambda t: t) if {"attached", "attached_inside"} & wrong else torch.Tensor.detach
-    old = u
-    v = normalise(constant(matrix).T @ u)
-    if "not_updated" not in wrong:
-        u = normalise(constant(matrix) @ v)
-    if "ten_steps" in wrong:
-        for _ in range(9):
-            v = normalise(constant(matrix).T @ u)
-            u = normalise(constant(matrix) @ v)
-    if "two_steps" in wrong:
-        v = normalise(constant(matrix).T @ u)
-        u = normalise(constant(matrix) @ v)
-    sigma = (old if "sigma_old" in wrong else u) @ matrix @ v
+def _sigma(wrong: Wrong, matrix: Tensor, u: Tensor, v: Tensor) -> Tensor:
+    sigma = u @ matrix @ v
     if "exact" in wrong:
         sigma = torch.linalg.matrix_norm(matrix, 2)
     if "frobenius" in wrong:
         sigma = matrix.norm()
     if "sigma_detached" in wrong:
         sigma = sigma.detach()
-    if "squared" in wrong:
-        sigma = sigma.square()
-    u = old if "old_u" in wrong else u.detach() if "attached_inside" in wrong else u
-    return (weight * sigma if "multiplied" in wrong else weight / sigma), u
+    return sigma.square() if "squared" in wrong else sigma
+
+
+def _spectral_mistaken(wrong: Wrong, weight: Tensor, u: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+    matrix, old = weight.flatten(1), u
+    if "wrong_matrix" in wrong:
+        matrix = weight.reshape(-1, len(weight)).T
+    constant = matrix if {"attached", "attached_inside"} & wrong else matrix.detach()
+    v = _normalise(wrong, constant.T @ u, eps)
+    if "not_updated" not in wrong:
+        u = _normalise(wrong, constant @ v, eps)
+    for _ in range(9 * ("ten_steps" in wrong) + ("two_steps" in wrong)):
+        v = _normalise(wrong, constant.T @ u, eps)
+        u = _normalise(wrong, constant @ v, eps)
+    sigma = _sigma(wrong, matrix, old if "sigma_old" in wrong else u, v)
+    divided = weight * sigma if "multiplied" in wrong else weight / sigma
+    if "old_u" in wrong:
+        return divided, old
+    return divided, u.detach() if "attached_inside" in wrong else u
 
 
 _SPECTRAL = Exercise(
@@ -687,6 +276,7 @@ def train(gan: nn.Module, segmaps: list[Tensor], reals: list[Tensor]) -> list[tu
 
     segmaps: a tensor (n, l, h, w) a batch; reals: a tensor (n, 3, h, w) a batch.
     """
+    assert isinstance(gan, TinyGan)  # so that the type checker knows its networks
     history = []
     for segmap, real in zip(segmaps, reals):
         loss_g = losses.hinge_generator(gan.discriminator(segmap, gan.generator(segmap)))
@@ -705,7 +295,7 @@ def train(gan: nn.Module, segmaps: list[Tensor], reals: list[Tensor]) -> list[tu
 
 
 def _train_cases() -> list[Case]:
-    def one(text, batches, n, classes, h, w):
+    def one(text: str, batches: int, n: int, classes: int, h: int, w: int) -> Case:
         gan = TinyGan(classes)
         train(gan, [label_maps(n, classes, h, w)], [torch.rand(n, 3, h, w)])  # away from the start, and loads SGD
         pictures = [torch.rand(n, 3, h, w) * 2 - 1 for _ in range(batches)]
@@ -728,39 +318,45 @@ def _trained(history: object, gan: nn.Module, segmaps: list[Tensor], reals: list
     return {f"losses of batch {i}": pair for i, pair in enumerate(pairs, start=1)} | weights
 
 
-def _train_mistaken(wrong, gan, segmaps, reals):
+def _step_g(wrong: Wrong, gan: TinyGan, segmap: Tensor) -> tuple[float, Tensor]:
+    """The loss, and the pictures that it was taken of."""
+    fake: Tensor = gan.generator(segmap)
+    loss = losses.hinge_generator(gan.discriminator(segmap, fake))
+    if "sign" in wrong:
+        loss = -loss
+    if "no_zero_g" not in wrong:
+        gan.optimizer_g.zero_grad()
+    loss.backward()
+    if "g_still" not in wrong:
+        gan.optimizer_g.step()
+    if "d_moves_too" in wrong:
+        gan.optimizer_d.step()
+    return loss.item(), fake.detach()
+
+
+def _step_d(wrong: Wrong, gan: TinyGan, segmap: Tensor, real: Tensor, fake: Tensor) -> float:
+    loss = losses.hinge_discriminator(gan.discriminator(segmap, real), gan.discriminator(segmap, fake))
+    if "no_zero_d" not in wrong:
+        gan.optimizer_d.zero_grad()
+    loss.backward()
+    if "no_step_d" not in wrong:
+        gan.optimizer_d.step()
+    return loss.item()
+
+
+def _train_mistaken(
+    wrong: Wrong, gan: TinyGan, segmaps: list[Tensor], reals: list[Tensor]
+) -> list[tuple[float, float]]:
     history = []
-
-    def step_g(segmap):
-        fake = gan.generator(segmap)
-        loss = losses.hinge_generator(gan.discriminator(segmap, fake))
-        loss = -loss if "sign" in wrong else loss
-        if "no_zero_g" not in wrong:
-            gan.optimizer_g.zero_grad()
-        loss.backward()
-        if "g_still" not in wrong:
-            gan.optimizer_g.step()
-        if "d_moves_too" in wrong:
-            gan.optimizer_d.step()
-        return loss.item(), fake.detach()
-
-    def step_d(segmap, real, fake):
-        loss = losses.hinge_discriminator(gan.discriminator(segmap, real), gan.discriminator(segmap, fake))
-        if "no_zero_d" not in wrong:
-            gan.optimizer_d.zero_grad()
-        loss.backward()
-        if "no_step_d" not in wrong:
-            gan.optimizer_d.step()
-        return loss.item()
-
     for segmap, real in zip(segmaps, reals):
         if "d_first" in wrong:
-            loss_d = step_d(segmap, real, gan.generator(segmap).detach())
-            loss_g, _ = step_g(segmap)
+            loss_d = _step_d(wrong, gan, segmap, real, gan.generator(segmap).detach())
+            loss_g, _ = _step_g(wrong, gan, segmap)
         else:
-            loss_g, fake = step_g(segmap)
-            fake = fake if "old_fake" in wrong else gan.generator(segmap).detach()
-            loss_d = step_d(segmap, real, fake)
+            loss_g, fake = _step_g(wrong, gan, segmap)
+            if "old_fake" not in wrong:
+                fake = gan.generator(segmap).detach()
+            loss_d = _step_d(wrong, gan, segmap, real, fake)
         history.append((loss_d, loss_g) if "exchanged" in wrong else (loss_g, loss_d))
     return history
 
@@ -825,7 +421,7 @@ def _network(seen: int, bias: bool = True) -> nn.Module:
 
 
 def _average_cases() -> list[Case]:
-    def one(text, decay, seen=(4, 9), bias=True):
+    def one(text: str, decay: float, seen: tuple[int, int] = (4, 9), bias: bool = True) -> Case:
         return case(text, *(_network(s, bias) for s in seen), decay, gradient=False)
 
     return [
@@ -844,8 +440,18 @@ def _returned(output: object, averaged: nn.Module, network: nn.Module, decay: fl
     return output
 
 
-def _average_mistaken(wrong, averaged, network, decay):
-    decay = 1 - decay if "reversed" in wrong else 0.999 if "fixed" in wrong else decay
+def _counter(wrong: Wrong, old: Tensor, new: Tensor, decay: float) -> Tensor:
+    mixed = (decay * old + (1 - decay) * new).to(old.dtype)
+    return pick(wrong, {"counter_left": old, "counter_mixed": mixed}, new)
+
+
+def _mixed(wrong: Wrong, old: Tensor, new: Tensor, decay: float) -> Tensor:
+    mistaken = {"no_decay": old + (1 - decay) * new, "plain_mean": (old + new) / 2, "copied": new}
+    return pick(wrong, mistaken, decay * old + (1 - decay) * new)
+
+
+def _average_mistaken(wrong: Wrong, averaged: nn.Module, network: nn.Module, decay: float) -> nn.Module:
+    decay = pick(wrong, {"reversed": 1 - decay, "fixed": 0.999}, decay)
     buffers = {name for name, _ in averaged.named_buffers()}
     if "unchanged" in wrong:
         return averaged
@@ -854,18 +460,11 @@ def _average_mistaken(wrong, averaged, network, decay):
             if name in buffers and "no_buffers" in wrong:
                 continue
             if not old.is_floating_point():
-                mixed = (decay * old + (1 - decay) * new).to(old.dtype)
-                old.copy_(old if "counter_left" in wrong else mixed if "counter_mixed" in wrong else new)
-                continue
-            if name in buffers and "buffers_copied" in wrong:
+                old.copy_(_counter(wrong, old, new, decay))
+            elif name in buffers and "buffers_copied" in wrong:
                 old.copy_(new)
-                continue
-            if "only_weights" in wrong and not name.endswith("weight"):
-                continue
-            mixed = decay * old + (1 - decay) * new
-            mixed = (old + new) / 2 if "plain_mean" in wrong else new if "copied" in wrong else mixed
-            mixed = old + (1 - decay) * new if "no_decay" in wrong else mixed
-            (new if "wrong_one" in wrong else old).copy_(mixed)
+            elif "only_weights" not in wrong or name.endswith("weight"):
+                (new if "wrong_one" in wrong else old).copy_(_mixed(wrong, old, new, decay))
     return averaged
 
 
@@ -904,4 +503,4 @@ _AVERAGE = Exercise(
     observe=_returned,
 )
 
-EXERCISES = (_PATCH, _HINGE_GENERATOR, _HINGE_DISCRIMINATOR, _MATCHING, _STEP, _SPECTRAL, _TRAIN, _AVERAGE)
+EXERCISES = (_STEP, _SPECTRAL, _TRAIN, _AVERAGE)
