@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from .exercise import Case, Exercise, case
+from .exercise import Case, Exercise, Wrong, case, pick
 
 # --- 8.1 mean and standard error ---
 
@@ -32,25 +32,30 @@ def _error_cases() -> list[Case]:
     ]
 
 
-def _error_mistaken(wrong, scores):
-    scores = scores.T if "axis" in wrong else scores
+def _error_mistaken(wrong: Wrong, scores: Tensor) -> tuple[Tensor, Tensor]:
+    if "axis" in wrong:
+        scores = scores.T
     mean = scores.median(dim=1).values if "median" in wrong else scores.mean(dim=1)
     seeds = scores.shape[1]
-    variance = scores.var(dim=1, unbiased="biased" not in wrong)
-    variance = variance * (seeds - 1) / (seeds - 1) ** 2 if "both" in wrong else variance
-    if "pooled" in wrong:
-        variance = scores.var().expand(len(scores))
     if "spread" in wrong:
         return mean, scores.amax(1) - scores.amin(1)
     if "absolute" in wrong:
         return mean, (scores - mean[:, None]).abs().mean(1) / math.sqrt(seeds)
-    error = torch.sqrt(variance / seeds)
-    error = variance.sqrt() if "deviation" in wrong else variance if "variance" in wrong else error
-    error = variance.sqrt() / seeds if "by_n" in wrong else variance / seeds if "no_root" in wrong else error
-    error = torch.sqrt(variance / len(scores)) if "by_systems" in wrong else error
-    error = torch.sqrt(variance / (seeds - 1)) if "by_n_minus_1" in wrong else error
-    error = torch.sqrt(variance / scores.numel()) if "by_all" in wrong else error
-    error = 1.96 * error if "interval" in wrong else error
+    variance = scores.var(dim=1, unbiased="biased" not in wrong)
+    if "pooled" in wrong:
+        variance = scores.var().expand(len(scores))
+    errors = {
+        "by_all": torch.sqrt(variance / scores.numel()),
+        "by_n_minus_1": torch.sqrt(variance / (seeds - 1)),
+        "by_systems": torch.sqrt(variance / len(scores)),
+        "by_n": variance.sqrt() / seeds,
+        "no_root": variance / seeds,
+        "deviation": variance.sqrt(),
+        "variance": variance,
+    }
+    error = pick(wrong, errors, torch.sqrt(variance / seeds))
+    if "interval" in wrong:
+        error = 1.96 * error
     return (error, mean) if "swapped" in wrong else (mean, error)
 
 

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Integer
 from torch import Tensor, nn
 
-from .exercise import Case, Exercise, case
+from .exercise import Case, Exercise, Wrong, case, pick
 from .s05_spade_generator import label_maps
 
 # --- 9.1 KL divergence ---
@@ -35,26 +35,27 @@ def _kl_cases() -> list[Case]:
     ]
 
 
-def _kl_mistaken(wrong, mu, logvar):
-    squares = mu.abs() if "absolute" in wrong else mu if "not_squared" in wrong else mu.square()
-    squares = torch.zeros_like(mu) if "no_mu" in wrong else squares
-    variance = torch.exp(0.5 * logvar) if "deviation" in wrong else logvar.exp()
-    variance = torch.exp(2 * logvar) if "log_deviation" in wrong else logvar if "no_exp" in wrong else variance
-    logarithm = 2 * logvar if "log_deviation" in wrong else logvar.abs().log() if "log_again" in wrong else logvar
+def _kl_mistaken(wrong: Wrong, mu: Tensor, logvar: Tensor) -> Tensor:
+    squares = pick(wrong, {"no_mu": torch.zeros_like(mu), "absolute": mu.abs(), "not_squared": mu}, mu.square())
+    variances = {"log_deviation": torch.exp(2 * logvar), "no_exp": logvar, "deviation": torch.exp(0.5 * logvar)}
+    variance = pick(wrong, variances, logvar.exp())
+    logarithm = pick(wrong, {"log_deviation": 2 * logvar, "log_again": logvar.abs().log()}, logvar)
     one = 0 if "no_one" in wrong else 1
-    terms = one + logarithm - squares - variance
-    terms = one + logarithm + squares - variance if "plus_mu" in wrong else terms
-    terms = one + logarithm - squares + variance if "plus_variance" in wrong else terms
-    terms = terms + squares + variance if "only_log" in wrong else terms
+    signs = {"plus_variance": one + logarithm - squares + variance, "plus_mu": one + logarithm + squares - variance}
+    terms = pick(wrong, signs, one + logarithm - squares - variance)
+    if "only_log" in wrong:
+        terms = terms + squares + variance
     if "reverse" in wrong:
         terms = 1 - logvar - (1 + mu.square()) / logvar.exp()
-    factor = 0.5 if "sign" in wrong else -1 if "no_half" in wrong else -0.5
-    if "mean" in wrong or "per_code" in wrong:
-        return factor * (terms.mean() if "mean" in wrong else terms.sum(dim=1).mean())
-    if "per_number" in wrong:
-        return factor * terms.sum(dim=0).mean()
-    total = factor * terms.sum()
-    return 0.05 * total if "weighted" in wrong else total.detach() if "detached" in wrong else total
+    terms = pick(wrong, {"sign": 0.5, "no_half": -1.0}, -0.5) * terms
+    totals = {
+        "mean": terms.mean(),
+        "per_code": terms.sum(dim=1).mean(),
+        "per_number": terms.sum(dim=0).mean(),
+        "weighted": 0.05 * terms.sum(),
+        "detached": terms.sum().detach(),
+    }
+    return pick(wrong, totals, terms.sum())
 
 
 _KL = Exercise(
@@ -111,7 +112,7 @@ def instance_mean(x: Float[Tensor, "n c h w"], instance: Integer[Tensor, "n h w"
 
 
 def _pool_cases() -> list[Case]:
-    def one(text, n, c, h, w, ids):
+    def one(text: str, n: int, c: int, h: int, w: int, ids: list[int]) -> Case:
         chosen = torch.tensor(ids)
         return case(text, torch.randn(n, c, h, w), chosen[torch.randint(len(chosen), (n, h, w))])
 
@@ -128,29 +129,45 @@ def _pool_cases() -> list[Case]:
     ]
 
 
-def _pool_mistaken(wrong, x, instance):
-    x = x.detach() if "detached" in wrong else x
+def _pooled(wrong: Wrong, values: Tensor, picture: Tensor) -> Tensor:
+    """What becomes of the pixels (c, pixels) of one instance of a picture: (c, 1), or (c, pixels) where they stay."""
+    if "first_pixel" in wrong:
+        return values[:, :1]
+    if "picture" in wrong:
+        return picture.mean(dim=(1, 2))[:, None]
+    total = values.sum(dim=1, keepdim=True)
+    pooled = {
+        "by_picture": total / picture[0].numel(),
+        "sum": total,
+        "median": values.median(dim=1, keepdim=True).values,
+        "max": values.amax(dim=1, keepdim=True),
+    }
+    result = pick(wrong, pooled, values.mean(dim=1, keepdim=True))
+    return result.mean(dim=0, keepdim=True).expand_as(result) if "channels" in wrong else result
+
+
+def _is_kept(wrong: Wrong, number: int) -> bool:
+    zero, void = number == 0 and "zero_kept" in wrong, number == 255 and "void_kept" in wrong
+    return zero or void or (number < 0 and "negative_kept" in wrong)
+
+
+def _pool_mistaken(wrong: Wrong, x: Tensor, instance: Tensor) -> Tensor:
+    if "detached" in wrong:
+        x = x.detach()
+    if "eight_bits" in wrong:
+        instance = instance % 256
     result = torch.zeros_like(x)
-    instance = instance % 256 if "eight_bits" in wrong else instance
     for picture, ids in enumerate(instance):
         for number in ids.unique():
             mask = ids == number
-            values = x[picture, :, mask]
-            if "batch" in wrong:
-                values = x.transpose(0, 1)[:, instance == number]
-            pooled = values.mean(dim=1, keepdim=True)
-            pooled = values.amax(dim=1, keepdim=True) if "max" in wrong else pooled
-            pooled = values.median(dim=1, keepdim=True).values if "median" in wrong else pooled
-            pooled = values.sum(dim=1, keepdim=True) if "sum" in wrong else pooled
-            pooled = values.sum(dim=1, keepdim=True) / ids.numel() if "by_picture" in wrong else pooled
-            pooled = pooled.mean(dim=0, keepdim=True).expand_as(pooled) if "channels" in wrong else pooled
-            pooled = x[picture].mean(dim=(1, 2))[:, None] if "picture" in wrong else pooled
-            pooled = values[:, :1] if "first_pixel" in wrong else pooled
-            pooled = pooled * 0 if number == 0 and "zero_left_out" in wrong else pooled
-            kept = number == 0 and "zero_kept" in wrong or number == 255 and "void_kept" in wrong
-            kept = kept or number < 0 and "negative_kept" in wrong
-            pooled = values if kept else pooled
-            pooled = values - pooled if "removed" in wrong else pooled
+            values = x.transpose(0, 1)[:, instance == number] if "batch" in wrong else x[picture, :, mask]
+            pooled = _pooled(wrong, values, x[picture])
+            if number == 0 and "zero_left_out" in wrong:
+                pooled = pooled * 0
+            if _is_kept(wrong, int(number)):
+                pooled = values
+            if "removed" in wrong:
+                pooled = values - pooled
             result[picture, :, mask] = pooled.expand(-1, int(mask.sum()))
     return result
 
@@ -212,37 +229,48 @@ def _diversity_cases() -> list[Case]:
     ]  # fmt: skip
 
 
-def _diversity_mistaken(wrong, samples):
-    k = len(samples)
-    pairs = list(combinations(samples, 2))
-    if "neighbours" in wrong:
-        pairs = list(zip(samples, samples[1:]))
-    if "from_first" in wrong:
-        pairs = [(samples[0], b) for b in samples[1:]]
+def _pairs(wrong: Wrong, samples: Tensor) -> list[tuple[Tensor, ...]]:
     if "to_mean" in wrong:
-        pairs = [(a, samples.mean(0)) for a in samples]
-    if "deviation" in wrong or "variance" in wrong:
-        return (samples.std(0) if "deviation" in wrong else samples.var(0)).mean()
-    difference = [a - b for a, b in pairs]
+        return [(a, samples.mean(0)) for a in samples]
+    if "from_first" in wrong:
+        return [(samples[0], b) for b in samples[1:]]
+    if "neighbours" in wrong:
+        return list(zip(samples, samples[1:]))
+    return list(combinations(samples, 2))
+
+
+def _size(wrong: Wrong, difference: Tensor) -> Tensor:
     if "of_means" in wrong:
-        distances = [d.mean().abs() for d in difference]
-    elif "squared" in wrong or "euclid" in wrong:
-        distances = [d.square().mean() if "squared" in wrong else d.norm() for d in difference]
-    elif "rms" in wrong:
-        distances = [d.square().mean().sqrt() for d in difference]
-    elif "signed" in wrong:
-        distances = [d.mean() for d in difference]
-    else:
-        distances = [d.abs().sum() if "pixels_summed" in wrong else d.abs().mean() for d in difference]
-    distances = torch.stack(distances)
+        return difference.mean().abs()
+    if "squared" in wrong:
+        return difference.square().mean()
+    if "euclid" in wrong:
+        return difference.norm()
+    if "rms" in wrong:
+        return difference.square().mean().sqrt()
+    if "signed" in wrong:
+        return difference.mean()
+    return difference.abs().sum() if "pixels_summed" in wrong else difference.abs().mean()
+
+
+def _diversity_mistaken(wrong: Wrong, samples: Tensor) -> Tensor:
+    if "deviation" in wrong:
+        return samples.std(0).mean()
+    if "variance" in wrong:
+        return samples.var(0).mean()
+    distances = torch.stack([_size(wrong, a - b) for a, b in _pairs(wrong, samples)])
     if "one_pair" in wrong:
         return distances[0]
     if "farthest" in wrong:
         return distances.max()
     total = distances.sum()
-    total = 2 * total / k**2 if "with_itself" in wrong else total if "pairs_summed" in wrong else distances.mean()
-    total = 2 * distances.mean() if "both_ways" in wrong else total
-    return total.detach() if "detached" in wrong else total
+    mistaken = {
+        "both_ways": 2 * distances.mean(),
+        "with_itself": 2 * total / len(samples) ** 2,
+        "pairs_summed": total,
+    }
+    result = pick(wrong, mistaken, distances.mean())
+    return result.detach() if "detached" in wrong else result
 
 
 _DIVERSITY = Exercise(
@@ -320,22 +348,31 @@ def transfer_style(
 
 
 def _transfer_cases() -> list[Case]:
-    def one(text, n, classes, z_dim, h, w):
+    def one(text: str, n: int, classes: int, z_dim: int, h: int, w: int) -> Case:
         networks = SmallGenerator(classes, z_dim), SmallEncoder(z_dim)
         return case(text, *networks, label_maps(n, classes, h, w), torch.rand(1, 3, 3, 5) * 2 - 1, gradient=False)
 
     return [one("3 label maps", 3, 4, 5, 4, 6), one("1 label map", 1, 3, 4, 3, 3), one("2 label maps", 2, 2, 2, 5, 4)]
 
 
-def _transfer_mistaken(wrong, generator, encoder, segmap, image):
+def _transfer_mistaken(wrong: Wrong, generator: nn.Module, encoder: nn.Module, segmap: Tensor, image: Tensor) -> Tensor:
     mu, logvar = encoder(image)
-    z = mu + torch.exp(0.5 * logvar) if "noise_of_one" in wrong else logvar if "logvar" in wrong else mu
-    z = torch.zeros_like(mu) if "no_style" in wrong else torch.tanh(mu) if "squashed" in wrong else z
-    z = -mu if "sign" in wrong else mu / mu.norm() if "normalised" in wrong else z
-    z = torch.exp(0.5 * logvar) if "deviation" in wrong else mu + logvar if "added" in wrong else z
-    segmap = segmap[:1] if "first_map" in wrong else segmap
-    image = generator(segmap, z.expand(len(segmap), -1))
-    return (image + 1) / 2 if "rescaled" in wrong else image
+    deviation = torch.exp(0.5 * logvar)
+    codes = {
+        "deviation": deviation,
+        "added": mu + logvar,
+        "sign": -mu,
+        "normalised": mu / mu.norm(),
+        "no_style": torch.zeros_like(mu),
+        "squashed": torch.tanh(mu),
+        "noise_of_one": mu + deviation,
+        "logvar": logvar,
+    }
+    z = pick(wrong, codes, mu)
+    if "first_map" in wrong:
+        segmap = segmap[:1]
+    painted: Tensor = generator(segmap, z.expand(len(segmap), -1))
+    return (painted + 1) / 2 if "rescaled" in wrong else painted
 
 
 _TRANSFER = Exercise(
