@@ -16,8 +16,8 @@ from importlib.util import find_spec
 
 if find_spec("spade_edu") is None:
     get_ipython().run_line_magic("pip", "install --quiet git+https://github.com/OWNER/spade_edu")
-from spade_edu import course
-from spade_edu.course import plotting as show
+from spade_edu.course import lab as course
+from spade_edu.course.lab import plotting as show
 
 lab = course.start("08")
 
@@ -499,7 +499,7 @@ print(f"the paper saw {times:,.0f} times as many pixels")
 # %% [markdown] tags=["core"]
 # ## Next
 #
-# **Exercise:** [08_ablations](../exercises/08_ablations.ipynb): the Concat variant's input, counting parameters, means
-# and errors over seeds.
+# **Exercise:** [08_ablations](../exercises/08_ablations.ipynb): mean and error over seeds, with a
+# check that knows the usual mistakes.
 #
 # **Stage 09** adds what a mask leaves open: a style code, many pictures of one map, and a brush for you.

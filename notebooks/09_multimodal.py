@@ -16,8 +16,8 @@ from importlib.util import find_spec
 
 if find_spec("spade_edu") is None:
     get_ipython().run_line_magic("pip", "install --quiet git+https://github.com/OWNER/spade_edu")
-from spade_edu import course
-from spade_edu.course import plotting as show
+from spade_edu.course import lab as course
+from spade_edu.course.lab import plotting as show
 
 lab = course.start("09")
 
@@ -669,7 +669,7 @@ board
 # %% [markdown] tags=["core"]
 # ## Next
 #
-# **Exercise:** [09_multimodal](../exercises/09_multimodal.ipynb): reparameterise, KL, interpolation, diversity and
-# style transfer, written by you.
+# **Exercise:** [09_multimodal](../exercises/09_multimodal.ipynb): the KL divergence, a style for every object,
+# diversity and style transfer, written by you.
 #
 # **Stage 10** goes back to the paper and checks the whole package against it, number by number.

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Exercises 06: GAN training
 #
-# What generator and discriminator are trained for, and four devices that keep them in step: a gradient that stops where
-# it should, spectral norm, two learning rates and an averaged generator.
+# What generator and discriminator are trained for, and three devices that keep them in step: a gradient that stops
+# where it should, spectral norm and an averaged generator. (A fourth, two learning rates, is in notebook 06.)
 #
 # A discriminator returns, for each of its scales, the list of its feature maps with the prediction at the end:
 # `fake[i]` is scale i and `fake[i][-1]` its prediction.
@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from spade_edu import losses
 from spade_edu.course import plotting as show
-from spade_edu.checks.stage06 import TinyDiscriminator, TinyGan, TinyGenerator
+from spade_edu.checks.s06_gan_training import TinyDiscriminator, TinyGan, TinyGenerator
 
 # %% [markdown]
 # ## 6.1 The patch discriminator
@@ -65,7 +65,7 @@ with picture("patch_discriminator"):
               columns=2)  # fmt: skip
 
 # %% [markdown]
-# **To think about.** How large is the patch? (Compare exercise 2.5.) Outside of it the gradient is small but not zero:
+# **To think about.** How large is the patch? (Compare exercises 02.) Outside of it the gradient is small but not zero:
 # which layer lets a far pixel into a verdict?
 
 # %% [markdown]
@@ -237,33 +237,7 @@ with picture("spectral_norm_step"):
 # happen to the estimate if the weights moved very fast?
 
 # %% [markdown]
-# ## 6.7 Two time scales
-#
-# Return two Adam optimizers, the generator's first: the generator learns at `lr / 2`, the discriminator at `2 * lr`,
-# both with `betas=(0.0, 0.9)`. (The paper says 0.999 for the second; its authors used 0.9.)
-
-
-# %% tags=["solution"]
-def two_time_scales(
-    generator: nn.Module, discriminator: nn.Module, lr: float
-) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
-    """Adam for G at lr / 2 and for D at 2 lr, both with betas (0.0, 0.9)."""
-    optimizer_g = torch.optim.Adam(generator.parameters(), lr=lr / 2, betas=(0.0, 0.9))
-    optimizer_d = torch.optim.Adam(discriminator.parameters(), lr=lr * 2, betas=(0.0, 0.9))
-    return optimizer_g, optimizer_d
-
-
-# %%
-# The two rates for the published lr of 0.0002.
-with picture("two_time_scales"):
-    optimizers = two_time_scales(TinyGenerator(2), TinyDiscriminator(2), 2e-4)
-    show.bars({name: o.param_groups[0]["lr"] for name, o in zip(("G", "D"), optimizers)}, ylabel="learning rate")
-
-# %% [markdown]
-# **To think about.** Why should the discriminator be the faster one? And what does a first beta of 0 leave out of Adam?
-
-# %% [markdown]
-# ## 6.8 A step of each network
+# ## 6.7 A step of each network
 #
 # Now the loop. `gan` holds `generator`, `discriminator`, `optimizer_g` and `optimizer_d`. For every batch: first a step
 # of the generator with `losses.hinge_generator` alone (no feature matching here), then one of the discriminator with
@@ -310,7 +284,7 @@ with picture("train"):
 # numbers tell, then, and what would you look at instead?
 
 # %% [markdown]
-# ## 6.9 The averaged generator
+# ## 6.8 The averaged generator
 #
 # Samples are drawn with a slow copy of the generator. After each step:
 #

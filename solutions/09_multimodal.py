@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Float, Integer
 from torch import Tensor, nn
 
-from spade_edu import course
-from spade_edu.course import plotting as show
+from spade_edu.course import lab as course
+from spade_edu.course.lab import plotting as show
 from spade_edu.runs.loading import load_stored
 
 lab = course.start("09", "cpu")
@@ -20,42 +20,13 @@ batch, sample = lab.batch(4)
 stored = load_stored()
 generator, encoder = stored.generator, stored.encoder
 with torch.no_grad():
-    mu, logvar = encoder(batch["image"])
+    mu, _ = encoder(batch["image"])
 
 # %% [markdown]
-# ## 9.1 Reparameterisation
+# ## 9.1 The KL divergence
 #
-# The encoder describes a picture's style by a Gaussian: a mean `mu` and `logvar`, the logarithm of the variance. A draw
-# from it is
-#
-# $$z = \mu + \sigma \cdot \text{noise}, \qquad \sigma = \exp(\text{logvar} / 2)$$
-#
-# with noise from N(0, 1), which is given here.
-
-
-# %% tags=["solution"]
-def reparameterise(
-    mu: Float[Tensor, "n d"], logvar: Float[Tensor, "n d"], noise: Float[Tensor, "n d"]
-) -> Float[Tensor, "n d"]:
-    """z = mu + exp(logvar / 2) * noise."""
-    return mu + torch.exp(0.5 * logvar) * noise
-
-
-# %%
-# A picture, and three draws from its style, painted on its own label map.
-with picture("reparameterise"), torch.no_grad():
-    torch.manual_seed(0)
-    z = reparameterise(mu[:1].expand(3, -1), logvar[:1].expand(3, -1), torch.randn(3, mu.shape[1])).float()
-    drawn = generator(batch["segmap"][:1].expand(3, -1, -1, -1), z)
-    show.pictures([batch["image"][0], *drawn], ["the picture", "draw 1", "draw 2", "draw 3"])
-
-# %% [markdown]
-# **To think about.** Why is the noise drawn outside and scaled, instead of drawing from N(mu, sigma) directly?
-
-# %% [markdown]
-# ## 9.2 The KL divergence
-#
-# How far is the encoder's Gaussian from N(0, 1)?
+# The encoder describes a picture's style by a Gaussian: a mean `mu` and `logvar`, the logarithm of the variance. How
+# far is it from N(0, 1)?
 #
 # $$-\tfrac{1}{2} \sum \left(1 + \text{logvar} - \mu^2 - e^{\text{logvar}}\right)$$
 #
@@ -82,32 +53,7 @@ with picture("kl_divergence"):
 # batch and leave its weight as it is?
 
 # %% [markdown]
-# ## 9.3 From one style to another
-#
-# Return `steps` codes on the straight line from `start` to `end`, evenly spaced, both ends included, one row a step.
-
-
-# %% tags=["solution"]
-def interpolate(start: Float[Tensor, " d"], end: Float[Tensor, " d"], steps: int) -> Float[Tensor, "steps d"]:
-    """`steps` codes on the straight line from start to end, evenly spaced, both ends included."""
-    t = torch.linspace(0, 1, steps, dtype=start.dtype)[:, None]
-    return (1 - t) * start + t * end
-
-
-# %%
-# From the style of one picture to that of another, on one label map.
-with picture("interpolate"), torch.no_grad():
-    others = (mu - mu[0]).norm(dim=1)
-    z = interpolate(mu[0], mu[others.argmax()], 6).float()
-    walk = generator(batch["segmap"][:1].expand(6, -1, -1, -1), z)
-    show.pictures(list(walk), [f"{i / 5:.0%}" for i in range(6)], columns=3)
-
-# %% [markdown]
-# **To think about.** Halfway between two draws from N(0, 1) the code is shorter than either of them. Is that a style
-# the generator has seen?
-
-# %% [markdown]
-# ## 9.4 One style for every object
+# ## 9.2 One style for every object
 #
 # pix2pixHD gives every object a style of its own: a feature map is averaged over each instance. Replace every channel
 # of `x` by its mean over the pixels with the same id in `instance`. Ids may be any whole numbers, and the same id in
@@ -137,7 +83,7 @@ with picture("instance_mean"):
 # can't, and what does it need at test time?
 
 # %% [markdown]
-# ## 9.5 How different are the samples?
+# ## 9.3 How different are the samples?
 #
 # Several pictures of one label map: take the mean absolute difference of two pictures (over channels and pixels), and
 # average it over all pairs of different samples.
@@ -164,7 +110,7 @@ with picture("diversity"), torch.no_grad():
 # beside it?
 
 # %% [markdown]
-# ## 9.6 Painting in the style of a picture
+# ## 9.4 Painting in the style of a picture
 #
 # `encoder(image)` returns `(mu, logvar)`, each of shape (1, d), for one picture; `generator(segmap, z)` paints n label
 # maps with one code each, z of shape (n, d). Paint all label maps in the picture's style: z is the mean, without noise.

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spade_edu import losses
-from spade_edu.losses import VGG_WEIGHTS
+from spade_edu.pretrained.perceptual import VGG_WEIGHTS
 from spade_edu.pretrained.perceptual import VGGFeatures
 
 FAKE = [

@@ -1,10 +1,18 @@
 """What an exercise is: a record with a reference, the cases it is tried on, and the mistakes that are known by name."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from html import escape
-from typing import Any
+from typing import Any, TypeVar
+
+Wrong = frozenset[str]  # the mistakes that a `mistaken` function makes
+Value = TypeVar("Value")
+
+
+def pick(wrong: Wrong, mistaken: Mapping[str, Value], right: Value) -> Value:
+    """The value of the first mistake of `mistaken` that is in `wrong`; the right one if none is."""
+    return next((value for name, value in mistaken.items() if name in wrong), right)
 
 
 @dataclass(frozen=True)

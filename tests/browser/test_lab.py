@@ -12,7 +12,7 @@ from spade_edu import CITYSCAPES
 CELLS = [
     """from spade_edu import CITYSCAPES
 from spade_edu.data import Streets
-from spade_edu.runs import load_stored
+from spade_edu.runs.loading import load_stored
 from spade_edu.widgets import Explorer, Painter, Pair, Sampler, Study, StyleBoard
 networks, streets = load_stored("spade"), Streets(6, split="val")
 scene = streets[1]""",

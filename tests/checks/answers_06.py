@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
 from spade_edu import losses
-from spade_edu.checks.stage06 import discriminator_loss, spectral_norm_step, two_time_scales, update_average
+from spade_edu.checks.s06_gan_training import discriminator_loss, spectral_norm_step, update_average
 from spade_edu.discriminators import PatchDiscriminator
 from spade_edu.training import update_average as package_average
 
@@ -87,20 +87,6 @@ def u_first(weight, u, eps):
     return weight / (u @ W @ v), u
 
 
-def adams(rate_g, rate_d, betas=(0.0, 0.9), make=torch.optim.Adam):
-    return lambda G, D, lr: (make(G.parameters(), rate_g(lr), betas), make(D.parameters(), rate_d(lr), betas))
-
-
-def grouped(parameters, rate, betas):
-    return torch.optim.Adam([{"params": list(parameters), "lr": rate}], betas=betas)
-
-
-def both_networks(G, D, lr):
-    betas = (0.0, 0.9)
-    return (torch.optim.Adam([*G.parameters(), *D.parameters()], lr / 2, betas),
-            torch.optim.Adam(D.parameters(), 2 * lr, betas))  # fmt: skip
-
-
 @torch.no_grad()
 def parameters_only(averaged, network, decay):
     for a, b in zip(averaged.parameters(), network.parameters()):
@@ -135,14 +121,6 @@ def trained_changed(averaged, network, decay):
 def packaged(averaged, network, decay):
     package_average(averaged, network, decay)
     return averaged
-
-
-def half(lr):
-    return lr / 2
-
-
-def double(lr):
-    return 2 * lr
 
 
 def with_networks_as(prepare):
@@ -365,13 +343,6 @@ WRONG = [
     ("spectral_norm_step", u_first, "u isn't updated"),
     ("spectral_norm_step", lambda w, u, eps: spectral(w, u, eps, plus_eps), "norm + eps"),
     ("spectral_norm_step", lambda w, u, eps: (spectral_norm_step(w, u, eps)[0], u), "old one is returned"),
-    ("two_time_scales", adams(double, half), "rates are exchanged"),
-    ("two_time_scales", adams(lambda lr: lr, lambda lr: lr), "Both learn at lr"),
-    ("two_time_scales", adams(half, double, (0.0, 0.999)), "0.999, as the paper says"),
-    ("two_time_scales", adams(half, double, (0.9, 0.999)), "defaults"),
-    ("two_time_scales", both_networks, "also moves the discriminator"),
-    ("two_time_scales", adams(half, double, make=torch.optim.AdamW), "AdamW"),
-    ("two_time_scales", lambda G, D, lr: two_time_scales(G, D, lr)[0], "Return two optimizers"),
     ("update_average", reversed_decay, "wrong way round"),
     ("update_average", parameters_only, "buffers aren't averaged"),
     ("update_average", loaded, "whole number"),
@@ -396,7 +367,6 @@ RIGHT = [
     ("discriminator_loss", in_one_batch),
     ("discriminator_loss", step(lambda G, s: G(s).detach())),
     ("spectral_norm_step", spectral),
-    ("two_time_scales", adams(lambda lr: lr * 0.5, lambda lr: lr + lr, make=grouped)),
     ("update_average", loaded_right),
     ("update_average", packaged),
 ]  # fmt: skip

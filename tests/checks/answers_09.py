@@ -2,20 +2,11 @@
 
 from itertools import combinations, product
 
-import numpy as np
 import torch
 from torch.nn import functional as F
 
 from spade_edu import losses
 from spade_edu.generators import instance_features
-
-
-def drawn(std):
-    return lambda mu, logvar, noise: mu + std(logvar) * noise
-
-
-def new_noise(mu, logvar, noise):
-    return mu + torch.exp(0.5 * logvar) * torch.randn_like(mu)
 
 
 def kl(terms, reduce=torch.sum, factor=-0.5):
@@ -29,14 +20,6 @@ def terms(mu, logvar):
 def by_distribution(mu, logvar):
     normal = torch.distributions.Normal
     return torch.distributions.kl_divergence(normal(mu, (0.5 * logvar).exp()), normal(0.0, 1.0)).sum()
-
-
-def walked(t_of):
-    return lambda a, b, steps: torch.stack([a + t * (b - a) for t in t_of(steps)])
-
-
-def by_numpy(a, b, steps):
-    return torch.tensor(np.linspace(0, 1, steps), dtype=a.dtype)[:, None] * (b - a) + a
 
 
 def pooled(mask_of, value=lambda pixels: pixels.mean(1), detach=False):
@@ -133,13 +116,6 @@ WRONG = [
     ),
     ("diversity", lambda s: (s[0] - s[1]).abs().mean(), "Only the first two samples"),
     ("transfer_style", lambda g, e, segmap, image: g(segmap, e(image)[0]), "it needs one code each"),
-    ("interpolate", lambda a, b, n: torch.stack([a] * n), "expected"),
-    ("reparameterise", drawn(torch.exp), "variance exp(logvar)"),
-    ("reparameterise", drawn(lambda v: v), "logarithm of the variance"),
-    ("reparameterise", drawn(lambda v: 0.5 * v), "exp is missing"),
-    ("reparameterise", drawn(lambda v: torch.exp(0.5 * v).detach()), "deviation is cut off"),
-    ("reparameterise", lambda mu, logvar, noise: torch.exp(0.5 * logvar) * noise, "mu isn't added"),
-    ("reparameterise", new_noise, ""),
     ("kl_divergence", kl(terms, torch.mean), "You take the mean"),
     ("kl_divergence", kl(terms, lambda t: t.sum(1).mean()), "average over the batch"),
     ("kl_divergence", kl(terms, factor=0.5), "sign"),
@@ -147,11 +123,6 @@ WRONG = [
     ("kl_divergence", kl(lambda mu, v: v - mu**2 - v.exp()), "1 is missing"),
     ("kl_divergence", kl(lambda mu, v: 1 + v - mu**2 - torch.exp(0.5 * v)), "deviation"),
     ("kl_divergence", kl(terms, lambda t: t.sum(1)), "has shape"),
-    ("interpolate", walked(lambda n: torch.arange(n) / n), "last code isn't `end`"),
-    ("interpolate", walked(lambda n: torch.linspace(0, 1, n + 1)), "one code too many"),
-    ("interpolate", walked(lambda n: torch.linspace(1, 0, n)), "end to start"),
-    ("interpolate", walked(lambda n: torch.linspace(0, 1, n + 2)[1:-1]), "Both ends are missing"),
-    ("interpolate", lambda a, b, n: torch.stack([a + t * b for t in torch.linspace(0, 1, n)]), "start stays"),
     ("instance_mean", ids_across_pictures, "different pictures share one mean"),
     ("instance_mean", pooled(own_mask, lambda v: v.amax(1)), "maximum"),
     ("instance_mean", pooled(own_mask, lambda v: v.sum(1)), "divide by their number"),
@@ -171,13 +142,8 @@ WRONG = [
     ("transfer_style", lambda G, E, s, x: G(s, E(x)), "stops with"),
 ]
 RIGHT = [
-    ("reparameterise", drawn(lambda v: v.exp().sqrt())),
-    ("reparameterise", lambda mu, logvar, noise: torch.addcmul(mu, noise, (logvar / 2).exp())),
     ("kl_divergence", losses.kl_divergence),
     ("kl_divergence", by_distribution),
-    ("interpolate", walked(lambda n: [i / (n - 1) for i in range(n)])),
-    ("interpolate", by_numpy),
-    ("interpolate", lambda a, b, n: torch.lerp(a, b, torch.linspace(0, 1, n, dtype=a.dtype)[:, None])),
     ("instance_mean", pooled(own_mask)),
     ("instance_mean", by_one_hot),
     ("instance_mean", instance_features.instance_mean),

@@ -5,99 +5,21 @@ from itertools import combinations
 import torch
 from jaxtyping import Float, Integer
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from .exercise import Case, Exercise, case
-from .stage05 import label_maps
+from .exercise import Case, Exercise, Wrong, case, pick
+from .s05_spade_generator import label_maps
 
-# --- 9.1 reparameterisation ---
-
-
-def reparameterise(
-    mu: Float[Tensor, "n d"], logvar: Float[Tensor, "n d"], noise: Float[Tensor, "n d"]
-) -> Float[Tensor, "n d"]:
-    """z = mu + exp(logvar / 2) * noise."""
-    return mu + torch.exp(0.5 * logvar) * noise
-
-
-def _codes(n: int, d: int, spread: float = 1.0) -> tuple[Tensor, Tensor]:
-    """(mu, logvar) of n style codes."""
-    return spread * torch.randn(n, d), spread * torch.randn(n, d)
-
-
-def _draw_cases() -> list[Case]:
-    return [
-        case("3 codes of 4 numbers", *_codes(3, 4), torch.randn(3, 4)),
-        case("a batch of 1", *_codes(1, 5), torch.randn(1, 5)),
-        case("large and small variances", *_codes(2, 3, 3.0), torch.randn(2, 3)),
-        case("noise of zero: z = mu", *_codes(2, 2), torch.zeros(2, 2)),
-        case("as many codes as numbers", *_codes(3, 3), torch.randn(3, 3)),
-        case("float64", *(v.double() for v in _codes(2, 4)), torch.randn(2, 4).double()),
-    ]
-
-
-def _draw_mistaken(wrong, mu, logvar, noise):
-    std = torch.exp(0.5 * logvar)
-    std = logvar.exp() if "variance" in wrong else logvar if "raw" in wrong else std
-    std = 0.5 * logvar if "no_exp" in wrong else torch.exp(2 * logvar) if "doubled" in wrong else std
-    std = torch.exp(-0.5 * logvar) if "inverse" in wrong else torch.sqrt(logvar.abs()) if "root" in wrong else std
-    std = F.softplus(logvar) if "softplus" in wrong else torch.ones_like(std) if "one" in wrong else std
-    std = std.mean() if "shared" in wrong else std.detach() if "std_detached" in wrong else std
-    noise = noise[:1].expand_as(noise) if "one_noise" in wrong else noise
-    if "only_mu" in wrong:
-        return mu + 0 * std
-    if "no_mu" in wrong:
-        return std * noise
-    if "divided" in wrong:
-        return (noise - mu) / std
-    if "mu_scaled" in wrong:
-        return std * (mu + noise)
-    return (mu.detach() if "mu_detached" in wrong else mu) + std * noise
-
-
-_DRAW = Exercise(
-    stage="09",
-    title="Reparameterisation",
-    goal="draw a style code in such a way that the encoder can learn from what becomes of it",
-    minutes=5,
-    difficulty=1,
-    reference=reparameterise,
-    cases=_draw_cases,
-    mistaken=_draw_mistaken,
-    mistakes={
-        "variance": "You multiply by the variance exp(logvar); multiply by the deviation, exp(logvar / 2).",
-        "raw": "logvar is the logarithm of the variance; you take it for the deviation, which is exp(logvar / 2).",
-        "no_exp": "The exp is missing: the deviation is exp(logvar / 2).",
-        "doubled": "exp(2 logvar) is the variance squared; the deviation is exp(logvar / 2).",
-        "inverse": "The sign in the exponent is wrong: the deviation is exp(+logvar / 2).",
-        "root": "logvar is a logarithm: the deviation is exp(logvar / 2), not the root of logvar.",
-        "softplus": "softplus makes it positive, but logvar is a logarithm: the deviation is exp(logvar / 2).",
-        "one": "The deviation isn't used; scale the noise by exp(logvar / 2).",
-        "shared": "Every number of a code has its own deviation; yours share one.",
-        "one_noise": "All codes get the noise of the first one.",
-        "only_mu": "The noise isn't used; without it every draw is mu.",
-        "no_mu": "mu isn't added.",
-        "mu_scaled": "mu is multiplied by the deviation too; only the noise is.",
-        "divided": "That is the way back, from z to the noise: z = mu + deviation * noise.",
-        "mu_detached": "mu is cut off from the gradient; then the encoder can't learn it.",
-        "std_detached": "The deviation is cut off from the gradient; then the encoder can't learn it.",
-    },
-    hints=(
-        "The noise comes from N(0, 1) already. Stretch it, then move it. What does a logarithm of the variance give "
-        "for "
-        "the deviation?",
-        "deviation = exp(logvar / 2), because its square is exp(logvar). Multiply the noise by it and add mu.",
-        "return mu + torch.exp(0.5 * logvar) * ...",
-    ),
-)
-
-
-# --- 9.2 KL divergence ---
+# --- 9.1 KL divergence ---
 
 
 def kl_divergence(mu: Float[Tensor, "n d"], logvar: Float[Tensor, "n d"]) -> Float[Tensor, ""]:
     """-1/2 sum(1 + logvar - mu^2 - exp(logvar)), over batch and dimensions."""
     return -0.5 * (1 + logvar - mu.square() - logvar.exp()).sum()
+
+
+def _codes(n: int, d: int, spread: float = 1.0) -> tuple[Tensor, Tensor]:
+    """(mu, logvar) of n style codes."""
+    return spread * torch.randn(n, d), spread * torch.randn(n, d)
 
 
 def _kl_cases() -> list[Case]:
@@ -113,26 +35,27 @@ def _kl_cases() -> list[Case]:
     ]
 
 
-def _kl_mistaken(wrong, mu, logvar):
-    squares = mu.abs() if "absolute" in wrong else mu if "not_squared" in wrong else mu.square()
-    squares = torch.zeros_like(mu) if "no_mu" in wrong else squares
-    variance = torch.exp(0.5 * logvar) if "deviation" in wrong else logvar.exp()
-    variance = torch.exp(2 * logvar) if "log_deviation" in wrong else logvar if "no_exp" in wrong else variance
-    logarithm = 2 * logvar if "log_deviation" in wrong else logvar.abs().log() if "log_again" in wrong else logvar
+def _kl_mistaken(wrong: Wrong, mu: Tensor, logvar: Tensor) -> Tensor:
+    squares = pick(wrong, {"no_mu": torch.zeros_like(mu), "absolute": mu.abs(), "not_squared": mu}, mu.square())
+    variances = {"log_deviation": torch.exp(2 * logvar), "no_exp": logvar, "deviation": torch.exp(0.5 * logvar)}
+    variance = pick(wrong, variances, logvar.exp())
+    logarithm = pick(wrong, {"log_deviation": 2 * logvar, "log_again": logvar.abs().log()}, logvar)
     one = 0 if "no_one" in wrong else 1
-    terms = one + logarithm - squares - variance
-    terms = one + logarithm + squares - variance if "plus_mu" in wrong else terms
-    terms = one + logarithm - squares + variance if "plus_variance" in wrong else terms
-    terms = terms + squares + variance if "only_log" in wrong else terms
+    signs = {"plus_variance": one + logarithm - squares + variance, "plus_mu": one + logarithm + squares - variance}
+    terms = pick(wrong, signs, one + logarithm - squares - variance)
+    if "only_log" in wrong:
+        terms = terms + squares + variance
     if "reverse" in wrong:
         terms = 1 - logvar - (1 + mu.square()) / logvar.exp()
-    factor = 0.5 if "sign" in wrong else -1 if "no_half" in wrong else -0.5
-    if "mean" in wrong or "per_code" in wrong:
-        return factor * (terms.mean() if "mean" in wrong else terms.sum(dim=1).mean())
-    if "per_number" in wrong:
-        return factor * terms.sum(dim=0).mean()
-    total = factor * terms.sum()
-    return 0.05 * total if "weighted" in wrong else total.detach() if "detached" in wrong else total
+    terms = pick(wrong, {"sign": 0.5, "no_half": -1.0}, -0.5) * terms
+    totals = {
+        "mean": terms.mean(),
+        "per_code": terms.sum(dim=1).mean(),
+        "per_number": terms.sum(dim=0).mean(),
+        "weighted": 0.05 * terms.sum(),
+        "detached": terms.sum().detach(),
+    }
+    return pick(wrong, totals, terms.sum())
 
 
 _KL = Exercise(
@@ -175,78 +98,7 @@ _KL = Exercise(
 )
 
 
-# --- 9.3 interpolation ---
-
-
-def interpolate(start: Float[Tensor, " d"], end: Float[Tensor, " d"], steps: int) -> Float[Tensor, "steps d"]:
-    """`steps` codes on the straight line from start to end, evenly spaced, both ends included."""
-    t = torch.linspace(0, 1, steps, dtype=start.dtype)[:, None]
-    return (1 - t) * start + t * end
-
-
-def _walk_cases() -> list[Case]:
-    return [
-        case("5 steps", torch.randn(4), torch.randn(4), 5),
-        case("2 steps: both ends", torch.randn(3), torch.randn(3), 2),
-        case("3 steps of 3 numbers", torch.randn(3), torch.randn(3), 3),
-        case("from a short code", 1e-3 * torch.randn(4), torch.randn(4), 4),
-        case("from a code to itself", *[torch.tensor([0.5, -2.0])] * 2, 6),
-        case("one number", torch.randn(1), torch.randn(1), 7),
-        case("codes of different length", torch.randn(5), 5 * torch.randn(5), 4),
-        case("float64", torch.randn(2).double(), torch.randn(2).double(), 3),
-    ]
-
-
-def _walk_mistaken(wrong, start, end, steps):
-    t = torch.linspace(0, 1, steps, dtype=start.dtype)
-    t = torch.arange(steps, dtype=start.dtype) / steps if "end_missing" in wrong else t
-    t = torch.arange(1, steps + 1, dtype=start.dtype) / steps if "start_missing" in wrong else t
-    t = torch.arange(1, steps + 1, dtype=start.dtype) / (steps + 1) if "inside" in wrong else t
-    t = torch.linspace(0, 1, steps + 1, dtype=start.dtype) if "one_more" in wrong else t
-    t = t * t * (3 - 2 * t) if "eased" in wrong else t.flip(0) if "reversed" in wrong else t
-    t = t[:, None]
-    if "spherical" in wrong:
-        cosine = F.cosine_similarity(start, end, dim=0, eps=1e-8).clamp(-0.999, 0.999)
-        angle = torch.arccos(cosine)
-        return (torch.sin((1 - t) * angle) * start + torch.sin(t * angle) * end) / torch.sin(angle)
-    line = start + t * end if "not_left" in wrong else (1 - t) * start + t * end
-    line = (1 - t).sqrt() * start + t.sqrt() * end if "variance" in wrong else line
-    line = F.normalize(line, dim=1) * start.norm() if "same_length" in wrong else line
-    return line.T if "transposed" in wrong else line
-
-
-_WALK = Exercise(
-    stage="09",
-    title="From one style to another",
-    goal="walk in a straight line through the space of styles",
-    minutes=5,
-    difficulty=1,
-    reference=interpolate,
-    cases=_walk_cases,
-    mistaken=_walk_mistaken,
-    mistakes={
-        "end_missing": "The last code isn't `end`: both ends belong to it (torch.linspace(0, 1, steps)).",
-        "start_missing": "The first code isn't `start`: both ends belong to it (torch.linspace(0, 1, steps)).",
-        "inside": "Both ends are missing; the first code is `start`, the last one `end`.",
-        "one_more": "That is one code too many: `steps` codes, both ends included.",
-        "reversed": "It walks from end to start; the first code is `start`.",
-        "eased": "The steps aren't evenly spaced.",
-        "spherical": "That is spherical interpolation, along a circle; the straight line is asked for.",
-        "variance": "The weights are roots, so that the variance stays; the straight line has (1 - t) and t.",
-        "same_length": "Each code is stretched to the length of start; leave the straight line as it is.",
-        "not_left": "start stays at full weight, so that the walk ends at start + end; its weight is 1 - t.",
-        "transposed": "The axes are exchanged: one row for each step.",
-    },
-    hints=(
-        "Numbers t from 0 to 1, as many as steps. At t = 0 the code is start, at t = 1 end.",
-        "torch.linspace(0, 1, steps) with an extra axis, (steps, 1), combines with (d,) to (steps, d): "
-        "(1 - t) * start + t * end. Give linspace the dtype of start.",
-        "t = torch.linspace(0, 1, steps, dtype=start.dtype)[:, None]",
-    ),
-)
-
-
-# --- 9.4 a style for every object ---
+# --- 9.2 a style for every object ---
 
 
 def instance_mean(x: Float[Tensor, "n c h w"], instance: Integer[Tensor, "n h w"]) -> Float[Tensor, "n c h w"]:
@@ -260,7 +112,7 @@ def instance_mean(x: Float[Tensor, "n c h w"], instance: Integer[Tensor, "n h w"
 
 
 def _pool_cases() -> list[Case]:
-    def one(text, n, c, h, w, ids):
+    def one(text: str, n: int, c: int, h: int, w: int, ids: list[int]) -> Case:
         chosen = torch.tensor(ids)
         return case(text, torch.randn(n, c, h, w), chosen[torch.randint(len(chosen), (n, h, w))])
 
@@ -277,29 +129,45 @@ def _pool_cases() -> list[Case]:
     ]
 
 
-def _pool_mistaken(wrong, x, instance):
-    x = x.detach() if "detached" in wrong else x
+def _pooled(wrong: Wrong, values: Tensor, picture: Tensor) -> Tensor:
+    """What becomes of the pixels (c, pixels) of one instance of a picture: (c, 1), or (c, pixels) where they stay."""
+    if "first_pixel" in wrong:
+        return values[:, :1]
+    if "picture" in wrong:
+        return picture.mean(dim=(1, 2))[:, None]
+    total = values.sum(dim=1, keepdim=True)
+    pooled = {
+        "by_picture": total / picture[0].numel(),
+        "sum": total,
+        "median": values.median(dim=1, keepdim=True).values,
+        "max": values.amax(dim=1, keepdim=True),
+    }
+    result = pick(wrong, pooled, values.mean(dim=1, keepdim=True))
+    return result.mean(dim=0, keepdim=True).expand_as(result) if "channels" in wrong else result
+
+
+def _is_kept(wrong: Wrong, number: int) -> bool:
+    zero, void = number == 0 and "zero_kept" in wrong, number == 255 and "void_kept" in wrong
+    return zero or void or (number < 0 and "negative_kept" in wrong)
+
+
+def _pool_mistaken(wrong: Wrong, x: Tensor, instance: Tensor) -> Tensor:
+    if "detached" in wrong:
+        x = x.detach()
+    if "eight_bits" in wrong:
+        instance = instance % 256
     result = torch.zeros_like(x)
-    instance = instance % 256 if "eight_bits" in wrong else instance
     for picture, ids in enumerate(instance):
         for number in ids.unique():
             mask = ids == number
-            values = x[picture, :, mask]
-            if "batch" in wrong:
-                values = x.transpose(0, 1)[:, instance == number]
-            pooled = values.mean(dim=1, keepdim=True)
-            pooled = values.amax(dim=1, keepdim=True) if "max" in wrong else pooled
-            pooled = values.median(dim=1, keepdim=True).values if "median" in wrong else pooled
-            pooled = values.sum(dim=1, keepdim=True) if "sum" in wrong else pooled
-            pooled = values.sum(dim=1, keepdim=True) / ids.numel() if "by_picture" in wrong else pooled
-            pooled = pooled.mean(dim=0, keepdim=True).expand_as(pooled) if "channels" in wrong else pooled
-            pooled = x[picture].mean(dim=(1, 2))[:, None] if "picture" in wrong else pooled
-            pooled = values[:, :1] if "first_pixel" in wrong else pooled
-            pooled = pooled * 0 if number == 0 and "zero_left_out" in wrong else pooled
-            kept = number == 0 and "zero_kept" in wrong or number == 255 and "void_kept" in wrong
-            kept = kept or number < 0 and "negative_kept" in wrong
-            pooled = values if kept else pooled
-            pooled = values - pooled if "removed" in wrong else pooled
+            values = x.transpose(0, 1)[:, instance == number] if "batch" in wrong else x[picture, :, mask]
+            pooled = _pooled(wrong, values, x[picture])
+            if number == 0 and "zero_left_out" in wrong:
+                pooled = pooled * 0
+            if _is_kept(wrong, int(number)):
+                pooled = values
+            if "removed" in wrong:
+                pooled = values - pooled
             result[picture, :, mask] = pooled.expand(-1, int(mask.sum()))
     return result
 
@@ -339,7 +207,7 @@ _POOL = Exercise(
 )
 
 
-# --- 9.5 diversity ---
+# --- 9.3 diversity ---
 
 
 def diversity(samples: Float[Tensor, "k 3 h w"]) -> Float[Tensor, ""]:
@@ -361,37 +229,48 @@ def _diversity_cases() -> list[Case]:
     ]  # fmt: skip
 
 
-def _diversity_mistaken(wrong, samples):
-    k = len(samples)
-    pairs = list(combinations(samples, 2))
-    if "neighbours" in wrong:
-        pairs = list(zip(samples, samples[1:]))
-    if "from_first" in wrong:
-        pairs = [(samples[0], b) for b in samples[1:]]
+def _pairs(wrong: Wrong, samples: Tensor) -> list[tuple[Tensor, ...]]:
     if "to_mean" in wrong:
-        pairs = [(a, samples.mean(0)) for a in samples]
-    if "deviation" in wrong or "variance" in wrong:
-        return (samples.std(0) if "deviation" in wrong else samples.var(0)).mean()
-    difference = [a - b for a, b in pairs]
+        return [(a, samples.mean(0)) for a in samples]
+    if "from_first" in wrong:
+        return [(samples[0], b) for b in samples[1:]]
+    if "neighbours" in wrong:
+        return list(zip(samples, samples[1:]))
+    return list(combinations(samples, 2))
+
+
+def _size(wrong: Wrong, difference: Tensor) -> Tensor:
     if "of_means" in wrong:
-        distances = [d.mean().abs() for d in difference]
-    elif "squared" in wrong or "euclid" in wrong:
-        distances = [d.square().mean() if "squared" in wrong else d.norm() for d in difference]
-    elif "rms" in wrong:
-        distances = [d.square().mean().sqrt() for d in difference]
-    elif "signed" in wrong:
-        distances = [d.mean() for d in difference]
-    else:
-        distances = [d.abs().sum() if "pixels_summed" in wrong else d.abs().mean() for d in difference]
-    distances = torch.stack(distances)
+        return difference.mean().abs()
+    if "squared" in wrong:
+        return difference.square().mean()
+    if "euclid" in wrong:
+        return difference.norm()
+    if "rms" in wrong:
+        return difference.square().mean().sqrt()
+    if "signed" in wrong:
+        return difference.mean()
+    return difference.abs().sum() if "pixels_summed" in wrong else difference.abs().mean()
+
+
+def _diversity_mistaken(wrong: Wrong, samples: Tensor) -> Tensor:
+    if "deviation" in wrong:
+        return samples.std(0).mean()
+    if "variance" in wrong:
+        return samples.var(0).mean()
+    distances = torch.stack([_size(wrong, a - b) for a, b in _pairs(wrong, samples)])
     if "one_pair" in wrong:
         return distances[0]
     if "farthest" in wrong:
         return distances.max()
     total = distances.sum()
-    total = 2 * total / k**2 if "with_itself" in wrong else total if "pairs_summed" in wrong else distances.mean()
-    total = 2 * distances.mean() if "both_ways" in wrong else total
-    return total.detach() if "detached" in wrong else total
+    mistaken = {
+        "both_ways": 2 * distances.mean(),
+        "with_itself": 2 * total / len(samples) ** 2,
+        "pairs_summed": total,
+    }
+    result = pick(wrong, mistaken, distances.mean())
+    return result.detach() if "detached" in wrong else result
 
 
 _DIVERSITY = Exercise(
@@ -430,7 +309,7 @@ _DIVERSITY = Exercise(
 )
 
 
-# --- 9.6 the style of a picture ---
+# --- 9.4 the style of a picture ---
 
 
 class SmallEncoder(nn.Module):
@@ -469,22 +348,31 @@ def transfer_style(
 
 
 def _transfer_cases() -> list[Case]:
-    def one(text, n, classes, z_dim, h, w):
+    def one(text: str, n: int, classes: int, z_dim: int, h: int, w: int) -> Case:
         networks = SmallGenerator(classes, z_dim), SmallEncoder(z_dim)
         return case(text, *networks, label_maps(n, classes, h, w), torch.rand(1, 3, 3, 5) * 2 - 1, gradient=False)
 
     return [one("3 label maps", 3, 4, 5, 4, 6), one("1 label map", 1, 3, 4, 3, 3), one("2 label maps", 2, 2, 2, 5, 4)]
 
 
-def _transfer_mistaken(wrong, generator, encoder, segmap, image):
+def _transfer_mistaken(wrong: Wrong, generator: nn.Module, encoder: nn.Module, segmap: Tensor, image: Tensor) -> Tensor:
     mu, logvar = encoder(image)
-    z = mu + torch.exp(0.5 * logvar) if "noise_of_one" in wrong else logvar if "logvar" in wrong else mu
-    z = torch.zeros_like(mu) if "no_style" in wrong else torch.tanh(mu) if "squashed" in wrong else z
-    z = -mu if "sign" in wrong else mu / mu.norm() if "normalised" in wrong else z
-    z = torch.exp(0.5 * logvar) if "deviation" in wrong else mu + logvar if "added" in wrong else z
-    segmap = segmap[:1] if "first_map" in wrong else segmap
-    image = generator(segmap, z.expand(len(segmap), -1))
-    return (image + 1) / 2 if "rescaled" in wrong else image
+    deviation = torch.exp(0.5 * logvar)
+    codes = {
+        "deviation": deviation,
+        "added": mu + logvar,
+        "sign": -mu,
+        "normalised": mu / mu.norm(),
+        "no_style": torch.zeros_like(mu),
+        "squashed": torch.tanh(mu),
+        "noise_of_one": mu + deviation,
+        "logvar": logvar,
+    }
+    z = pick(wrong, codes, mu)
+    if "first_map" in wrong:
+        segmap = segmap[:1]
+    painted: Tensor = generator(segmap, z.expand(len(segmap), -1))
+    return (painted + 1) / 2 if "rescaled" in wrong else painted
 
 
 _TRANSFER = Exercise(
@@ -516,4 +404,4 @@ _TRANSFER = Exercise(
     ),
 )
 
-EXERCISES = (_DRAW, _KL, _WALK, _POOL, _DIVERSITY, _TRANSFER)
+EXERCISES = (_KL, _POOL, _DIVERSITY, _TRANSFER)

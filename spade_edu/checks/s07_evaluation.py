@@ -1,14 +1,16 @@
 """Stage 07: measuring how good the pictures are."""
 
+from typing import Any
+
 import torch
 from jaxtyping import Float, Float64, Int64, Integer
 from torch import Tensor
 
 from .calling import Complaint
-from .exercise import Case, Exercise, case
+from .exercise import Case, Exercise, Wrong, case, pick
 
 
-def as_number(output: object, empty: bool) -> object:
+def as_number(output: Any, empty: bool) -> object:
     """A number, or a tensor or array with one, as a tensor; where nothing counts, nan becomes a tensor without values.
 
     (So nan can be told from numbers, which it equals or differs from in no useful way.)
@@ -52,27 +54,31 @@ def _statistics_cases() -> list[Case]:
     ]
 
 
-def _statistics_mistaken(wrong, features):
-    x = features if {"single", "late"} & wrong else features.double()
-    mean = x.mean(1) if "transposed" in wrong else x.mean(0)
-    if "rows" in wrong:
-        return mean, (x - x.mean(1, keepdim=True)) @ (x - x.mean(1, keepdim=True)).T / (x.shape[1] - 1)
-    if "transposed" in wrong:
-        x = x.T
-    centred = x if "not_centred" in wrong else x - mean
-    n = len(x)
-    cov = centred.T @ centred / (n if "biased" in wrong else n - 1)
-    if "sum" in wrong:
-        cov = centred.T @ centred
+def _covariance_of(wrong: Wrong, centred: Tensor) -> Tensor:
+    cov = centred.T @ centred
+    if "sum" not in wrong:
+        cov = cov / (len(centred) - ("biased" not in wrong))
     if "diagonal" in wrong:
         cov = torch.diag(cov.diagonal())
     if "correlation" in wrong:
         deviation = cov.diagonal().sqrt()
         cov = cov / torch.outer(deviation, deviation)
-    if "square_rooted" in wrong:
-        cov = cov.sign() * cov.abs().sqrt()
-    mean = mean.sum().expand(len(mean)) / len(mean) if "one_mean" in wrong else mean
-    mean, cov = (mean.double(), cov.double()) if "late" in wrong else (mean, cov)
+    return cov.sign() * cov.abs().sqrt() if "square_rooted" in wrong else cov
+
+
+def _statistics_mistaken(wrong: Wrong, features: Tensor) -> tuple[Tensor, Tensor]:
+    x = features if {"single", "late"} & wrong else features.double()
+    mean = x.mean(1 if "transposed" in wrong else 0)
+    if "rows" in wrong:
+        centred = x - x.mean(1, keepdim=True)
+        return mean, centred @ centred.T / (x.shape[1] - 1)
+    if "transposed" in wrong:
+        x = x.T
+    cov = _covariance_of(wrong, x if "not_centred" in wrong else x - mean)
+    if "one_mean" in wrong:
+        mean = mean.sum().expand(len(mean)) / len(mean)
+    if "late" in wrong:
+        mean, cov = mean.double(), cov.double()
     return (cov, mean) if "swapped" in wrong else (mean, cov)
 
 
@@ -130,7 +136,7 @@ def update_statistics(
 
 
 def _update_cases() -> list[Case]:
-    def one(text, count, n, d):
+    def one(text: str, count: int, n: int, d: int) -> Case:
         before, batch = _features(max(count, 1), d).double(), _features(n, d, 3.0).double()
         mean = before.mean(0)
         scatter = (before - mean).T @ (before - mean)
@@ -148,28 +154,47 @@ def _update_cases() -> list[Case]:
     ]
 
 
-def _update_mistaken(wrong, count, mean, scatter, batch):
+def _weight(wrong: Wrong, count: int, n: int, total: int) -> float:
+    """Of the distance of the two means."""
+    if {"no_shift", "old_centre", "new_centre"} & wrong:
+        return 0.0
+    weights = {"weight_one": 1.0, "weight_share": n / total, "weight_product": float(count * n)}
+    weight = pick(wrong, weights, count * n / total)
+    return weight / total if "shift_mean" in wrong else weight
+
+
+def _between(wrong: Wrong, shift: Tensor, weight: float) -> Tensor:
+    """The distance of the two means as a matrix, or what is taken for it."""
+    products = {"shift_vector": shift * shift, "shift_diagonal": torch.diag(shift.square())}
+    return pick(wrong, products, torch.outer(shift, shift)) * weight
+
+
+def _update_mistaken(
+    wrong: Wrong, count: int, mean: Tensor, scatter: Tensor, batch: Tensor
+) -> tuple[int, Tensor, Tensor]:
     n, batch_mean = len(batch), batch.mean(0)
     total = count + (1 if "counts_one" in wrong else n)
     shift = batch_mean - mean
-    new_mean = mean + shift * n / total
-    new_mean = (mean + batch_mean) / 2 if "plain_mean" in wrong else new_mean
-    new_mean = 0.9 * mean + 0.1 * batch_mean if "momentum" in wrong else new_mean
-    new_mean = mean + shift * count / total if "weights_swapped" in wrong else new_mean
-    new_mean = batch_mean if "last_mean" in wrong else new_mean
-    old, new = {"old_centre", "old_and_shift"} & wrong, {"new_centre", "new_and_shift"} & wrong
-    centre = mean if old else new_mean if new else 0 if "uncentred" in wrong else batch_mean
-    inside = (batch - centre).T @ (batch - centre)
-    inside = inside / n if "averaged" in wrong else inside / (n - 1) if "covariance" in wrong else inside
-    weight = n / total if "weight_share" in wrong else count * n if "weight_product" in wrong else count * n / total
-    weight = 1 if "weight_one" in wrong else weight
-    weight = weight / total if "shift_mean" in wrong else weight
-    weight = 0 if {"no_shift", "old_centre", "new_centre"} & wrong else weight
-    scatter = inside if "forgotten" in wrong else scatter + inside
-    between = torch.diag(shift.square()) if "shift_diagonal" in wrong else torch.outer(shift, shift)
-    between = shift * shift if "shift_vector" in wrong else between
-    total = n if "count_of_batch" in wrong else total
-    return total, new_mean, scatter + between * weight
+    means = {
+        "last_mean": batch_mean,
+        "weights_swapped": mean + shift * count / total,
+        "momentum": 0.9 * mean + 0.1 * batch_mean,
+        "plain_mean": (mean + batch_mean) / 2,
+    }
+    new_mean = pick(wrong, means, mean + shift * n / total)
+    centres = {
+        "old_centre": mean,
+        "old_and_shift": mean,
+        "new_centre": new_mean,
+        "new_and_shift": new_mean,
+        "uncentred": torch.zeros_like(mean),
+    }
+    centred = batch - pick(wrong, centres, batch_mean)
+    inside = centred.T @ centred
+    inside = pick(wrong, {"averaged": inside / n, "covariance": inside / (n - 1)}, inside)
+    between = _between(wrong, shift, _weight(wrong, count, n, total))
+    new_scatter = inside + between if "forgotten" in wrong else scatter + inside + between
+    return n if "count_of_batch" in wrong else total, new_mean, new_scatter
 
 
 _UPDATE = Exercise(
@@ -215,8 +240,7 @@ _UPDATE = Exercise(
     },
     hints=(
         "What would the mean of all be, if two groups have `count` and n members? And the scatter is the scatter "
-        "inside "
-        "each group plus that of the two means about the common one.",
+        "inside each group plus that of the two means about the common one.",
         "shift = batch_mean - mean. New mean: mean + shift * n / (count + n). New scatter: old + the batch's about its "
         "own mean + outer(shift, shift) * count * n / (count + n).",
         "scatter = scatter + centred.T @ centred + torch.outer(shift, shift) * count * n / (count + n)",
@@ -244,7 +268,7 @@ def _covariance(d: int, rank: int, scale: float = 1.0) -> Tensor:
 
 
 def _frechet_cases() -> list[Case]:
-    def one(text, d, rank1, rank2, scale=1.0, shift=1.0):
+    def one(text: str, d: int, rank1: int, rank2: int, scale: float = 1.0, shift: float = 1.0) -> Case:
         mu = torch.randn(2, d, dtype=torch.float64) * shift
         return case(text, mu[0], _covariance(d, rank1), mu[1], _covariance(d, rank2, scale), gradient=False)
 
@@ -265,39 +289,51 @@ def _frechet_cases() -> list[Case]:
     ]
 
 
-def _frechet_mistaken(wrong, mu1, cov1, mu2, cov2):
-    shift = mu1 - mu2
-    means = shift.square().sum()
-    means = shift.norm() if "not_squared" in wrong else shift.abs().sum() if "absolute" in wrong else means
-    means = shift.square().mean() if "averaged" in wrong else shift.sum().square() if "summed" in wrong else means
-    means = torch.zeros(()) if "no_means" in wrong else means
-    root1, root2 = _root(cov1), _root(cov2)
+def _sum_of_roots(values: Tensor) -> Tensor:
+    return values.clamp(min=0).sqrt().sum()
+
+
+def _overlap(wrong: Wrong, cov1: Tensor, cov2: Tensor) -> Tensor:
+    """The trace of the root of both covariances."""
     if "elementwise" in wrong:
-        overlap = (cov1 @ cov2).clamp(min=0).sqrt().trace()
-    elif "flipped" in wrong:
+        return (cov1 @ cov2).clamp(min=0).sqrt().trace()
+    if "flipped" in wrong:
         values, vectors = torch.linalg.eigh(cov1)
-        root1 = vectors.T @ torch.diag(values.clamp(min=0).sqrt()) @ vectors
-        overlap = torch.linalg.eigvalsh(root1 @ cov2 @ root1).clamp(min=0).sqrt().sum()
-    elif "unsymmetric" in wrong:
-        overlap = torch.linalg.eigvalsh(cov1 @ cov2).clamp(min=0).sqrt().sum()
-    elif "no_first_root" in wrong:
-        overlap = torch.linalg.eigvalsh(cov1 @ cov2 @ cov1).clamp(min=0).sqrt().sum()
-    elif "no_root" in wrong:
-        overlap = (cov1 @ cov2).trace()
-    elif "roots_multiplied" in wrong:
-        overlap = (root1 @ root2).trace()
-    elif "variances" in wrong:
-        overlap = (cov1.diagonal() * cov2.diagonal()).sqrt().sum()
-    elif "root_of_trace" in wrong:
-        overlap = (cov1 @ cov2).trace().clamp(min=0).sqrt()
-    else:
-        overlap = torch.linalg.eigvalsh(root1 @ cov2 @ root1).clamp(min=0).sqrt().sum()
-    factor = 0 if "no_overlap" in wrong else 1 if "once" in wrong else 2
-    traces = cov1.trace() + cov2.trace()
-    traces = cov1.sum() + cov2.sum() if "matrix_sum" in wrong else traces
-    total = means + traces + factor * overlap if "plus" in wrong else means + traces - factor * overlap
-    total = total.clamp(min=0).sqrt() if "root" in wrong else total
-    return float(means if "only_means" in wrong else total)
+        root = vectors.T @ torch.diag(values.clamp(min=0).sqrt()) @ vectors
+        return _sum_of_roots(torch.linalg.eigvalsh(root @ cov2 @ root))
+    if "unsymmetric" in wrong:
+        return _sum_of_roots(torch.linalg.eigvalsh(cov1 @ cov2))
+    if "no_first_root" in wrong:
+        return _sum_of_roots(torch.linalg.eigvalsh(cov1 @ cov2 @ cov1))
+    if "no_root" in wrong:
+        return (cov1 @ cov2).trace()
+    if "roots_multiplied" in wrong:
+        return (_root(cov1) @ _root(cov2)).trace()
+    if "variances" in wrong:
+        return (cov1.diagonal() * cov2.diagonal()).sqrt().sum()
+    if "root_of_trace" in wrong:
+        return (cov1 @ cov2).trace().clamp(min=0).sqrt()
+    root = _root(cov1)
+    return _sum_of_roots(torch.linalg.eigvalsh(root @ cov2 @ root))
+
+
+def _frechet_mistaken(wrong: Wrong, mu1: Tensor, cov1: Tensor, mu2: Tensor, cov2: Tensor) -> float:
+    shift = mu1 - mu2
+    distances = {
+        "no_means": torch.zeros(()),
+        "averaged": shift.square().mean(),
+        "summed": shift.sum().square(),
+        "not_squared": shift.norm(),
+        "absolute": shift.abs().sum(),
+    }
+    means = pick(wrong, distances, shift.square().sum())
+    if "only_means" in wrong:
+        return float(means)
+    traces = cov1.sum() + cov2.sum() if "matrix_sum" in wrong else cov1.trace() + cov2.trace()
+    factor = pick(wrong, {"no_overlap": 0, "once": 1}, 2)
+    sign = 1 if "plus" in wrong else -1
+    total = means + traces + sign * factor * _overlap(wrong, cov1, cov2)
+    return float(total.clamp(min=0).sqrt() if "root" in wrong else total)
 
 
 def _root(cov: Tensor) -> Tensor:
@@ -322,8 +358,7 @@ _FRECHET = Exercise(
         "no_means": "The distance of the means is missing.",
         "only_means": "The covariances are missing.",
         "elementwise": "You take the root of each entry; the root of a matrix is another one, whose product with "
-        "itself "
-        "gives it back. Take eigenvalues: the trace of the root is the sum of their roots.",
+        "itself gives it back. Take eigenvalues: the trace of the root is the sum of their roots.",
         "flipped": "The eigenvectors are the columns: the root is vectors @ diag(...) @ vectors.T; yours has the T in "
         "front.",
         "unsymmetric": "C1 C2 isn't symmetric, and eigvalsh looks at one triangle only; take C1^1/2 C2 C1^1/2.",
@@ -374,7 +409,7 @@ def _pixels(n: int, h: int, w: int, classes: int, ignored: int, share: float = 0
 
 
 def _confusion_cases() -> list[Case]:
-    def one(text, n, h, w, classes, ignored=255, share=0.3):
+    def one(text: str, n: int, h: int, w: int, classes: int, ignored: int = 255, share: float = 0.3) -> Case:
         return case(text, *_pixels(n, h, w, classes, ignored, share), classes, ignored)
 
     prediction, target = _pixels(2, 4, 4, 3, 255)
@@ -399,39 +434,50 @@ def _confusion_cases() -> list[Case]:
     ]  # fmt: skip
 
 
-def _confusion_mistaken(wrong, prediction, target, num_classes, ignored):
-    prediction, target = prediction.long(), target.long()
-    ignored = 255 if "fixed_255" in wrong else ignored
+def _counted_pixels(
+    wrong: Wrong, prediction: Tensor, target: Tensor, num_classes: int, ignored: int
+) -> tuple[Tensor, Tensor]:
+    """(prediction, target) of the pixels that count."""
     if "by_prediction" in wrong:
-        counted = prediction != ignored
-        counted &= (target >= 0) & (target < num_classes)
+        counted = (prediction != ignored) & (target >= 0) & (target < num_classes)
     else:
         counted = target != ignored
-    counted = counted & (prediction != ignored) if "both" in wrong else counted
+    if "both" in wrong:
+        counted = counted & (prediction != ignored)
     if {"void_last", "void_first"} & wrong:
         target = torch.where(counted, target, num_classes - 1 if "void_last" in wrong else 0)
         counted = (prediction >= 0) & (prediction < num_classes) | counted
     if "only_inside" in wrong:
         counted = (target >= 0) & (target < num_classes)
-    target, prediction = target[counted], prediction[counted]
-    outside = (prediction < 0) | (prediction >= num_classes)
-    if "high_unchecked" in wrong:
-        outside = prediction < 0
+    return prediction[counted], target[counted]
+
+
+def _counts(wrong: Wrong, prediction: Tensor, target: Tensor, num_classes: int) -> Tensor:
+    """The matrix; where nothing was checked, class 3 of 3 lands in the next row."""
+    index = target * num_classes + prediction
+    if "overflow" in wrong:
+        index = index.remainder(256)
+    size = max([num_classes**2, *(index + 1).tolist()])
+    index = index.remainder(size)
+    counts = torch.bincount(index, minlength=size)
+    if "once" in wrong:
+        counts = counts.clamp(max=1)
+    return counts[: num_classes**2].view(num_classes, num_classes)
+
+
+def _confusion_mistaken(wrong: Wrong, prediction: Tensor, target: Tensor, num_classes: int, ignored: int) -> Tensor:
+    void = 255 if "fixed_255" in wrong else ignored
+    prediction, target = _counted_pixels(wrong, prediction.long(), target.long(), num_classes, void)
+    outside = prediction < 0
+    if "high_unchecked" not in wrong:
+        outside = outside | (prediction >= num_classes)
     if "clamped" in wrong:
         prediction = prediction.clamp(0, num_classes - 1)
     elif "dropped" in wrong:
         target, prediction = target[~outside], prediction[~outside]
     elif outside.any() and "unchecked" not in wrong:
         raise ValueError
-    # without a check, class 3 of 3 lands in the next row
-    index = target * num_classes + prediction
-    index = index.remainder(256) if "overflow" in wrong else index
-    counts = torch.zeros(max(num_classes**2, int(index.max()) + 1 if len(index) else 0), dtype=torch.int64)
-    index = index.remainder(len(counts))
-    counts = (
-        counts.index_fill(0, index, 1) if "once" in wrong else counts + torch.bincount(index, minlength=len(counts))
-    )
-    counts = counts[: num_classes**2].view(num_classes, num_classes)
+    counts = _counts(wrong, prediction, target, num_classes)
     if "floats" in wrong:
         counts = counts.float()
     if "shares" in wrong:
@@ -460,13 +506,11 @@ _CONFUSION = Exercise(
         "only_inside": "You leave out targets that aren't class ids; but `ignored` may be a class id too (0, in one of "
         "the cases): leave out target == ignored.",
         "once": "Every pair is counted once, however often it occurs: counts[target, prediction] += 1 with tensors "
-        "adds "
-        "1 for each distinct pair. torch.bincount counts them all.",
+        "adds 1 for each distinct pair. torch.bincount counts them all.",
         "unchecked": "A prediction outside of the classes isn't noticed: class 3 of 3 lands in the next row. Raise a "
         "ValueError if it is on a pixel that counts.",
         "high_unchecked": "A prediction beyond the last class isn't noticed, only a negative one: class 3 of 3 lands "
-        "in "
-        "the next row. Raise a ValueError.",
+        "in the next row. Raise a ValueError.",
         "overflow": "Ids of 8 bits overflow when they are multiplied (class 19 of 20 would need 399): .long() first.",
         "clamped": "A prediction outside of the classes is taken for the nearest class; raise a ValueError.",
         "dropped": "A prediction outside of the classes is left out without a word; raise a ValueError.",
@@ -495,7 +539,7 @@ def mean_iou(counts: Int64[Tensor, "c c"]) -> float:
 
 
 def _iou_cases() -> list[Case]:
-    def one(text, *rows):
+    def one(text: str, *rows: list[int]) -> Case:
         return case(text, torch.tensor(rows))
 
     return [
@@ -513,34 +557,54 @@ def _iou_cases() -> list[Case]:
     ]
 
 
-def _iou_mistaken(wrong, counts):
-    hits, target, predicted = counts.diagonal().double(), counts.sum(1).double(), counts.sum(0).double()
-    union = target + predicted - hits
-    if "total" in wrong:
-        return (hits.sum() / union.sum()).item()
-    if "accuracy" in wrong:
-        return (hits.sum() / counts.sum()).item()
-    union = target + predicted if "hits_twice" in wrong else union
-    union = target if {"recall", "recall_nan"} & wrong else union
-    union = predicted if {"precision", "precision_nan"} & wrong else union
-    union = target + predicted - 2 * hits if "no_hits" in wrong else union
-    values = (2 * hits if "dice" in wrong else hits) / (target + predicted if "dice" in wrong else union)
+def _mean_of_all(wrong: Wrong, values: Tensor) -> float | None:
+    """The mean where no class is left out; None where some are."""
     if "absent_0" in wrong:
         return values.nan_to_num(0.0).mean().item()
     if "absent_1" in wrong:
         return values.nan_to_num(1.0).mean().item()
-    if "not_left_out" in wrong:
-        return values.mean().item()
-    kept = (target + predicted > 0) if {"recall_nan", "precision_nan"} & wrong else ~values.isnan()
-    kept = kept & (predicted > 0) if "predicted_only" in wrong else kept
-    kept = kept & (predicted > 0) & (target > 0) if "both_only" in wrong else kept
-    kept = kept & (target > 0) if "target_only" in wrong else kept & (hits > 0) if "hits_only" in wrong else kept
+    return values.mean().item() if "not_left_out" in wrong else None
+
+
+def _kept_classes(wrong: Wrong, hits: Tensor, target: Tensor, predicted: Tensor, values: Tensor) -> Tensor:
+    """Which classes take part in the mean."""
+    kept = target + predicted > 0 if {"recall_nan", "precision_nan"} & wrong else ~values.isnan()
+    if "predicted_only" in wrong:
+        kept = kept & (predicted > 0)
+    if "both_only" in wrong:
+        kept = kept & (predicted > 0) & (target > 0)
+    kept = kept & pick(wrong, {"target_only": target > 0, "hits_only": hits > 0}, torch.ones_like(kept))
+    if "without_first" in wrong and "weighted" not in wrong:
+        kept[0] = False
+    return kept
+
+
+def _iou_mistaken(wrong: Wrong, counts: Tensor) -> float:
+    hits, target, predicted = counts.diagonal().double(), counts.sum(1).double(), counts.sum(0).double()
+    if "total" in wrong:
+        return (hits.sum() / (target + predicted - hits).sum()).item()
+    if "accuracy" in wrong:
+        return (hits.sum() / counts.sum()).item()
+    unions = {
+        "dice": (target + predicted) / 2,
+        "no_hits": target + predicted - 2 * hits,
+        "precision": predicted,
+        "precision_nan": predicted,
+        "recall": target,
+        "recall_nan": target,
+        "hits_twice": target + predicted,
+    }
+    values = hits / pick(wrong, unions, target + predicted - hits)
+    of_all = _mean_of_all(wrong, values)
+    if of_all is not None:
+        return of_all
+    kept = _kept_classes(wrong, hits, target, predicted, values)
     if "weighted" in wrong:
         return ((values * target)[kept].sum() / target[kept].sum()).item()
-    if "without_first" in wrong:
-        kept = kept & (torch.arange(len(kept)) > 0)
     result = values[kept].mean()
-    return (result.nan_to_num(0.0) if "empty_0" in wrong else 100 * result if "percent" in wrong else result).item()
+    if "empty_0" in wrong:
+        return result.nan_to_num(0.0).item()
+    return result.item() * (100 if "percent" in wrong else 1)
 
 
 _IOU = Exercise(
@@ -554,11 +618,9 @@ _IOU = Exercise(
     mistaken=_iou_mistaken,
     mistakes={
         "absent_0": "A class that is neither in the target nor predicted counts as 0; it has no IoU (0 / 0) and is "
-        "left "
-        "out of the mean.",
+        "left out of the mean.",
         "absent_1": "A class that is neither in the target nor predicted counts as 1; it has no IoU (0 / 0) and is "
-        "left "
-        "out of the mean.",
+        "left out of the mean.",
         "not_left_out": "A class that is neither in the target nor predicted makes the mean nan; leave it out.",
         "target_only": "A class that is predicted but not in the target is left out; its IoU is 0 and counts.",
         "predicted_only": "A class that is in the target but never predicted is left out; its IoU is 0 and counts.",
@@ -617,10 +679,11 @@ def _accuracy_cases() -> list[Case]:
     ]
 
 
-def _accuracy_mistaken(wrong, prediction, target, ignored):
-    ignored = 255 if "fixed_255" in wrong else ignored
-    counted = prediction != ignored if "by_prediction" in wrong else target != ignored
-    counted = counted & (prediction != ignored) if "both" in wrong else counted
+def _accuracy_mistaken(wrong: Wrong, prediction: Tensor, target: Tensor, ignored: int) -> float:
+    void = 255 if "fixed_255" in wrong else ignored
+    counted = (prediction if "by_prediction" in wrong else target) != void
+    if "both" in wrong:
+        counted = counted & (prediction != void)
     right = (prediction == target).double()
     if "void_wrong" in wrong:
         return ((right * counted).sum() / target.numel()).item()
@@ -631,15 +694,12 @@ def _accuracy_mistaken(wrong, prediction, target, ignored):
     if "all" in wrong:
         return right.mean().item()
     if "per_class" in wrong:
-        classes = [k for k in target[counted].unique()]
-        values = [right[counted & (target == k)].mean() for k in classes]
+        values = [right[counted & (target == k)].mean() for k in target[counted].unique()]
         return torch.stack(values).mean().item() if values else torch.nan
     if "per_picture" in wrong:
-        shares = (right * counted).sum((1, 2)) / counted.sum((1, 2))
-        return shares.nanmean().item()
+        return ((right * counted).sum((1, 2)) / counted.sum((1, 2))).nanmean().item()
     result = right[counted].mean()
-    result = 1 - result if "error" in wrong else 100 * result if "percent" in wrong else result
-    result = right[counted].sum() if "sum" in wrong else result
+    result = pick(wrong, {"sum": right[counted].sum(), "error": 1 - result, "percent": 100 * result}, result)
     return (result.nan_to_num(0.0) if "empty_0" in wrong else result).item()
 
 
@@ -654,8 +714,7 @@ _ACCURACY = Exercise(
     mistaken=_accuracy_mistaken,
     mistakes={
         "void_wrong": "Void pixels count as wrong; they don't count at all: divide by the number of pixels whose "
-        "target "
-        "isn't void.",
+        "target isn't void.",
         "hits_on_void": "Right pixels are counted on void too, and divided by those that aren't void; leave void out "
         "of both.",
         "void_right": "Void pixels count as right; they don't count at all.",

@@ -1,0 +1,69 @@
+"""TODO."""
+
+import json
+from pathlib import Path
+
+from ..checkpoints import CheckpointError, checkpoints, load_weights
+from ..config import TrainingConfig, stored_config
+from ..errors import UserError
+from ..files import ASSETS
+from ..labels import CITYSCAPES, LabelSpace
+from ..models import Networks, build
+
+
+def load_config(folder: Path) -> TrainingConfig:
+    """The configuration of a run folder. Errors: a UserError if there is none, or one that can't be."""
+    path = Path(folder) / "config.json"
+    if not path.exists():
+        raise UserError(f"{folder} is not a run folder: it has no config.json. Train one with `spade-edu train`.")
+    try:
+        return stored_config(json.loads(path.read_text(encoding="utf-8")))
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise UserError(f"{path} holds no settings of a training ({error}): train again into another --out.") from None
+
+
+def load_networks(folder: Path, labels: LabelSpace) -> Networks:
+    """Generator (the averaged one where there is one), discriminator and encoder of a run, in evaluation mode.
+
+    From the newest whole checkpoint; a broken one is passed over with a word.
+    Errors: a UserError without a checkpoint, a CheckpointError where none can be read.
+    """
+    config = load_config(folder)
+    found = checkpoints(Path(folder) / "checkpoints")
+    if not found:
+        raise UserError(f"{folder} has no checkpoint yet: let `spade-edu train` run longer.")
+    networks = build(config, labels)
+    files = {
+        "G_ema" if config.ema else "G": networks.generator,
+        "D": networks.discriminator,
+        "E": networks.encoder,
+    }
+    for path in reversed(found):
+        try:
+            for name, network in files.items():
+                if network is not None:
+                    load_weights(network.eval(), path / f"{name}.safetensors")
+            return networks
+        except CheckpointError as error:
+            print(f"Passing over a broken checkpoint. {error}")
+            last = error
+    raise CheckpointError(
+        f"No checkpoint in {folder} can be read with the classes of {labels.name}. The oldest: {last}"
+    )
+
+
+def load_stored(name: str = "spade", folder: Path = ASSETS) -> Networks:
+    """The networks that come with the package, trained by the demo on Streets: "spade", "pix2pixhd", "pix2pixhd_pp".
+
+    Generator and encoder are trained and in evaluation mode; the discriminator is not stored, so it is untrained.
+    """
+    path = folder / f"{name}.json"
+    if not path.exists():
+        raise UserError(f"No weights are stored for {name!r}; there are: spade, pix2pixhd, pix2pixhd_pp.")
+    networks = build(stored_config(json.loads(path.read_text())), CITYSCAPES)
+    load_weights(networks.generator.eval(), folder / f"{name}.safetensors")
+    if networks.encoder is not None:
+        load_weights(networks.encoder.eval(), folder / f"{name}_encoder.safetensors")
+    return networks
