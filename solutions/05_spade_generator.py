@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from spade_edu import plotting as show
-from spade_edu.checks.stage05 import PaintBlock
+from spade_edu.checks.s05_spade_generator import PaintBlock
 
 # A label map to look at: sky above, a house, a road below (3 classes, 64x128).
 label = torch.zeros(64, 128, dtype=torch.long)

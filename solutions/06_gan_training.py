@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from spade_edu import losses
 from spade_edu import plotting as show
-from spade_edu.checks.stage06 import TinyDiscriminator, TinyGan, TinyGenerator
+from spade_edu.checks.s06_gan_training import TinyDiscriminator, TinyGan, TinyGenerator
 
 # %% [markdown]
 # ## 6.1 The patch discriminator

@@ -9,7 +9,7 @@ compares values, side effects and gradients. Where they differ, it looks for a k
 just what the answer does, then for a property of the definition that the answer breaks, and else says where the first
 difference is.
 
-How to add exercises (or a stage): write stageNN.py with `EXERCISES = (Exercise(...), ...)`; it is found by its name.
+How to add exercises (or a stage): write sNN_name.py with `EXERCISES = (Exercise(...), ...)`; it is found by its name.
 An exercise is
   - a reference: a function with the exercise's name, shape types (jaxtyping) and a body that reads like the definition.
     Arguments are tensors, numbers, networks (nn.Module), lists of these; axes called n, c, h, w are probed by name;
@@ -20,12 +20,13 @@ An exercise is
   - `mistakes`: {switch: message}, the message in a student's words: what is wrong, and what it should be;
   - three hints, goal, minutes, difficulty 1 to 3.
 Then add the exercise to solutions/NN_name.py, run `python tools/build_exercises.py`, and store at least four typical
-wrong answers with the message meant for each in tests/checks/test_stageNN.py.
+wrong answers with the message meant for each in tests/checks/answers_NN.py.
 """
 
 import contextlib
 import importlib
-import importlib.util
+import pkgutil
+import re
 from collections.abc import Iterator
 from difflib import get_close_matches
 from functools import cache
@@ -39,18 +40,14 @@ from .scorecard import Scorecard
 
 __all__ = ["Exercise", "Result", "check", "exercises", "hint", "picture", "progress"]
 
-STAGES = [f"{n:02d}" for n in range(1, 10)]
+STAGES = sorted(name for _, name, _ in pkgutil.iter_modules(__path__) if re.fullmatch(r"s\d\d_\w+", name))
 
 
 @cache
 def exercises() -> list[Exercise]:
     """All exercises, in the order of the course."""
-    found = []
-    for stage in STAGES:
-        name = f"{__name__}.stage{stage}"
-        if importlib.util.find_spec(name):
-            found += importlib.import_module(name).EXERCISES
-    return found
+    modules = [importlib.import_module(f"{__name__}.{stage}") for stage in STAGES]
+    return [exercise for module in modules for exercise in module.EXERCISES]
 
 
 def check(name: str, function: object) -> Result:
@@ -133,8 +130,10 @@ def hint(name: str, step: int = 1) -> Hint:
 def progress() -> Scorecard:
     """What is solved, across all stages."""
     solved = scorecard.read()
-    stages = {stage: {e.name: solved.get(e.name, False) for e in exercises() if e.stage == stage} for stage in STAGES}
-    return Scorecard({stage: names for stage, names in stages.items() if names})
+    stages: dict[str, dict[str, bool]] = {}
+    for exercise in exercises():
+        stages.setdefault(exercise.stage, {})[exercise.name] = solved.get(exercise.name, False)
+    return Scorecard(stages)
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional as F
 
 from spade_edu.blocks import SPADEResnetBlock
-from spade_edu.checks.stage05 import count_block
+from spade_edu.checks.s05_spade_generator import count_block
 from spade_edu.generators.spade import latent_size
 
 DOUBLINGS = {"normal": 5, "more": 6, "most": 7}

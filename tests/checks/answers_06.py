@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
 from spade_edu import losses
-from spade_edu.checks.stage06 import discriminator_loss, spectral_norm_step, two_time_scales, update_average
+from spade_edu.checks.s06_gan_training import discriminator_loss, spectral_norm_step, two_time_scales, update_average
 from spade_edu.discriminators import PatchDiscriminator
 from spade_edu.training import update_average as package_average
 

@@ -5,7 +5,7 @@ from importlib import import_module
 import pytest
 
 from spade_edu.checks import check, exercises
-from spade_edu.checks.stage05 import count_block
+from spade_edu.checks.s05_spade_generator import count_block
 
 STAGES = [import_module(f"answers_{stage:02d}") for stage in range(1, 10)]
 RIGHT = [answer for stage in STAGES for answer in stage.RIGHT]

@@ -11,7 +11,7 @@ from torch.nn.utils.parametrize import is_parametrized
 from .. import losses
 from .calling import Complaint
 from .exercise import Case, Exercise, case
-from .stage05 import label_maps
+from .s05_spade_generator import label_maps
 
 Scales = list[list[Tensor]]  # what a discriminator returns: for each scale its feature maps, prediction last
 

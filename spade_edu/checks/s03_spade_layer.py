@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from ..normalization import SPADE
 from .exercise import Case, Exercise, case
-from .stage01 import (
+from .s01_batchnorm import (
     AFFINE,
     BATCH,
     batch_statistics,

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .exercise import Case, Exercise, case
-from .stage05 import label_maps
+from .s05_spade_generator import label_maps
 
 # --- 8.1 the Concat variant ---
 

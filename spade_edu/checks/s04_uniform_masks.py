@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .exercise import Case, Exercise, case
-from .stage01 import INSTANCE, mistaken_norm, norm_mistakes
+from .s01_batchnorm import INSTANCE, mistaken_norm, norm_mistakes
 
 # --- 4.1 uniform maps ---
 

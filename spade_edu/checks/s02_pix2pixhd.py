@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .exercise import Case, Exercise, case
-from .stage01 import INSTANCE, features, mistaken_norm, norm_mistakes
+from .s01_batchnorm import INSTANCE, features, mistaken_norm, norm_mistakes
 
 # --- 2.1 one-hot ---
 
