@@ -613,7 +613,7 @@ assert (means - means[0]).abs().max() < 30
 # %% [markdown] tags=["core"]
 # ## Next
 #
-# **Exercise:** [02_pix2pixhd](../exercises/02_pix2pixhd.ipynb): write the residual block, follow the generator's
-# shapes, compute receptive fields, and write the least-squares loss.
+# **Exercise:** [02_pix2pixhd](../exercises/02_pix2pixhd.ipynb): write the residual block and compute receptive
+# fields.
 #
 # **Stage 03** builds the layer that keeps the label map alive at every depth: SPADE.

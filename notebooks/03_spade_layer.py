@@ -757,8 +757,7 @@ Explorer(generator, scene.label, lab.labels, instance=scene.instance, scenes=lab
 # %% [markdown] tags=["core"]
 # ## Next
 #
-# **Exercise:** [03_spade_layer](../exercises/03_spade_layer.ipynb): write the layer yourself, then CLADE, the block and
-# the count of what they cost.
+# **Exercise:** [03_spade_layer](../exercises/03_spade_layer.ipynb): write the layer yourself, then CLADE and the block.
 #
 # **Stage 04** feeds masks with a single class to trained networks and shows, layer by layer, why pix2pixHD can't tell
 # sky from grass and SPADE can.

@@ -637,7 +637,7 @@ assert abs(lines["used weight"][0] - 1) < 0.1
 # %% [markdown] tags=["core"]
 # ## Next
 #
-# **Exercise:** [05_spade_generator](../exercises/05_spade_generator.ipynb): plan sizes and channels, write the first
-# map and the whole forward pass.
+# **Exercise:** [05_spade_generator](../exercises/05_spade_generator.ipynb): write the first map, run the blocks on it,
+# write the last layer, and count a block's parameters.
 #
 # **Stage 06** trains it against a discriminator: hinge loss, two learning rates, spectral norm watched.

@@ -1,4 +1,4 @@
-"""Stage 02: pix2pixHD: how it sees a label map, its blocks, and what its discriminator sees and is used for."""
+"""Stage 02: pix2pixHD: how it sees a label map, its blocks, and how much its discriminator sees."""
 
 import torch
 from jaxtyping import Float, Integer
@@ -309,86 +309,7 @@ _BLOCK = Exercise(
 )
 
 
-# --- 2.4 the generator's shapes ---
-
-
-def generator_shapes(
-    ngf: int, num_downsampling: int, num_blocks: int, height: int, width: int
-) -> list[tuple[int, int, int]]:
-    """(channels, height, width) after each stage of pix2pixHD's generator, from the first convolution to the image."""
-    shapes = [(ngf, height, width)]
-    for i in range(1, num_downsampling + 1):
-        shapes.append((ngf * 2**i, height // 2**i, width // 2**i))
-    shapes += [shapes[-1]] * num_blocks
-    for i in range(num_downsampling - 1, -1, -1):
-        shapes.append((ngf * 2**i, height // 2**i, width // 2**i))
-    return [*shapes, (3, height, width)]
-
-
-def _shapes_cases() -> list[Case]:
-    return [
-        case("ngf 64, 4 halvings, 9 blocks, 256x512: as published", 64, 4, 9, 256, 512),
-        case("ngf 16, 2 halvings, 3 blocks, 64x128", 16, 2, 3, 64, 128),
-        case("no blocks", 8, 3, 0, 32, 16),
-        case("one halving, one block", 4, 1, 1, 6, 2),
-        case("no halving", 5, 0, 2, 7, 9),
-        case("5 halvings", 64, 5, 2, 96, 160),
-    ]
-
-
-def _shapes_mistaken(wrong, ngf, num_downsampling, num_blocks, height, width):
-    if "swapped" in wrong:
-        height, width = width, height
-
-    def at(i):
-        channels = ngf if "constant" in wrong else ngf * (i + 1) if "linear" in wrong else ngf * 2**i
-        channels = min(channels, 512) if "capped" in wrong else channels
-        factor = 1 if "same_size" in wrong else 2**i
-        return channels, height // factor, width // factor
-
-    down = [at(i) for i in range(num_downsampling + 1)]
-    up = down[-2::-1] if num_downsampling else []
-    if "narrow_late" in wrong:
-        up = [(c, h, w) for (c, _, _), (_, h, w) in zip(down[:0:-1], up)]
-    blocks = [] if "no_blocks" in wrong else [down[-1]] * (num_blocks + ("extra_block" in wrong))
-    shapes = [*down, *blocks, *up, (3, height, width)]
-    shapes = shapes[1:] if "no_first" in wrong else shapes
-    return shapes[:-1] if "no_last" in wrong else shapes
-
-
-_SHAPES = Exercise(
-    stage="02",
-    title="The global generator's shapes",
-    goal="follow a label map through pix2pixHD's generator: down, through the blocks, and up again",
-    minutes=10,
-    difficulty=1,
-    reference=generator_shapes,
-    cases=_shapes_cases,
-    mistaken=_shapes_mistaken,
-    mistakes={
-        "constant": "The number of channels stays ngf; it doubles with each halving and halves with each doubling.",
-        "linear": "The number of channels grows by ngf at each halving; it doubles.",
-        "capped": "The number of channels stops at 512; that is the discriminator's limit. The generator has none "
-        "(ngf 64 and 4 halvings: 1024).",
-        "same_size": "Height and width stay as they are; each downsampling convolution has stride 2 and halves them.",
-        "narrow_late": "On the way up, channels halve in the same step as the size doubles: the first step up leads "
-        "back to the shape before the last halving.",
-        "no_blocks": "The residual blocks are missing: num_blocks times the shape at the bottom.",
-        "extra_block": "There is one residual block too many.",
-        "no_first": "The first entry is the one after the first convolution: (ngf, height, width).",
-        "no_last": "The last entry is the image: (3, height, width).",
-        "swapped": "Height and width are swapped.",
-    },
-    hints=(
-        "A list in parts: the first convolution, the way down, the blocks at the bottom, the way up, the image.",
-        "1 + num_downsampling + num_blocks + num_downsampling + 1 entries. After i halvings: ngf * 2**i channels, "
-        "height // 2**i rows.",
-        "for i in range(num_downsampling - 1, -1, -1): shapes.append((ngf * 2**i, height // 2**i, width // 2**i))",
-    ),
-)
-
-
-# --- 2.5 receptive field ---
+# --- 2.4 receptive field ---
 
 
 def receptive_field(layers: list[tuple[int, int]]) -> int:
@@ -462,75 +383,4 @@ _FIELD = Exercise(
     ),
 )
 
-
-# --- 2.6 least squares ---
-
-
-def lsgan(pred: list[list[Tensor]], is_real: bool) -> Float[Tensor, ""]:
-    """mean (D - 1)^2 if real, mean D^2 if fake, summed over scales; D: the last map of each scale."""
-    target = 1.0 if is_real else 0.0
-    return sum((scale[-1] - target).square().mean() for scale in pred)
-
-
-def scales(n: int, *sizes: tuple[tuple[int, int, int], ...]) -> list[list[Tensor]]:
-    """What a discriminator returns: for each scale the maps (channels, h, w), the verdict last."""
-    return [[torch.randn(n, c, h, w) for c, h, w in maps] for maps in sizes]
-
-
-def _lsgan_cases() -> list[Case]:
-    fine, coarse = ((2, 4, 5), (1, 3, 4)), ((2, 3, 3), (1, 2, 2))
-    return [
-        case("real, 2 scales", scales(2, fine, coarse), True),
-        case("fake, 2 scales", scales(2, fine, coarse), False),
-        case("real, one scale, a batch of 1", scales(1, fine), True),
-        case("fake, 3 scales", scales(2, fine, coarse, coarse), False),
-        case("real, only verdicts", scales(3, fine[1:], coarse[1:]), True),
-    ]
-
-
-def _lsgan_mistaken(wrong, pred, is_real):
-    target = float(is_real != ("reversed" in wrong))
-    target = 1.0 if "always_real" in wrong else 0.0 if "always_fake" in wrong else target
-    target = 2 * target - 1 if "minus_one" in wrong else target
-    total = 0.0
-    for scale in pred[:1] if "one_scale" in wrong else pred[-1:] if "last_scale" in wrong else pred:
-        for d in scale if "features" in wrong else scale[:1] if "first_map" in wrong else scale[-1:]:
-            e = torch.sigmoid(d) - target if "sigmoid" in wrong else d - target
-            e = e.abs() if "absolute" in wrong else e.mean().square() if "mean_first" in wrong else e.square()
-            total = total + (e.sum() if "summed" in wrong else e.mean())
-    return total / len(pred) if "averaged" in wrong else total / 2 if "half" in wrong else total
-
-
-_LSGAN = Exercise(
-    stage="02",
-    title="The least-squares GAN loss",
-    goal="write the loss that pix2pixHD trains with: fake verdicts towards 0, real ones towards 1",
-    minutes=5,
-    difficulty=1,
-    reference=lsgan,
-    cases=_lsgan_cases,
-    mistaken=_lsgan_mistaken,
-    mistakes={
-        "reversed": "The targets are exchanged: real verdicts are pulled to 1, fake ones to 0.",
-        "always_real": "The target is always 1; for fake verdicts it is 0.",
-        "always_fake": "The target is always 0; for real verdicts it is 1.",
-        "minus_one": "Fake verdicts are pulled to -1; the target is 0 (margins of 1 and -1 belong to the hinge loss).",
-        "absolute": "The distances are taken absolutely; square them.",
-        "mean_first": "You square the mean; take the mean of the squares, or patches of opposite error cancel.",
-        "summed": "The patches are added up; average over them.",
-        "averaged": "The scales are averaged; pix2pixHD adds them up.",
-        "half": "There is a factor 1/2 too many.",
-        "sigmoid": "There is a sigmoid; least squares takes the verdict as it is.",
-        "features": "All maps are compared with the target; only the last of each scale is the verdict.",
-        "first_map": "You take the first map of each scale; the verdict is the last one.",
-        "one_scale": "Only the first scale counts; add up all of them.",
-        "last_scale": "Only the last scale counts; add up all of them.",
-    },
-    hints=(
-        "The verdict is the last map of each scale; its target is one number.",
-        "The mean of squared distances from the target, a scale at a time, added up over the scales.",
-        "return sum((scale[-1] - target).square().mean() for scale in pred)",
-    ),
-)
-
-EXERCISES = (_ONE_HOT, _EDGES, _BLOCK, _SHAPES, _FIELD, _LSGAN)
+EXERCISES = (_ONE_HOT, _EDGES, _BLOCK, _FIELD)

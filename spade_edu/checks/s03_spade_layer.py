@@ -1,4 +1,4 @@
-"""Stage 03: the SPADE layer, its parts, its block and its price."""
+"""Stage 03: the SPADE layer, its parts and its block."""
 
 from collections.abc import Callable
 
@@ -297,73 +297,7 @@ _CLADE = Exercise(
 )
 
 
-# --- 3.4 the price ---
-
-
-def spade_cost(channels: int, classes: int, hidden: int, kernel: int, height: int, width: int) -> tuple[int, int]:
-    """(parameters, multiplications for one image) of SPADE's three convolutions with bias, at height x width."""
-    taps = kernel * kernel
-    weights = classes * hidden * taps + 2 * hidden * channels * taps
-    biases = hidden + 2 * channels
-    return weights + biases, weights * height * width
-
-
-def _cost_cases() -> list[Case]:
-    return [
-        case("1024 channels, 36 label channels, 8x16", 1024, 36, 128, 3, 8, 16),
-        case("64 channels at 256x512", 64, 36, 128, 3, 256, 512),
-        case("1x1 kernels", 8, 5, 16, 1, 4, 6),
-        case("5x5 kernels", 3, 2, 7, 5, 1, 1),
-        case("one of everything", 1, 1, 1, 3, 2, 3),
-    ]
-
-
-def _cost_mistaken(wrong, channels, classes, hidden, kernel, height, width):
-    taps = kernel if "one_side" in wrong else kernel * kernel
-    heads, shared = 1 if "one_head" in wrong else 2, 2 if "two_hidden" in wrong else 1
-    heads_in = classes if "no_hidden" in wrong else hidden
-    weights = (0 if "no_hidden" in wrong else shared * classes * hidden * taps) + heads * heads_in * channels * taps
-    biases = 0 if "no_bias" in wrong else (0 if "no_hidden" in wrong else shared * hidden) + heads * channels
-    pixels = 1 if "one_pixel" in wrong else height * width
-    total = weights + biases
-    pixels = pixels * 2 if "additions" in wrong else pixels
-    if "exchanged" in wrong:
-        return weights * pixels, total
-    return total + (2 * channels if "affine" in wrong else 0), (total if "bias_times" in wrong else weights) * pixels
-
-
-_COST = Exercise(
-    stage="03",
-    title="What the layer costs",
-    goal="count SPADE's weights and multiplications, and see why CLADE was proposed",
-    minutes=10,
-    difficulty=1,
-    reference=spade_cost,
-    cases=_cost_cases,
-    mistaken=_cost_mistaken,
-    mistakes={
-        "one_head": "There are two convolutions after the hidden map, one for gamma and one for beta.",
-        "two_hidden": "gamma and beta share one hidden map; it is computed once.",
-        "no_hidden": "The hidden layer is missing: label map -> hidden channels -> gamma and beta.",
-        "one_side": "A kernel has kernel * kernel taps.",
-        "exchanged": "The results are in the wrong order: first the parameters, then the multiplications.",
-        "additions": "The additions are counted too (2 operations a weight and pixel); count multiplications only.",
-        "no_bias": "The biases aren't counted: one a channel of the hidden map, of gamma and of beta.",
-        "one_pixel": "The multiplications are those of one pixel; there are height * width.",
-        "bias_times": "Biases are added, not multiplied: they don't count among the multiplications.",
-        "affine": "The norm inside SPADE has no gamma and beta of its own: nothing to count there.",
-    },
-    hints=(
-        "Three convolutions: label channels to hidden, hidden to gamma, hidden to beta. A convolution from a to b "
-        "channels has a * b * kernel^2 weights and b biases.",
-        "Parameters are weights + biases; every weight is multiplied once at every pixel.",
-        "weights = classes * hidden * kernel**2 + 2 * hidden * channels * kernel**2",
-    ),
-    tolerance=1e-6,
-)
-
-
-# --- 3.5 the block ---
+# --- 3.4 the block ---
 
 
 def spade_block(
@@ -464,4 +398,4 @@ _BLOCK = Exercise(
     ),
 )
 
-EXERCISES = (_RESIZE, _SPADE, _CLADE, _COST, _BLOCK)
+EXERCISES = (_RESIZE, _SPADE, _CLADE, _BLOCK)

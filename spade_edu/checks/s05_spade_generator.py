@@ -5,28 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .calling import Complaint
 from .exercise import Case, Exercise, case
-
-
-def as_table(output: object, *arguments: object) -> object:
-    """Whole numbers in (nested) lists as one tensor, so that a list of another length can be told from wrong values."""
-    if output is ...:
-        return output
-    if not isinstance(output, list | tuple | Tensor):
-        if isinstance(output, Exception):
-            raise Complaint("The error is returned; raise it: `raise ValueError(...)`.")
-        raise Complaint(f"Return a list or tuple of numbers, not {_article(type(output).__name__)}.")
-    table = torch.as_tensor(output)
-    if not table.numel():
-        raise Complaint("The result is empty.")
-    if table.is_floating_point():
-        raise Complaint("The numbers are floats; layers need whole numbers: divide with //, not with /.")
-    return table
-
-
-def _article(name: str) -> str:
-    return f"{'an' if name[:1] in 'aeiou' else 'a'} {name}"
 
 
 def label_maps(n: int, classes: int, h: int, w: int) -> Tensor:
@@ -34,161 +13,7 @@ def label_maps(n: int, classes: int, h: int, w: int) -> Tensor:
     return F.one_hot(torch.randint(classes, (n, h, w)), classes).permute(0, 3, 1, 2).float()
 
 
-# --- 5.1 channel plan ---
-
-
-def channel_plan(ngf: int, plan: str) -> list[tuple[int, int]]:
-    """(channels in, channels out) of each block: 16, 16, 16, 8, 4, 2, 1 times ngf out; "most" ends with ngf // 2."""
-    widths = [ngf * factor for factor in (16, 16, 16, 16, 8, 4, 2, 1)]
-    if plan == "most":
-        widths.append(ngf // 2)
-    return list(zip(widths, widths[1:]))
-
-
-def _plan_cases() -> list[Case]:
-    return [case(f'ngf {ngf}, "{plan}"', ngf, plan) for ngf in (64, 10, 5, 1) for plan in ("normal", "more", "most")]
-
-
-def _plan_mistaken(wrong, ngf, plan):
-    ngf = 64 if "always_64" in wrong else ngf
-    factors = [16, 16, 16, 16, 8, 4, 2, 1]
-    if "one_wide_less" in wrong:
-        factors = [16, 16, 16, 8, 4, 2, 1]
-    if "one_wide_more" in wrong:
-        factors = [16, *factors]
-    if "halved_at_once" in wrong:
-        factors = [16, 8, 4, 2, 1, 1, 1, 1]
-    widths = [ngf * factor for factor in factors]
-    longer = plan == "most" and "never_more" not in wrong or plan == "more" and "more_blocks" in wrong
-    if longer or "always_more" in wrong:
-        widths.append(ngf if "most_wide" in wrong else ngf // 2)
-    if "reversed" in wrong:
-        widths = widths[::-1]
-    pairs = list(zip(widths, widths[1:]))
-    if "exchanged" in wrong:
-        pairs = [(b, a) for a, b in pairs]
-    if "image" in wrong:
-        pairs.append((widths[-1], 3))
-    if "only_out" in wrong:
-        return [b for _, b in pairs]
-    return [(b, b) for _, b in pairs] if "same" in wrong else pairs
-
-
-_PLAN = Exercise(
-    stage="05",
-    title="The channel plan",
-    goal="know how wide the generator is at each of its blocks",
-    minutes=10,
-    difficulty=1,
-    reference=channel_plan,
-    cases=_plan_cases,
-    mistaken=_plan_mistaken,
-    mistakes={
-        "never_more": 'The plan "most" has an eighth block, from ngf to ngf // 2 channels.',
-        "always_more": 'Every plan gets the eighth block, to ngf // 2 channels; only "most" has it.',
-        "more_blocks": 'The plan "more" has the blocks of "normal": it doubles the size once more, without a block.',
-        "most_wide": 'The last block of "most" halves once more: from ngf to ngf // 2 channels.',
-        "one_wide_less": "A wide block is missing: three blocks keep 16 ngf channels (head_0, G_middle_0, "
-        "G_middle_1) before the first one halves them.",
-        "one_wide_more": "There is a wide block too many: three blocks keep 16 ngf channels, then each halves them.",
-        "halved_at_once": "The channels are halved from the first block on; the first three keep 16 ngf.",
-        "reversed": "The widths are the wrong way round: the generator starts wide (16 ngf) and ends narrow.",
-        "exchanged": "Each pair is (channels in, channels out); yours are the other way round.",
-        "only_out": "Each entry is a pair (channels in, channels out); yours holds one number.",
-        "same": "A block takes as many channels as the one before it gives: its first number is the previous "
-        "pair's second.",
-        "always_64": "Your widths don't depend on ngf; the numbers 1024 to 64 are 16 ngf to ngf for ngf = 64.",
-        "image": "The last convolution, to 3 channels, isn't a residual block: leave its pair out.",
-    },
-    hints=(
-        "Write the widths between the blocks first: what comes out of `fc`, then what comes out of each block.",
-        'Eight widths for seven blocks, 16 16 16 16 8 4 2 1 times ngf; one more, ngf // 2, for "most". Each block '
-        "goes from one width to the next.",
-        "return list(zip(widths, widths[1:]))",
-    ),
-    observe=as_table,
-    tolerance=1e-6,
-)
-
-
-# --- 5.2 latent size ---
-
-
-def latent_size(height: int, width: int, plan: str) -> tuple[int, int]:
-    """(height, width) halved 5, 6 or 7 times; a ValueError where that leaves a remainder."""
-    factor = 2 ** {"normal": 5, "more": 6, "most": 7}[plan]
-    if height % factor or width % factor:
-        raise ValueError(f"{height}x{width} is no multiple of {factor}.")
-    return height // factor, width // factor
-
-
-def _latent_cases() -> list[Case]:
-    sizes = [(256, 256, "normal"), (256, 512, "more"), (256, 512, "most"), (64, 128, "normal"), (96, 160, "normal"),
-             (256, 500, "more"), (100, 300, "normal"), (352, 512, "more"), (100, 512, "normal"), (256, 300, "normal"),
-             (16, 32, "normal"), (64, 192, "most"), (640, 128, "most")]  # fmt: skip
-    return [case(f'{h}x{w}, "{plan}"', h, w, plan) for h, w, plan in sizes]
-
-
-def _latent_mistaken(wrong, height, width, plan):
-    times = {"normal": 5, "more": 6, "most": 7}[plan]
-    times += ("one_more" in wrong) - ("one_less" in wrong)
-    times = 5 if "always_5" in wrong else times
-    factor = times if "no_power" in wrong else 2 * times if "doubled" in wrong else 2**times
-    unchecked = {"floor", "rounded", "up"} & wrong
-    bad_height = height % factor and "height_unchecked" not in wrong
-    bad_width = width % factor and "width_unchecked" not in wrong
-    if "both_needed" in wrong:
-        bad_height = bad_width = bad_height and bad_width
-    if "only_zero" in wrong:
-        bad_height, bad_width = height < factor, width < factor
-    if (bad_height or bad_width) and not unchecked:
-        raise ValueError
-    if "up" in wrong:
-        return -(-height // factor), -(-width // factor)
-    if "rounded" in wrong:
-        return round(height / factor), round(width / factor)
-    result = height // factor, width // factor
-    return result[::-1] if "swapped" in wrong else result
-
-
-_LATENT = Exercise(
-    stage="05",
-    title="The size of the first map",
-    goal="work back from the picture's size to the small map that the generator starts from",
-    minutes=10,
-    difficulty=1,
-    reference=latent_size,
-    cases=_latent_cases,
-    mistaken=_latent_mistaken,
-    mistakes={
-        "floor": "A size that doesn't divide is rounded down without a word, and the picture comes out smaller than "
-        "its label map: raise a ValueError.",
-        "rounded": "A size that doesn't divide is rounded; the official code does that too, and for some sizes builds "
-        "a first map of height 0. Raise a ValueError.",
-        "up": "A size that doesn't divide is rounded up: raise a ValueError.",
-        "only_zero": "You raise a ValueError only where nothing would be left; any remainder is too much.",
-        "width_unchecked": "The remainder of the width isn't looked at: raise a ValueError there too.",
-        "height_unchecked": "The remainder of the height isn't looked at: raise a ValueError there too.",
-        "swapped": "Height and width are swapped: the result is (height, width).",
-        "always_5": 'You halve 5 times in every plan: "more" has 6 doublings, "most" 7.',
-        "one_less": "You halve once too few.",
-        "one_more": "You halve once too often.",
-        "no_power": "You divide by the number of halvings; n halvings divide by 2 ** n.",
-        "doubled": "You divide by twice the number of halvings; n halvings divide by 2 ** n.",
-        "both_needed": "You raise a ValueError only where both sides leave a remainder; one is enough (`or`, "
-        "not `and`).",
-    },
-    hints=(
-        "The generator doubles the size 5, 6 or 7 times. Which number do you get if you double n times?",
-        "factor = 2 ** n. Both sides are divided by it; `%` gives the remainder, which must be 0 for both.",
-        "if height % factor or width % factor: raise ValueError(...)",
-    ),
-    observe=as_table,
-    tolerance=1e-6,
-)
-
-
-# --- 5.3 the first map ---
+# --- 5.1 the first map ---
 
 
 def first_map(
@@ -290,7 +115,7 @@ _FIRST = Exercise(
 )
 
 
-# --- 5.4 the order of the upsamplings ---
+# --- 5.2 the order of the upsamplings ---
 
 
 class PaintBlock(nn.Module):
@@ -406,7 +231,7 @@ _RUN = Exercise(
 )
 
 
-# --- 5.5 the last layer ---
+# --- 5.3 the last layer ---
 
 
 def to_picture(x: Float[Tensor, "n c h w"], conv: nn.Module) -> Float[Tensor, "n 3 h w"]:
@@ -478,7 +303,7 @@ _PICTURE = Exercise(
 )
 
 
-# --- 5.6 parameters of a block ---
+# --- 5.4 parameters of a block ---
 
 
 def count_block(fin: int, fout: int, label_channels: int, hidden: int, kernel: int) -> int:
@@ -574,4 +399,4 @@ _COUNT = Exercise(
     tolerance=1e-12,
 )
 
-EXERCISES = (_PLAN, _LATENT, _FIRST, _RUN, _PICTURE, _COUNT)
+EXERCISES = (_FIRST, _RUN, _PICTURE, _COUNT)
