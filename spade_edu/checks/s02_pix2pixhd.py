@@ -5,7 +5,7 @@ from jaxtyping import Float, Integer
 from torch import Tensor
 from torch.nn import functional as F
 
-from .exercise import Case, Exercise, case
+from .exercise import Case, Exercise, Wrong, case, variant
 from .s01_batchnorm import INSTANCE, features, mistaken_norm, norm_mistakes
 
 # --- 2.1 one-hot ---
@@ -20,7 +20,9 @@ def one_hot(label: Integer[Tensor, "n h w"], num_classes: int) -> Float[Tensor, 
 
 
 def _one_hot_cases() -> list[Case]:
-    def one(text, n, classes, h, w, unknown=0.3, dtype=torch.long):
+    def one(
+        text: str, n: int, classes: int, h: int, w: int, unknown: float = 0.3, dtype: torch.dtype = torch.long
+    ) -> Case:
         label = torch.randint(classes, (n, h, w))
         label = torch.where(torch.rand(n, h, w) < unknown, 255, label)
         return case(text, label.to(dtype), classes, gradient=False)
@@ -36,15 +38,11 @@ def _one_hot_cases() -> list[Case]:
     ]
 
 
-def _one_hot_mistaken(wrong, label, num_classes):
+def _one_hot_mistaken(wrong: Wrong, label: Tensor, num_classes: int) -> Tensor:
     label = label.long()
-    unknown, instead = label == 255, num_classes
-    if "clamped" in wrong:
-        instead = num_classes - 1
-    if "class_zero" in wrong:
-        instead = 0
-    if "wrapped" in wrong:
-        instead = 255 % (num_classes + 1)
+    unknown = label == 255
+    remainder = 255 % (num_classes + 1)
+    instead = variant(wrong, num_classes, wrapped=remainder, class_zero=0, clamped=num_classes - 1)
     ids = torch.where(unknown, instead, label)
     if "unknown_first" in wrong:
         ids = torch.where(unknown, 0, label + 1)
@@ -57,7 +55,7 @@ def _one_hot_mistaken(wrong, label, num_classes):
         segmap = segmap.permute(0, 3, 1, 2)
     if "transposed" in wrong:
         segmap = segmap.transpose(2, 3)
-    return segmap if "integers" in wrong else segmap == 1 if "booleans" in wrong else segmap.float()
+    return variant(wrong, segmap.float(), integers=segmap, booleans=segmap == 1)
 
 
 _ONE_HOT = Exercise(
@@ -107,7 +105,7 @@ def instance_edges(instance: Integer[Tensor, "n h w"]) -> Float[Tensor, "n 1 h w
 
 
 def _edges_cases() -> list[Case]:
-    def blocks(n, h, w, ids):
+    def blocks(n: int, h: int, w: int, ids: list[int]) -> Tensor:
         small = torch.tensor(ids)[torch.randint(len(ids), (n, -(-h // 3), -(-w // 3)))]
         return small.repeat_interleave(3, 1).repeat_interleave(3, 2)[:, :h, :w].contiguous()
 
@@ -129,7 +127,7 @@ def _edges_cases() -> list[Case]:
     ]
 
 
-def _edges_mistaken(wrong, instance):
+def _edges_mistaken(wrong: Wrong, instance: Tensor) -> Tensor:
     first, last = "second_side" not in wrong, "first_side" not in wrong
     edges = torch.zeros_like(instance, dtype=torch.bool)
     beside, above = instance[:, :, 1:] != instance[:, :, :-1], instance[:, 1:] != instance[:, :-1]
@@ -160,9 +158,9 @@ def _edges_mistaken(wrong, instance):
     if "rim" in wrong:
         edges[:, [0, -1]] = True
         edges[:, :, [0, -1]] = True
-    edges = ~edges if "inverted" in wrong else edges
-    edges = edges if "no_axis" in wrong else edges[:, None]
-    return edges if "booleans" in wrong else edges.float()
+    edges = variant(wrong, edges, inverted=~edges)
+    edges = variant(wrong, edges[:, None], no_axis=edges)
+    return variant(wrong, edges.float(), booleans=edges)
 
 
 _EDGES = Exercise(
@@ -219,7 +217,7 @@ def residual_block(
 
 
 def _block_cases() -> list[Case]:
-    def one(text, n, c, h, w, scale=1.0, eps=1e-5):
+    def one(text: str, n: int, c: int, h: int, w: int, scale: float = 1.0, eps: float = 1e-5) -> Case:
         return case(text, features(n, c, h, w), scale * torch.randn(c, c, 3, 3), scale * torch.randn(c, c, 3, 3), eps)
 
     return [
@@ -232,29 +230,36 @@ def _block_cases() -> list[Case]:
     ]
 
 
-def _block_mistaken(wrong, x, weight_0, weight_1, eps):
-    mode = "constant" if "zero_padding" in wrong else "replicate" if "replicate" in wrong else "reflect"
+def _block_mistaken(wrong: Wrong, x: Tensor, weight_0: Tensor, weight_1: Tensor, eps: float) -> Tensor:
+    mode = variant(wrong, "reflect", zero_padding="constant", replicate="replicate")
 
-    def conv(y, weight, mode=mode):
+    def conv(y: Tensor, weight: Tensor, mode: str = mode) -> Tensor:
         return F.conv2d(F.pad(y, (1, 1, 1, 1), mode=mode), weight)
 
-    y = x
-    if "pre_activation" in wrong:
-        y = conv(F.relu(mistaken_norm(wrong, y, eps, INSTANCE)), weight_0)
-        return x + conv(F.relu(mistaken_norm(wrong, y, eps, INSTANCE)), weight_1)
-    y = conv(y, weight_1 if "exchanged" in wrong else weight_0)
-    y = F.relu(y) if "relu_first" in wrong else y
-    y = mistaken_norm(wrong, y, eps, INSTANCE)
-    y = y if "no_relu" in wrong or "relu_first" in wrong else F.leaky_relu(y, 0.2) if "leaky" in wrong else F.relu(y)
-    later = weight_0 if {"exchanged", "same_weight"} & wrong else weight_1
-    y = conv(y, later, "constant" if "zeros_later" in wrong else mode)
-    if "norm_after_sum" in wrong:
-        return mistaken_norm(wrong, x + y, eps, INSTANCE)
-    y = y if "one_norm" in wrong else mistaken_norm(wrong, y, eps, INSTANCE)
-    y = F.relu(y) if "relu_last" in wrong else y
-    y = y if "no_skip" in wrong else x + y
-    return F.relu(y) if "relu_after_sum" in wrong else y
+    def norm(y: Tensor) -> Tensor:
+        return mistaken_norm(wrong, y, eps, INSTANCE)
 
+    if "pre_activation" in wrong:
+        return x + conv(F.relu(norm(conv(F.relu(norm(x)), weight_0))), weight_1)
+    y = conv(x, variant(wrong, weight_0, exchanged=weight_1))
+    if "relu_first" in wrong:
+        y = norm(F.relu(y))
+    else:
+        y = norm(y)
+        y = variant(wrong, F.relu(y), no_relu=y, leaky=F.leaky_relu(y, 0.2))
+    later = variant(wrong, weight_1, exchanged=weight_0, same_weight=weight_0)
+    y = conv(y, later, variant(wrong, mode, zeros_later="constant"))
+    if "norm_after_sum" in wrong:
+        return norm(x + y)
+    if "one_norm" not in wrong:
+        y = norm(y)
+    y = variant(wrong, y, relu_last=F.relu(y))
+    y = variant(wrong, x + y, no_skip=y)
+    return variant(wrong, y, relu_after_sum=F.relu(y))
+
+
+NORM_MISTAKES = {"batch", "layer", "unbiased", "eps_outside", "no_eps", "fixed_eps", "no_root", "no_mean", "only_mean",
+                 "detached"}  # fmt: skip
 
 _BLOCK = Exercise(
     stage="02",
@@ -281,25 +286,9 @@ _BLOCK = Exercise(
         "pre_activation": "The order is convolution, norm, ReLU, convolution, norm; yours starts with norm and ReLU.",
         "exchanged": "The two weights are exchanged: weight_0 comes first.",
         "same_weight": "Both convolutions use weight_0; the second one's is weight_1.",
-        **{
-            k: v
-            for k, v in norm_mistakes(INSTANCE).items()
-            if k
-            in (
-                "batch",
-                "layer",
-                "unbiased",
-                "eps_outside",
-                "no_eps",
-                "fixed_eps",
-                "no_root",
-                "no_mean",
-                "only_mean",
-                "detached",
-            )
-        },
+        **{name: text for name, text in norm_mistakes(INSTANCE).items() if name in NORM_MISTAKES},
         "no_norm": "There is no norm at all: an instance norm follows each convolution.",
-    },  # fmt: skip
+    },
     hints=(
         "A change is computed and added to x. The change: convolution, norm, ReLU, convolution, norm.",
         "F.pad(x, (1, 1, 1, 1), mode='reflect') before each F.conv2d keeps the size; F.instance_norm(y, eps=eps) "
@@ -333,16 +322,16 @@ def _field_cases() -> list[Case]:
     ]
 
 
-def _field_mistaken(wrong, layers):
-    layers = layers[::-1] if "backwards" in wrong else layers
-    layers = layers[:-1] if "last_missing" in wrong else layers
-    field, step = 0 if "from_zero" in wrong else 1, 1
+def _field_mistaken(wrong: Wrong, layers: list[tuple[int, int]]) -> int:
+    layers = variant(wrong, layers, backwards=layers[::-1])
+    layers = variant(wrong, layers, last_missing=layers[:-1])
+    field, step = variant(wrong, 1, from_zero=0), 1
     for kernel, stride in layers:
         if "stride_first" in wrong:
             step *= stride
         if "only_last_stride" in wrong:
             step = stride
-        field += (kernel if "whole_kernel" in wrong else kernel - 1) * (1 if "no_stride" in wrong else step)
+        field += variant(wrong, kernel - 1, whole_kernel=kernel) * variant(wrong, step, no_stride=1)
         if "product" in wrong:
             field = field * stride
         if "added_strides" in wrong:
