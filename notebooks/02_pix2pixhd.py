@@ -17,7 +17,7 @@ from importlib.util import find_spec
 
 if find_spec("spade_edu") is None:
     get_ipython().run_line_magic("pip", "install --quiet git+https://github.com/OWNER/spade_edu")
-from spade_edu.course import lab as course
+from spade_edu import course
 from spade_edu.course.lab import plotting as show
 
 lab = course.start("02")
@@ -614,7 +614,7 @@ assert (means - means[0]).abs().max() < 30
 # %% [markdown] tags=["core"]
 # ## Next
 #
-# **Exercise:** [02_pix2pixhd](../exercises/02_pix2pixhd.ipynb): write the residual block, follow the generator's
-# shapes, compute receptive fields, and write the least-squares loss.
+# **Exercise:** [02_pix2pixhd](../exercises/02_pix2pixhd.ipynb): write the residual block and compute receptive
+# fields.
 #
 # **Stage 03** builds the layer that keeps the label map alive at every depth: SPADE.

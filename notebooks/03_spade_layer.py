@@ -17,7 +17,7 @@ from importlib.util import find_spec
 
 if find_spec("spade_edu") is None:
     get_ipython().run_line_magic("pip", "install --quiet git+https://github.com/OWNER/spade_edu")
-from spade_edu.course import lab as course
+from spade_edu import course
 from spade_edu.course.lab import plotting as show
 
 lab = course.start("03")
@@ -757,8 +757,7 @@ Explorer(generator, scene.label, lab.labels, instance=scene.instance, scenes=lab
 # %% [markdown] tags=["core"]
 # ## Next
 #
-# **Exercise:** [03_spade_layer](../exercises/03_spade_layer.ipynb): write the layer yourself, then CLADE, the block and
-# the count of what they cost.
+# **Exercise:** [03_spade_layer](../exercises/03_spade_layer.ipynb): write the layer yourself, then CLADE and the block.
 #
 # **Stage 04** feeds masks with a single class to trained networks and shows, layer by layer, why pix2pixHD can't tell
 # sky from grass and SPADE can.

@@ -17,7 +17,7 @@ from importlib.util import find_spec
 
 if find_spec("spade_edu") is None:
     get_ipython().run_line_magic("pip", "install --quiet git+https://github.com/OWNER/spade_edu")
-from spade_edu.course import lab as course
+from spade_edu import course
 from spade_edu.course.lab import plotting as show
 
 lab = course.start("05")
@@ -637,7 +637,7 @@ assert abs(lines["used weight"][0] - 1) < 0.1
 # %% [markdown] tags=["core"]
 # ## Next
 #
-# **Exercise:** [05_spade_generator](../exercises/05_spade_generator.ipynb): plan sizes and channels, write the first
-# map and the whole forward pass.
+# **Exercise:** [05_spade_generator](../exercises/05_spade_generator.ipynb): write the first map, run the blocks on it,
+# write the last layer, and count a block's parameters.
 #
 # **Stage 06** trains it against a discriminator: hinge loss, two learning rates, spectral norm watched.

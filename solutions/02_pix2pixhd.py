@@ -2,8 +2,7 @@
 # # Exercises 02: pix2pixHD
 #
 # The system that SPADE is measured against, piece by piece: what it sees (one-hot channels and edges), its residual
-# block, the shapes in its generator, how much its discriminator sees at once, and the loss that they play for. No
-# exercise needs the answer to another one.
+# block, and how much its discriminator sees at once. No exercise needs the answer to another one.
 
 # %%
 import torch
@@ -118,43 +117,7 @@ with picture("residual_block"):
 # **To think about.** What would the block do to a uniform map? Look at the two norms, and at the sum.
 
 # %% [markdown]
-# ## 2.4 The global generator's shapes
-#
-# pix2pixHD's generator: a 7x7 convolution to `ngf` channels; `num_downsampling` convolutions of stride 2, each of which
-# halves height and width and doubles the channels; `num_blocks` residual blocks; as many steps up, each of which
-# doubles the size and halves the channels; a 7x7 convolution to the image (3 channels). Write down (channels, height,
-# width) after each of these. Height and width divide evenly.
-
-
-# %% tags=["solution"]
-def generator_shapes(
-    ngf: int, num_downsampling: int, num_blocks: int, height: int, width: int
-) -> list[tuple[int, int, int]]:
-    """(channels, height, width) after the first convolution, each step down, each block, each step up, the last one."""
-    shapes = [(ngf, height, width)]
-    for i in range(1, num_downsampling + 1):
-        shapes.append((ngf * 2**i, height // 2**i, width // 2**i))
-    shapes += [shapes[-1]] * num_blocks
-    for i in range(num_downsampling - 1, -1, -1):
-        shapes.append((ngf * 2**i, height // 2**i, width // 2**i))
-    return [*shapes, (3, height, width)]
-
-
-# %%
-with picture("generator_shapes"):
-    shapes = generator_shapes(64, 4, 9, 256, 512)
-    show.curves(
-        {"channels": [c for c, _, _ in shapes], "height": [h for _, h, _ in shapes]},
-        xlabel="stage of the generator",
-        ylabel="channels, rows",
-        caption="As published: from 256x512 down to 16x32 with 1024 channels, and up again.",
-    )
-
-# %% [markdown]
-# **To think about.** The label map enters at the first stage only. How many norms lie between it and the image?
-
-# %% [markdown]
-# ## 2.5 The patch of a patch discriminator
+# ## 2.4 The patch of a patch discriminator
 #
 # A PatchGAN gives one verdict for each patch of the image. How large is the patch? Think of one output pixel and ask
 # which input pixels reach it. A layer is a pair (kernel, stride); padding doesn't matter here.
@@ -188,34 +151,6 @@ with picture("receptive_field"):
 # %% [markdown]
 # **To think about.** The second scale sees the image at half size. How large are its patches in pixels of the full
 # image, roughly? What can only that scale judge?
-
-# %% [markdown]
-# ## 2.6 The least-squares GAN loss
-#
-# `pred` is what a multi-scale discriminator returns: for each scale a list of maps, the last of which is the verdict,
-# one number a patch. Real verdicts are pulled towards 1, fake ones towards 0: the mean squared distance from that
-# target, *added up* over the scales.
-
-
-# %% tags=["solution"]
-def lsgan(pred: list[list[Tensor]], is_real: bool) -> Float[Tensor, ""]:
-    """mean (verdict - 1)^2 if real, mean verdict^2 if fake, summed over scales; a tensor of one number."""
-    target = 1.0 if is_real else 0.0
-    return sum((scale[-1] - target).square().mean() for scale in pred)
-
-
-# %%
-with picture("lsgan"):
-    verdicts = torch.linspace(-1.5, 2.5, 81)
-    curves = {
-        name: [lsgan([[v.reshape(1, 1, 1, 1)]], real).item() for v in verdicts]
-        for name, real in (("real", True), ("fake", False))
-    }
-    show.curves(curves, x=verdicts, xlabel="verdict", ylabel="loss", caption="The target is where the loss is zero.")
-
-# %% [markdown]
-# **To think about.** A verdict of 3 on a real image is punished. Is that what a judge deserves? (Stage 06 has a loss
-# that doesn't.)
 
 # %%
 progress()

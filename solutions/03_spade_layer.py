@@ -1,9 +1,9 @@
 # %% [markdown]
 # # Exercises 03: the SPADE layer
 #
-# A normalisation that keeps the label map: its scale and shift are computed from the labels, pixel by pixel. Five
-# functions: resizing labels, the layer, its cheap sister CLADE, what it costs, and the block around it. No exercise
-# needs the answer to another one.
+# A normalisation that keeps the label map: its scale and shift are computed from the labels, pixel by pixel. Four
+# functions: resizing labels, the layer, its cheap sister CLADE, and the block around it. No exercise needs the answer
+# to another one.
 
 # %%
 import torch
@@ -144,34 +144,7 @@ with picture("clade_forward"):
 # that CLADE can't?
 
 # %% [markdown]
-# ## 3.4 What the layer costs
-#
-# SPADE's three convolutions have a kernel of `kernel` x `kernel` and a bias each: label channels to `hidden` channels,
-# and from there to gamma and to beta, each with as many channels as x. Count the parameters, and the multiplications
-# that one image of height x width needs (every weight once at every pixel; additions and biases don't count).
-
-
-# %% tags=["solution"]
-def spade_cost(channels: int, classes: int, hidden: int, kernel: int, height: int, width: int) -> tuple[int, int]:
-    """(parameters with biases, multiplications for one image) of a SPADE layer on `channels` channels."""
-    weights = classes * hidden * kernel**2 + 2 * hidden * channels * kernel**2
-    biases = hidden + 2 * channels
-    return weights + biases, weights * height * width
-
-
-# %%
-with picture("spade_cost"):
-    layers = {"8x16": (1024, 8, 16), "32x64": (1024, 32, 64), "128x256": (256, 128, 256), "256x512": (128, 256, 512)}
-    cost = {size: spade_cost(c, 36, 128, 3, h, w)[1] / 1e9 for size, (c, h, w) in layers.items()}
-    show.bars(
-        cost, ylabel="multiplications (billions)", caption="SPADE layers at four sizes of the generator. CLADE: none."
-    )
-
-# %% [markdown]
-# **To think about.** The layers with most parameters are not those that take most time. Why?
-
-# %% [markdown]
-# ## 3.5 The SPADE block
+# ## 3.4 The SPADE block
 #
 # The generator is made of residual blocks. The main path is twice *norm, LeakyReLU 0.2, convolution*; every norm is a
 # SPADE layer, called as `norm(x, segmap)`. `parts` holds the layers by name: `norm_0`, `conv_0`, `norm_1`, `conv_1`,

@@ -1,9 +1,11 @@
 # %% [markdown]
 # # Exercises 05: the SPADE generator
 #
-# From the small first map to the picture: how wide each block is, where the map grows, what turns it into colours, and
-# where the parameters are. Fill in each function, run its check, and look at the picture that your answer draws.
-# Everything runs on the CPU in seconds.
+# From the small first map to the picture: what the first map is made of, where it grows, what turns it into colours,
+# and where the parameters are. The sizes are those of notebook 05: seven blocks that give 16, 16, 16, 8, 4, 2 and 1
+# times `ngf` channels, and a first map that 5 doublings (plan `"normal"`), 6 (`"more"`) or 7 (`"most"`) bring to the
+# picture's size. Fill in each function, run its check, and look at the picture that your answer draws. Everything runs
+# on the CPU in seconds.
 
 # %%
 import torch
@@ -20,64 +22,7 @@ label[16:44, 40:80], label[44:] = 1, 2
 segmap = F.one_hot(label, 3).permute(2, 0, 1)[None].float()
 
 # %% [markdown]
-# ## 5.1 The channel plan
-#
-# The generator starts from a map of 16 `ngf` channels. Three residual blocks keep that width; then each block halves
-# it, down to `ngf`. So the seven blocks give 16, 16, 16, 8, 4, 2 and 1 times `ngf` channels. Plan `"more"` has the
-# same blocks; `"most"` has one more at the end, which halves `ngf` once again (`ngf // 2`). Return the pairs
-# (channels in, channels out) of the blocks, in order, as a list. The last convolution, to 3 colours, isn't one of them.
-
-
-# %% tags=["solution"]
-def channel_plan(ngf: int, plan: str) -> list[tuple[int, int]]:
-    """(channels in, channels out) of each block: 16, 16, 16, 8, 4, 2, 1 times ngf out; "most" ends with ngf // 2."""
-    widths = [ngf * factor for factor in (16, 16, 16, 16, 8, 4, 2, 1)]
-    if plan == "most":
-        widths.append(ngf // 2)
-    return list(zip(widths, widths[1:]))
-
-
-# %%
-# How wide the published generator (ngf 64) is after each block.
-with picture("channel_plan"):
-    names = ["head_0", "G_middle_0", "G_middle_1", "up_0", "up_1", "up_2", "up_3", "up_4"]
-    show.bars({name: out / 64 for name, (_, out) in zip(names, channel_plan(64, "most"))}, ylabel="channels out / ngf")
-
-# %% [markdown]
-# **To think about.** While the width halves, the number of pixels grows fourfold with each doubling. Which block has
-# the most weights, and which one takes the most time?
-
-# %% [markdown]
-# ## 5.2 The size of the first map
-#
-# The generator doubles height and width 5 times in the plan `"normal"`, 6 times in `"more"` and 7 times in `"most"`. So
-# the first map is that many halvings smaller than the picture. Where a side doesn't divide without a remainder, raise a
-# `ValueError` (the official code rounds, and for some sizes builds a map of height 0).
-
-
-# %% tags=["solution"]
-def latent_size(height: int, width: int, plan: str) -> tuple[int, int]:
-    """(height, width) halved 5, 6 or 7 times; a ValueError where that leaves a remainder."""
-    factor = 2 ** {"normal": 5, "more": 6, "most": 7}[plan]
-    if height % factor or width % factor:
-        raise ValueError(f"{height}x{width} is no multiple of {factor}.")
-    return height // factor, width // factor
-
-
-# %%
-# What is left of the label map at the size of the first map, plan by plan (drawn here for 256x512).
-with picture("latent_size"):
-    sizes = {plan: latent_size(256, 512, plan) for plan in ("normal", "more", "most")}
-    small = [F.interpolate(segmap, size=size)[0].argmax(0) for size in sizes.values()]
-    titles = [f"{plan}: {h}x{w}" for plan, (h, w) in sizes.items()]
-    show.maps([label, *small], ["label map", *titles], columns=4, diverging=False)
-
-# %% [markdown]
-# **To think about.** What can a block at 2x4 still decide about the picture, and what not? Why does a plan with more
-# doublings suit larger pictures?
-
-# %% [markdown]
-# ## 5.3 The first map, from labels or from noise
+# ## 5.1 The first map, from labels or from noise
 #
 # The released models start from the label map itself: shrunk to `size` = (height, width) by nearest neighbour
 # (`F.interpolate(..., mode="nearest")`), then through `fc`, a convolution. With a style code `z` they start from `z`
@@ -111,7 +56,7 @@ with picture("first_map"):
 # **To think about.** With `z` the first map knows nothing of the labels. Why can the generator afford that?
 
 # %% [markdown]
-# ## 5.4 The order of blocks and doublings
+# ## 5.2 The order of blocks and doublings
 #
 # Run all blocks on the first map `x`. Before every block but the first, `x` is doubled by nearest neighbour
 # (`F.interpolate(x, scale_factor=2, mode="nearest")`), with one exception: in the plan `"normal"` it isn't doubled
@@ -148,7 +93,7 @@ with picture("run_blocks"):
 # for small objects, and why does it help that every block gets the label map anew?
 
 # %% [markdown]
-# ## 5.5 The last layer
+# ## 5.3 The last layer
 #
 # After the last block come a LeakyReLU with slope 0.2 (a SPADE block ends with its sum, without an activation), a
 # convolution `conv` to 3 channels, and tanh, which keeps the colours in [-1, 1].
@@ -175,7 +120,7 @@ with picture("to_picture"):
 # **To think about.** Why no norm before the last convolution, although one stands before all others?
 
 # %% [markdown]
-# ## 5.6 Counting a block's parameters
+# ## 5.4 Counting a block's parameters
 #
 # Count weights and biases of a SPADE residual block from `fin` to `fout` channels:
 #

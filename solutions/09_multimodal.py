@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Integer
 from torch import Tensor, nn
 
-from spade_edu.course import lab as course
+from spade_edu import course
 from spade_edu.course.lab import plotting as show
 from spade_edu.runs.loading import load_stored
 

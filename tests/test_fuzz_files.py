@@ -63,7 +63,7 @@ def text_file(name: str, text: str) -> Callable[[Path], Path]:
 
 
 CHOICE = dict(mask="m", left="SPADE", right="CRN", chosen="left", seconds=1.5, participant="p")
-CELLS = [{"cell_type": "code", "source": ["check('lsgan', f)\n", "1"]}, {"cell_type": "markdown", "source": "a"}]
+CELLS = [{"cell_type": "code", "source": ["check('one_hot', f)\n", "1"]}, {"cell_type": "markdown", "source": "a"}]
 config_file = text_file("config.json", json.dumps(asdict(preset("test"))))
 classes_file = text_file(
     "classes.json", '{"names": ["sky", "sea"], "colours": [[1, 2, 3], [4, 5, 6]], "dont_care": 255}'

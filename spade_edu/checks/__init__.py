@@ -15,8 +15,9 @@ An exercise is
     Arguments are tensors, numbers, networks (nn.Module), lists of these; axes called n, c, h, w are probed by name;
   - `cases()`: calls that tell right from wrong: several shapes, h different from w, a batch of 1, odd sizes, a tiny
     variance or a large eps where eps matters, memory in another order (`x.transpose(2, 3)`), float64, ids of 255;
-  - `mistaken(wrong, *arguments)`: the same function once more, with switches: `if "no_plus_one" in wrong: ...`. With an
-    empty set it is the reference (a test holds it to that). Pairs of switches are tried too;
+  - `mistaken(wrong, *arguments)`: the same function once more, with switches: `if "no_plus_one" in wrong: ...` or
+    `variant(wrong, 1 + gamma, no_plus_one=gamma)`. With an empty set it is the reference (a test holds it to that).
+    Pairs of switches are tried too;
   - `mistakes`: {switch: message}, the message in a student's words: what is wrong, and what it should be;
   - three hints, goal, minutes, difficulty 1 to 3.
 Then add the exercise to solutions/NN_name.py, run `python tools/build_exercises.py`, and store at least four typical
@@ -32,7 +33,7 @@ from difflib import get_close_matches
 from functools import cache
 
 from . import scorecard
-from .calling import call
+from .calling import Outcome, call
 from .comparing import Difference, difference
 from .diagnosis import broken_property, drawn_at_random, exercise_cases, expected_outcome, known_mistake
 from .exercise import Case, Exercise, Result
@@ -69,8 +70,9 @@ def _find(name: str) -> Exercise | str:
     known = {e.name: e for e in exercises()}
     if isinstance(name, str) and name in known:
         return known[name]
-    near = get_close_matches(str(name), known, n=1)
-    return f"There is no exercise of this name{f'; did you mean {near[0]!r}?' if near else '.'}"
+    for near in get_close_matches(str(name), known, n=1):
+        return f"There is no exercise of this name; did you mean {near!r}?"
+    return "There is no exercise of this name."
 
 
 def _fault(exercise: Exercise, function: object) -> str:
@@ -82,14 +84,17 @@ def _fault(exercise: Exercise, function: object) -> str:
     cases = exercise_cases(exercise)
     expected = [expected_outcome(exercise, frozenset(), i) for i in range(len(cases))]
     raises = tuple(type(e.error) for e in expected if e.error is not None)  # errors that are part of the definition
-    got, wrong = [], []
+    got: list[Outcome] = []
+    wrong: list[tuple[Case, Difference]] = []
     for c, e in zip(cases, expected):
         got.append(call(function, c, exercise.parameters, exercise.observe))
         d = difference(e, got[-1], exercise.tolerance)
-        stops = d is not None and d.kind in ("error", "type") and not isinstance(got[-1].error, raises)
-        if d is not None and (d.kind in ("none", "endless") or stops and not wrong):
+        if d is None:
+            continue
+        stops = d.kind in ("error", "type") and not isinstance(got[-1].error, raises)
+        if d.kind in ("none", "endless") or stops and not wrong:
             return _explain(exercise, c, d)
-        wrong += [] if d is None else [(c, d)]
+        wrong.append((c, d))
     if not wrong:
         return ""
     text = known_mistake(exercise, expected, got)

@@ -18,11 +18,15 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import reduce
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from .exercise import Case
+
+T = TypeVar("T")
 
 SECONDS = 3.0  # of computing, that one call may take; every right answer takes milliseconds
 PATIENCE = 3  # times as many seconds by the clock, for machines that are busy with other things
@@ -122,7 +126,8 @@ def _gradients(leaves: dict[str, object], inputs: dict[str, Tensor]) -> dict[str
     if not terms or not inputs:
         return None
     followed = {name: x for name, x in inputs.items() if x.requires_grad}  # an answer may have frozen a network
-    found = dict(zip(followed, torch.autograd.grad(sum(terms), list(followed.values()), allow_unused=True)))
+    gradients = torch.autograd.grad(reduce(torch.add, terms), list(followed.values()), allow_unused=True)
+    found = dict(zip(followed, gradients))
     return {name: torch.zeros_like(x) if found.get(name) is None else found[name] for name, x in inputs.items()}
 
 
@@ -130,9 +135,9 @@ def _frozen(leaves: dict[str, object]) -> dict[str, object]:
     return {path: leaf.detach().clone() if isinstance(leaf, Tensor) else leaf for path, leaf in leaves.items()}
 
 
-def guarded(function: Callable[[], object]) -> tuple[object, BaseException | None, str]:
+def guarded(function: Callable[[], T]) -> tuple[T | None, BaseException | None, str]:
     """(result, error, trouble) of function(): no exception, print, warning or changed setting gets out."""
-    result = error = None
+    result, error = None, None
     with _settings_kept() as trouble, contextlib.ExitStack() as stack:
         for stream in (contextlib.redirect_stdout, contextlib.redirect_stderr):
             stack.enter_context(stream(_Sink()))
@@ -141,9 +146,7 @@ def guarded(function: Callable[[], object]) -> tuple[object, BaseException | Non
         try:
             with time_limit(SECONDS):
                 result = function()
-        except (
-            BaseException
-        ) as caught:  # sys.exit, KeyboardInterrupt and the rest included: an answer must not end a notebook
+        except BaseException as caught:  # sys.exit and KeyboardInterrupt too: an answer must not end a notebook
             error = caught
     return result, error, "".join(trouble)
 
@@ -244,4 +247,6 @@ def where(error: BaseException) -> str:
     if not frames or not frames[-1].line:
         return ""
     line = frames[-1].line
-    return f" (line {frames[-1].lineno}: {line if len(line) <= 100 else line[:97] + '...'})"
+    if len(line) > 100:
+        line = line[:97] + "..."
+    return f" (line {frames[-1].lineno}: {line})"

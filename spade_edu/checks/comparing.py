@@ -1,6 +1,7 @@
 """Holding what an answer did against what the reference did, and saying in words how they differ."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -37,9 +38,9 @@ def difference(expected: Outcome, got: Outcome, tolerance: float) -> Difference 
         or _arguments(expected, got, tolerance)
         or _gradients(expected.gradients, got.gradients, tolerance)
     )
-    if found:
-        return found
-    return Difference("setting", got.trouble) if got.trouble != expected.trouble else None
+    if found is None and got.trouble != expected.trouble:
+        return Difference("setting", got.trouble)
+    return found
 
 
 def same(expected: Outcome, got: Outcome, tolerance: float) -> bool:
@@ -75,7 +76,10 @@ def _wrong(e: Tensor, g: Tensor, tolerance: float) -> Tensor:
 
 def _scale(e: Tensor) -> float:
     """The largest value of a tensor, at least FLOOR; what isn't finite isn't looked at."""
-    return max(float(e[e.isfinite()].abs().amax()) if e.isfinite().any() else 0.0, FLOOR)
+    finite = e[e.isfinite()]
+    if not finite.numel():
+        return FLOOR
+    return max(float(finite.abs().amax()), FLOOR)
 
 
 def _error(expected: Outcome, got: Outcome) -> Difference | None:
@@ -86,11 +90,12 @@ def _error(expected: Outcome, got: Outcome) -> Difference | None:
         return Difference("none", "")
     if isinstance(error, TimeUp):
         return Difference("endless", "It doesn't come to an end (or takes thousands of times longer than it should).")
-    if expected.error is not None:
-        wanted = type(expected.error)
-        said = f"It should raise {wanted.__name__} here. {_raised(error)}"
-        return None if isinstance(error, wanted) else Difference("error", said)
-    return Difference("error", _raised(error))
+    if expected.error is None:
+        return Difference("error", _raised(error))
+    wanted = type(expected.error)
+    if isinstance(error, wanted):
+        return None
+    return Difference("error", f"It should raise {wanted.__name__} here. {_raised(error)}")
 
 
 def _raised(error: BaseException) -> str:
@@ -124,9 +129,16 @@ def _structure(expected: dict, got: dict) -> Difference | None:
                 return Difference("shape", f"{what} has shape {tuple(g.shape)}; expected {tuple(e.shape)}.")
             if e.dtype != g.dtype:
                 return Difference("dtype", f"{what} is {_dtype(g)}; expected {_dtype(e)}.")
-        elif _number(g) is None if _number(e) is not None else type(e) is not type(g):
+        elif not _of_one_kind(e, g):
             return Difference("type", f"{what} is {_kind(g)}; expected {_kind(e)}.")
     return None
+
+
+def _of_one_kind(e: object, g: object) -> bool:
+    """Whether a result can be compared with an expected one that is no tensor: both numbers, or of one type."""
+    if _number(e) is not None:
+        return _number(g) is not None
+    return type(e) is type(g)
 
 
 def _odd(expected: dict, got: dict) -> str:
@@ -140,12 +152,16 @@ def _odd(expected: dict, got: dict) -> str:
         return f"{_named(inside)} is a list, tuple or dictionary; expected {_kind(expected[inside])}."
     if missing.startswith(f"{odd}["):
         return f"{_named(odd)} is {_kind(got[odd])}; expected a list, tuple or dictionary."
-    listed = ", ".join(list(expected)[:6]) + (", ..." if len(expected) > 6 else "")
-    return f"There should be no result {odd}; expected {listed}."
+    listed = list(expected)
+    if len(listed) > 6:
+        listed[6:] = ["..."]
+    return f"There should be no result {odd}; expected {', '.join(listed)}."
 
 
 def _named(path: str) -> str:
-    return f"Result {path.removeprefix('.')}" if path else "The result"
+    if not path:
+        return "The result"
+    return f"Result {path.removeprefix('.')}"
 
 
 def _nature(leaves: dict) -> str:
@@ -174,24 +190,36 @@ def _number(value: object) -> float | None:
         return value.item()
     if isinstance(value, np.number):
         return value.item()
-    return value if isinstance(value, bool | int | float) else None
+    if isinstance(value, bool | int | float):
+        return value
+    return None
 
 
 def _values(expected: dict, got: dict, tolerance: float) -> Difference | None:
     for path, e in expected.items():
-        g, what = got[path], _named(path)
-        if isinstance(e, Tensor):
-            text = tensor_difference(e, g, tolerance)
-            if text:
-                return Difference("value", f"{what} {text}")
-        elif _number(e) is not None:
-            scale = max(abs(_number(e)), FLOOR)
-            both_nan = _number(g) != _number(g) and _number(e) != _number(e)
-            if not abs(_number(g) - _number(e)) <= tolerance * scale and not both_nan:
-                return Difference("value", f"{what} is {_pair(_number(g), _number(e))}.")
-        elif e != g:
-            return Difference("value", f"{what} is {str(g)[:80]!r}; expected {str(e)[:80]!r}.")
+        text = _value_difference(e, got[path], tolerance)
+        if text:
+            return Difference("value", f"{_named(path)} {text}")
     return None
+
+
+def _value_difference(expected: object, got: object, tolerance: float) -> str:
+    """How the value of one result differs from the expected one, which is of its kind; empty if it doesn't."""
+    if isinstance(expected, Tensor) and isinstance(got, Tensor):
+        return tensor_difference(expected, got, tolerance)
+    e, g = _number(expected), _number(got)
+    if e is not None and g is not None:
+        return _number_difference(e, g, tolerance)
+    if expected != got:
+        return f"is {str(got)[:80]!r}; expected {str(expected)[:80]!r}."
+    return ""
+
+
+def _number_difference(e: float, g: float, tolerance: float) -> str:
+    both_nan = e != e and g != g
+    if both_nan or abs(g - e) <= tolerance * max(abs(e), FLOOR):
+        return ""
+    return f"is {_pair(g, e)}."
 
 
 def tensor_difference(expected: Tensor, got: Tensor, tolerance: float) -> str:
@@ -209,20 +237,20 @@ def tensor_difference(expected: Tensor, got: Tensor, tolerance: float) -> str:
 
 def pattern(e: Tensor, g: Tensor, wrong: Tensor) -> str:
     """What all the differences have in common, where it can be seen: a sign, a factor, a constant, an axis, the rim."""
-    close = dict(rtol=1e-3, atol=1e-4 * _scale(e))
-    if torch.allclose(g, -e, **close):
+    close = partial(torch.allclose, g, rtol=1e-3, atol=1e-4 * _scale(e))
+    if close(-e):
         return " The sign is the wrong way round everywhere."
     ratio = float((e * g).sum() / (e * e).sum().clamp_min(1e-30)) or 1.0  # of a single number only a plain one tells
     telling = e.numel() > 1 or any(abs(r - round(r)) < 1e-3 and round(r) in range(2, 21) for r in (ratio, 1 / ratio))
-    if telling and abs(ratio - 1) > 1e-3 and torch.allclose(g, ratio * e, **close):
+    if telling and abs(ratio - 1) > 1e-3 and close(ratio * e):
         return (
             f" Everything is {_short(ratio)} times what it should be: look for a forgotten or extra factor, or a sum "
             "in place of a mean."
         )
     offset = float((g - e).mean())
-    if e.numel() > 1 and torch.allclose(g, e + offset, **close):
+    if e.numel() > 1 and close(e + offset):
         return f" Everything is off by the same {_short(offset)}."
-    if e.dim() >= 2 and e.shape[-1] == e.shape[-2] and torch.allclose(g, e.transpose(-1, -2), **close):
+    if e.dim() >= 2 and e.shape[-1] == e.shape[-2] and close(e.transpose(-1, -2)):
         return " The last two axes are swapped."
     return _share(wrong)
 
@@ -232,18 +260,24 @@ def _share(wrong: Tensor) -> str:
     if wrong.dim() == 4 and min(wrong.shape[-2:]) > 2 and not wrong[..., 1:-1, 1:-1].any():
         return " Only the rim of the picture differs: think of the padding."
     share = wrong.double().mean().item()
-    return f" {share:.0%} of the values differ." if 0 < share < 1 and wrong.numel() > 1 else ""
+    if 0 < share < 1 and wrong.numel() > 1:
+        return f" {share:.0%} of the values differ."
+    return ""
 
 
 def _arguments(expected: Outcome, got: Outcome, tolerance: float) -> Difference | None:
     """Arguments after the call: an answer may change what the reference changes, and nothing else."""
     for path, e in expected.arguments.items():
-        g = got.arguments.get(path)
-        same = isinstance(g, Tensor) and g.shape == e.shape and not tensor_difference(e, g, tolerance) \
-            if isinstance(e, Tensor) else isinstance(e, Tensor) == isinstance(g, Tensor)  # fmt: skip
-        if not same:
+        if not _argument_agrees(e, got.arguments.get(path), tolerance):
             return Difference("argument", f"The values are right, but {_side_effect(path, expected, got)}")
     return None
+
+
+def _argument_agrees(e: object, g: object, tolerance: float) -> bool:
+    """Whether an argument is as it should be after the call; only tensors are looked at."""
+    if isinstance(e, Tensor) and isinstance(g, Tensor):
+        return g.shape == e.shape and not tensor_difference(e, g, tolerance)
+    return isinstance(e, Tensor) == isinstance(g, Tensor)
 
 
 def _side_effect(path: str, expected: Outcome, got: Outcome) -> str:
@@ -258,19 +292,22 @@ def _side_effect(path: str, expected: Outcome, got: Outcome) -> str:
     return f"`{path}` isn't what it should be after the call."
 
 
+STILL_ATTACHED = (
+    "the result still carries a gradient to its inputs: cut it off (`with torch.no_grad():` or `.detach()`)."
+)
+CUT_OFF = (
+    "no gradient flows back: something cuts the result off (`.detach()`, `.item()`, `.data`, `torch.no_grad()`, a new "
+    "tensor made from numbers)."
+)
+
+
 def _gradients(expected: dict | None, got: dict | None, tolerance: float) -> Difference | None:
     if expected is None:
         if got is None or not any(g.any() for g in got.values()):
             return None
-        return Difference(
-            "gradient", "The values are right, but the result still carries a gradient to its inputs: cut it off "
-            "(`with torch.no_grad():` or `.detach()`)."
-        )  # fmt: skip
+        return Difference("gradient", "The values are right, but " + STILL_ATTACHED)
     if got is None:
-        return Difference(
-            "gradient", "The values are right, but no gradient flows back: something cuts the result off (`.detach()`, "
-            "`.item()`, `.data`, `torch.no_grad()`, a new tensor made from numbers)."
-        )  # fmt: skip
+        return Difference("gradient", "The values are right, but " + CUT_OFF)
     for path, e in expected.items():
         text = tensor_difference(e, got[path], tolerance)
         if not text:
@@ -286,7 +323,8 @@ def _gradients(expected: dict | None, got: dict | None, tolerance: float) -> Dif
 def _pair(got: float, expected: float, place: str = "") -> str:
     """Both values, with as many digits as it takes to see them differ."""
     g, e = _short(got), _short(expected)
-    g, e = (f"{got:.12g}", f"{expected:.12g}") if g == e else (g, e)
+    if g == e:
+        g, e = f"{got:.12g}", f"{expected:.12g}"
     return f"{g}{place}; expected {e}"
 
 

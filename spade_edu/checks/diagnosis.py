@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .calling import Outcome, TimeUp, call, guarded
 from .comparing import far, same, same_results
-from .exercise import Case, Exercise
+from .exercise import Case, Exercise, Wrong
 
 
 def exercise_cases(exercise: Exercise) -> list[Case]:
@@ -24,11 +24,13 @@ def exercise_cases(exercise: Exercise) -> list[Case]:
     return _cases[exercise.name]
 
 
-def expected_outcome(exercise: Exercise, wrong: frozenset, i: int) -> Outcome:
+def expected_outcome(exercise: Exercise, wrong: Wrong, i: int) -> Outcome:
     """What the reference does in case i; or, with mistakes, what they lead to. Kept for the next check."""
     key = exercise.name, wrong, i
     if key not in _outcomes:
-        function = partial(exercise.mistaken, wrong) if wrong else exercise.reference
+        function = exercise.reference
+        if wrong:
+            function = partial(exercise.mistaken, wrong)
         for _ in range(3):  # on a busy machine even the reference may run out of time: that says nothing
             outcome = call(function, exercise_cases(exercise)[i], exercise.parameters, exercise.observe)
             if not isinstance(outcome.error, TimeUp):
@@ -53,7 +55,7 @@ def known_mistake(exercise: Exercise, expected: list[Outcome], got: list[Outcome
     return ""
 
 
-def _explains(exercise: Exercise, names: frozenset, expected: list, got: list, wrong: list[int]) -> bool:
+def _explains(exercise: Exercise, names: Wrong, expected: list, got: list, wrong: list[int]) -> bool:
     """Whether the answer does, in every wrong case, what these mistakes lead to (and the reference doesn't).
 
     Where already the results are wrong, gradients aren't looked at: `std` and `sqrt(var)` differ in theirs at zero.
@@ -66,7 +68,7 @@ def _explains(exercise: Exercise, names: frozenset, expected: list, got: list, w
     return True
 
 
-def _agreement(exercise: Exercise, names: frozenset, got: list[Outcome]) -> int:
+def _agreement(exercise: Exercise, names: Wrong, got: list[Outcome]) -> int:
     """In how many of all cases the answer does what these mistakes lead to."""
     outcomes = (expected_outcome(exercise, names, i) for i in range(len(got)))
     return sum(same_results(o, g, exercise.tolerance) for o, g in zip(outcomes, got))
@@ -74,12 +76,14 @@ def _agreement(exercise: Exercise, names: frozenset, got: list[Outcome]) -> int:
 
 def drawn_at_random(exercise: Exercise, c: Case, answer: Callable) -> str:
     """A sentence if two calls with the same arguments, but other random numbers, give two results; else empty."""
+
+    def with_seed(seed: int) -> Outcome:
+        torch.manual_seed(seed)
+        return call(answer, c, exercise.parameters, exercise.observe)
+
     with torch.random.fork_rng(devices=[]):
-        outcomes = []
-        for seed in (1, 2):
-            torch.manual_seed(seed)
-            outcomes.append(call(answer, c, exercise.parameters, exercise.observe))
-    if any(o.error is not None for o in outcomes) or same_results(*outcomes, exercise.tolerance):
+        first, second = with_seed(1), with_seed(2)
+    if first.error is not None or second.error is not None or same_results(first, second, exercise.tolerance):
         return ""
     return f"Two calls with the same arguments give two results: a random draw is in it, or a new layer ({c.text})."
 
@@ -87,15 +91,15 @@ def drawn_at_random(exercise: Exercise, c: Case, answer: Callable) -> str:
 def broken_property(exercise: Exercise, cases: Sequence[Case], answer: Callable) -> str:
     """A sentence on the first property of the reference that the answer lacks; empty if all hold that were tried."""
 
-    def guarded_answer(*arguments):
+    def guarded_answer(*arguments: object) -> object:
         result, error, _ = guarded(lambda: _observed(exercise, answer, arguments))
         return None if error else result
 
-    def reference(*arguments):
+    def reference(*arguments: object) -> object:
         return _observed(exercise, exercise.reference, arguments)
 
     for probe in exercise.probes:
-        text, _, _ = guarded(lambda probe=probe: probe(guarded_answer, reference))
+        text, _, _ = guarded(partial(probe, guarded_answer, reference))
         if text:
             return text
     axes = argument_axes(exercise.reference)
@@ -114,7 +118,9 @@ def _observed(exercise: Exercise, function: Callable, arguments: tuple) -> objec
     arguments = copy.deepcopy(arguments)  # an answer may change what it is given, networks included
     with torch.no_grad():
         result = function(*arguments)
-    return result if exercise.observe is None or result is None else exercise.observe(result, *arguments)
+    if exercise.observe is None or result is None:
+        return result
+    return exercise.observe(result, *arguments)
 
 
 def argument_axes(reference: Callable) -> dict[str, tuple[str, ...]]:
@@ -127,23 +133,20 @@ def argument_axes(reference: Callable) -> dict[str, tuple[str, ...]]:
 AXES = {"n": "image of the batch", "c": "channel", "h": "row", "w": "column"}
 
 
-def _dependence(answer, reference, c: Case, i: int, name: str, axes: tuple[str, ...]) -> str:
+def _dependence(answer: Callable, reference: Callable, c: Case, i: int, name: str, axes: tuple[str, ...]) -> str:
     """Does a change of one slice of the argument reach the other slices of the result exactly where it should?"""
     x = c.arguments[i]
     for axis, letter in enumerate(axes):
         if letter not in AXES or x.dim() != len(axes) or x.shape[axis] < 2:
             continue
-        changed = x.clone()
-        changed.select(axis, 0).mul_(-1.7).add_(
-            torch.linspace(0.3, 1.1, x.select(axis, 0).numel()).view_as(x.select(axis, 0))
-        )
+        changed = _with_other_slice(x, axis)
         reached = []
         for function in (reference, answer):
             before, after = function(*c.arguments), function(*_replace(c, i, changed))
             if not _comparable(before, after) or before.dim() <= axis or before.shape[axis] != x.shape[axis]:
                 break
-            rest = [t.narrow(axis, 1, t.shape[axis] - 1) for t in (before, after)]
-            reached.append([far(*rest, 1e-2), far(*rest, 1e-5)])  # clearly; at all
+            rest, new_rest = (t.narrow(axis, 1, t.shape[axis] - 1) for t in (before, after))
+            reached.append((far(rest, new_rest, 1e-2), far(rest, new_rest, 1e-5)))  # clearly; at all
         if len(reached) < 2:
             continue
         (clearly, at_all), (answer_clearly, answer_at_all) = reached
@@ -154,11 +157,19 @@ def _dependence(answer, reference, c: Case, i: int, name: str, axes: tuple[str, 
     return ""
 
 
+def _with_other_slice(x: Tensor, axis: int) -> Tensor:
+    """x with other values in the first slice along an axis."""
+    changed = x.clone()
+    first = changed.select(axis, 0)
+    first.mul_(-1.7).add_(torch.linspace(0.3, 1.1, first.numel()).view_as(first))
+    return changed
+
+
 CHANGES = ((lambda t: 3 * t, "Multiplying `{}` by 3"), (lambda t: t + 2, "Adding 2 to `{}`"))
 STAYS, FOLLOWS = "leaves the result as it is", "does the same to the result"
 
 
-def _linearity(answer, reference, cases: Sequence[Case], c: Case, i: int, name: str) -> str:
+def _linearity(answer: Callable, reference: Callable, cases: Sequence[Case], c: Case, i: int, name: str) -> str:
     """Does the result stay, scale or shift with the argument as it does in most cases by the definition?"""
     for change, words in CHANGES:
         due, seen = _effects(reference, c, i, change), _effects(answer, c, i, change)
@@ -183,8 +194,9 @@ def _effects(function: Callable, c: Case, i: int, change: Callable) -> set[str] 
 
 
 def _comparable(before: object, after: object) -> bool:
-    both = isinstance(before, Tensor) and isinstance(after, Tensor)
-    return both and before.is_floating_point() and before.shape == after.shape
+    if not isinstance(before, Tensor) or not isinstance(after, Tensor):
+        return False
+    return before.is_floating_point() and before.shape == after.shape
 
 
 def _replace(c: Case, i: int, value: Tensor) -> tuple:

@@ -78,11 +78,14 @@ def grade_notebook(cells: list[str] | str, seconds: float, name: str) -> list[Gr
 
     cells: as `read_cells` gives them. name: of the notebook, with the folders above it.
     """
+    sources: list[str] = []
+    found: dict[str, tuple[bool, str]] = {}
     if isinstance(cells, str):
-        cells, found, trouble = [], {}, cells
+        trouble = cells
     else:
-        found, trouble = run_cells(cells, seconds), "Not found: no cell of the notebook checks it."
-    checked = {name for source in cells for name, _ in check_calls(source)}
+        sources, found = cells, run_cells(cells, seconds)
+        trouble = "Not found: no cell of the notebook checks it."
+    checked = {name for source in sources for name, _ in check_calls(source)}
     stage = re.match(r"(\d\d)_", Path(name).name)
     grades = []
     for e in exercises():

@@ -4,13 +4,15 @@ import torch
 from jaxtyping import Float, Integer
 from torch import Tensor
 
-from .exercise import Case, Exercise, case
+from .exercise import Case, Exercise, Wrong, case, variant
 
-BATCH, INSTANCE = (0, 2, 3), (2, 3)
+Axes = tuple[int, ...]
+BATCH: Axes = (0, 2, 3)
+INSTANCE: Axes = (2, 3)
 
 # --- what may go wrong in any normalisation: switches that later stages use as well ---
 
-AXES = {
+AXES: dict[str, tuple[Axes, str]] = {
     "batch": (BATCH, "over the whole batch, axes (0, 2, 3): that is batch norm"),
     "instance": (INSTANCE, "over (h, w) of each image by itself, axes (2, 3): that is instance norm"),
     "layer": ((1, 2, 3), "over channels and pixels of an image, axes (1, 2, 3): that is layer norm"),
@@ -34,33 +36,45 @@ FORMULA = {
 }
 
 
-def norm_mistakes(right: tuple[int, ...]) -> dict[str, str]:
+def norm_mistakes(right: Axes) -> dict[str, str]:
     """The switches of `mistaken_norm` for a norm over the axes `right`, with their messages."""
     ours = f"here they belong over axes {right}."
     axes = {name: f"The statistics are taken {words}; {ours}" for name, (axes, words) in AXES.items() if axes != right}
     return {**axes, **FORMULA}
 
 
-def mistaken_norm(wrong: frozenset, x: Tensor, eps: float, right: tuple[int, ...]) -> Tensor:
+def mistaken_axes(wrong: Wrong, right: Axes) -> Axes:
+    """The axes that the first mistake of AXES in `wrong` averages over; `right` if there is none."""
+    return variant(wrong, right, **{name: axes for name, (axes, _) in AXES.items()})
+
+
+def mistaken_eps(wrong: Wrong, eps: float) -> float:
+    """eps, forgotten or fixed with these mistakes."""
+    return variant(wrong, eps, no_eps=0.0, fixed_eps=1e-5)
+
+
+def mistaken_norm(wrong: Wrong, x: Tensor, eps: float, right: Axes) -> Tensor:
     """(x - mean) / sqrt(variance + eps) over the axes `right`, with the mistakes in `wrong`."""
     if "no_norm" in wrong:
         return x
-    axes = next((axes for name, (axes, _) in AXES.items() if name in wrong), right)
+    axes = mistaken_axes(wrong, right)
     mean = x.mean(dim=axes, keepdim=True)
     variance = x.var(dim=axes, keepdim=True, unbiased="unbiased" in wrong)
     if "second_moment" in wrong:
         variance = x.square().mean(dim=axes, keepdim=True)
     if "detached" in wrong:
         mean, variance = mean.detach(), variance.detach()
-    centred = x if "no_mean" in wrong else x - mean
+    centred = variant(wrong, x - mean, no_mean=x)
     if "only_mean" in wrong:
         return centred
     if "absolute" in wrong:
         return centred / (x - mean).abs().mean(dim=axes, keepdim=True).add(eps)
-    eps = 0.0 if "no_eps" in wrong else 1e-5 if "fixed_eps" in wrong else eps
+    eps = mistaken_eps(wrong, eps)
     if "eps_outside" in wrong:
         return centred / (variance.sqrt() + eps)
-    return centred / (variance + eps if "no_root" in wrong else torch.sqrt(variance + eps))
+    if "no_root" in wrong:
+        return centred / (variance + eps)
+    return centred / torch.sqrt(variance + eps)
 
 
 AFFINE = {
@@ -72,12 +86,15 @@ AFFINE = {
 }
 
 
-def mistaken_affine(wrong: frozenset, y: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
+def mistaken_affine(wrong: Wrong, y: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
     """y * gamma + beta, with the mistakes in `wrong`."""
-    gamma, beta = (beta, gamma) if "swapped" in wrong else (gamma, beta)
-    gamma = torch.ones_like(gamma) if "no_gamma" in wrong else 1 + gamma if "plus_one" in wrong else gamma
-    beta = torch.zeros_like(beta) if "no_beta" in wrong else beta
-    return (y + beta) * gamma if "shift_first" in wrong else y * gamma + beta
+    if "swapped" in wrong:
+        gamma, beta = beta, gamma
+    gamma = variant(wrong, gamma, no_gamma=torch.ones_like(gamma), plus_one=1 + gamma)
+    beta = variant(wrong, beta, no_beta=torch.zeros_like(beta))
+    if "shift_first" in wrong:
+        return (y + beta) * gamma
+    return y * gamma + beta
 
 
 # --- 1.1 statistics ---
@@ -115,9 +132,8 @@ def _statistics_cases() -> list[Case]:
     ]
 
 
-def _statistics_mistaken(wrong, x):
-    axes = (2, 3) if "per_image" in wrong else (0,) if "per_pixel" in wrong else (0, 2, 3)
-    axes = (0, 1, 2, 3) if "one_number" in wrong else axes
+def _statistics_mistaken(wrong: Wrong, x: Tensor) -> tuple[Tensor, Tensor]:
+    axes = variant(wrong, BATCH, one_number=(0, 1, 2, 3), per_image=INSTANCE, per_pixel=(0,))
     if "scrambled" in wrong:
         n, c, h, w = x.shape
         x = x.reshape(c, n, h, w).transpose(0, 1)
@@ -135,7 +151,9 @@ def _statistics_mistaken(wrong, x):
         variance = variance.sqrt()
     if "kept" not in wrong:
         mean, variance = mean.sum(dim=axes), variance.sum(dim=axes)  # axes of length 1, dropped
-    return (variance, mean) if "swapped" in wrong else (mean, variance)
+    if "swapped" in wrong:
+        return variance, mean
+    return mean, variance
 
 
 _STATISTICS = Exercise(
@@ -195,8 +213,8 @@ def running_average(
 
 
 def _running_cases() -> list[Case]:
-    def one(text, n, c, h, w, momentum, **options):
-        x = features(n, c, h, w, **options)
+    def one(text: str, n: int, c: int, h: int, w: int, momentum: float) -> Case:
+        x = features(n, c, h, w)
         return case(text, torch.randn(c), 0.5 + torch.rand(c), x, momentum, gradient=("x",))
 
     return [
@@ -209,21 +227,24 @@ def _running_cases() -> list[Case]:
     ]
 
 
-def _running_mistaken(wrong, running_mean, running_var, x, momentum):
-    x = x if "attached" in wrong else x.detach()
-    running_mean, running_var = (v if "attached" in wrong else v.detach() for v in (running_mean, running_var))
+def _running_mistaken(
+    wrong: Wrong, running_mean: Tensor, running_var: Tensor, x: Tensor, momentum: float
+) -> tuple[Tensor, Tensor]:
+    if "attached" not in wrong:
+        running_mean, running_var, x = running_mean.detach(), running_var.detach(), x.detach()
     mean = x.mean(dim=(0, 2, 3))
     n, c, h, w = x.shape
     squares = (x - mean[:, None, None]).square().sum(dim=(0, 2, 3))
     count = n * h * w
-    variance = squares / (count if "biased" in wrong else count - 1)
+    variance = squares / variant(wrong, count - 1, biased=count)
     if "count_images" in wrong:
         variance = squares / count * n / max(n - 1, 1e-9)
     if "count_everything" in wrong:
         variance = squares / count * (n * c * h * w) / (n * c * h * w - 1)
-    variance = variance.sqrt() if "deviation" in wrong else variance
-    momentum = 1 - momentum if "reversed" in wrong else 0.1 if "fixed" in wrong else momentum
-    keep = 1.0 if "no_decay" in wrong else 1 - momentum
+    if "deviation" in wrong:
+        variance = variance.sqrt()
+    momentum = variant(wrong, momentum, reversed=1 - momentum, fixed=0.1)
+    keep = variant(wrong, 1 - momentum, no_decay=1.0)
     if "replaced" in wrong:
         keep, momentum = 0.0, 1.0
     new_mean, new_var = keep * running_mean + momentum * mean, keep * running_var + momentum * variance
@@ -286,7 +307,7 @@ def batch_norm(
 
 
 def _batch_norm_cases() -> list[Case]:
-    def one(text, x, training, eps=1e-5):
+    def one(text: str, x: Tensor, training: bool, eps: float = 1e-5) -> Case:
         c = x.shape[1]
         numbers = [torch.randn(c) + 1.5, torch.randn(c), torch.randn(c), 0.2 + torch.rand(c)]
         return case(text, x, *(v.to(x.dtype) for v in numbers), training, eps, gradient=("x", "gamma", "beta"))
@@ -306,18 +327,30 @@ def _batch_norm_cases() -> list[Case]:
     ]
 
 
-def _batch_norm_mistaken(wrong, x, gamma, beta, running_mean, running_var, training, eps):
+def _batch_norm_mistaken(
+    wrong: Wrong,
+    x: Tensor,
+    gamma: Tensor,
+    beta: Tensor,
+    running_mean: Tensor,
+    running_var: Tensor,
+    training: bool,
+    eps: float,
+) -> Tensor:
     gamma, beta = gamma[:, None, None], beta[:, None, None]
-    training = not training if "exchanged_modes" in wrong else training
+    training = training != ("exchanged_modes" in wrong)
     if "always_batch" in wrong or (training and "always_running" not in wrong):
         return mistaken_affine(wrong, mistaken_norm(wrong, x, eps, BATCH), gamma, beta)
     mean, variance = running_mean[:, None, None], running_var[:, None, None]
-    mean = torch.zeros_like(mean) if "no_mean" in wrong else mean
-    eps = 0.0 if "no_eps" in wrong else 1e-5 if "fixed_eps" in wrong else eps
-    deviation = variance.sqrt() + eps if "eps_outside" in wrong else torch.sqrt(variance + eps)
+    if "no_mean" in wrong:
+        mean = torch.zeros_like(mean)
+    eps = mistaken_eps(wrong, eps)
+    deviation = torch.sqrt(variance + eps)
     if "no_root" in wrong or "running_deviation" in wrong:
         deviation = variance + eps
-    normalised = x if "no_norm" in wrong else x - mean if "only_mean" in wrong else (x - mean) / deviation
+    elif "eps_outside" in wrong:
+        deviation = variance.sqrt() + eps
+    normalised = variant(wrong, (x - mean) / deviation, no_norm=x, only_mean=x - mean)
     return mistaken_affine(wrong, normalised, gamma, beta)
 
 
@@ -408,7 +441,7 @@ def conditional_batch_norm(
 
 
 def _conditional_cases() -> list[Case]:
-    def one(text, x, label, classes, eps=1e-5):
+    def one(text: str, x: Tensor, label: list[int], classes: int, eps: float = 1e-5) -> Case:
         gamma, beta = (torch.randn(classes, x.shape[1]).to(x.dtype) for _ in range(2))
         return case(text, x, torch.tensor(label), gamma + 1.5, beta, eps)
 
@@ -422,13 +455,16 @@ def _conditional_cases() -> list[Case]:
     ]
 
 
-def _conditional_mistaken(wrong, x, label, gamma, beta, eps):
+def _conditional_mistaken(wrong: Wrong, x: Tensor, label: Tensor, gamma: Tensor, beta: Tensor, eps: float) -> Tensor:
     gamma, beta = gamma[:, :, None, None], beta[:, :, None, None]
     if "first_label" in wrong:
         label = label[:1].expand_as(label)
     if "by_position" in wrong:
         label = torch.arange(len(label)) % len(gamma)
-    gamma, beta = (v.mean(0, keepdim=True) if "averaged" in wrong else v[label] for v in (gamma, beta))
+    if "averaged" in wrong:
+        gamma, beta = gamma.mean(0, keepdim=True), beta.mean(0, keepdim=True)
+    else:
+        gamma, beta = gamma[label], beta[label]
     y = mistaken_norm(wrong, x, eps, BATCH)
     if "per_class" in wrong:
         y = torch.empty_like(x)
@@ -495,22 +531,24 @@ def _adain_cases() -> list[Case]:
     ]
 
 
-def _adain_mistaken(wrong, x, style, eps):
+def _adain_mistaken(wrong: Wrong, x: Tensor, style: Tensor, eps: float) -> Tensor:
     if "exchanged" in wrong:
         x, style = style, x
-    axes = next((axes for name, (axes, _) in AXES.items() if name in wrong), INSTANCE)
+    axes, style_eps = mistaken_axes(wrong, INSTANCE), variant(wrong, eps, style_no_eps=0.0)
     mean = style.mean(dim=axes, keepdim=True)
-    variance = style.var(dim=axes, keepdim=True, unbiased="unbiased" in wrong)
-    variance = variance if "style_no_eps" in wrong else variance + eps
-    root = variance if "style_variance" in wrong else torch.sqrt(variance)
+    variance = style.var(dim=axes, keepdim=True, unbiased="unbiased" in wrong) + style_eps
+    root = variant(wrong, torch.sqrt(variance), style_variance=variance)
     if "style_detached" in wrong:
         mean, root = mean.detach(), root.detach()
-    y = mistaken_norm(wrong - {"unbiased"} if "style_unbiased" in wrong else wrong, x, eps, INSTANCE)
     if "style_unbiased" in wrong:
-        variance = style.var(dim=axes, keepdim=True, unbiased=True)
-        root = torch.sqrt(variance if "style_no_eps" in wrong else variance + eps)
-    y = y if "no_scale" in wrong else y * root
-    return y if "no_shift" in wrong else y + mean
+        wrong = wrong - {"unbiased"}
+        root = torch.sqrt(style.var(dim=axes, keepdim=True, unbiased=True) + style_eps)
+    y = mistaken_norm(wrong, x, eps, INSTANCE)
+    if "no_scale" not in wrong:
+        y = y * root
+    if "no_shift" in wrong:
+        return y
+    return y + mean
 
 
 _ADAIN = Exercise(

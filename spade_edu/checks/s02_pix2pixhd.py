@@ -1,11 +1,11 @@
-"""Stage 02: pix2pixHD: how it sees a label map, its blocks, and what its discriminator sees and is used for."""
+"""Stage 02: pix2pixHD: how it sees a label map, its blocks, and how much its discriminator sees."""
 
 import torch
 from jaxtyping import Float, Integer
 from torch import Tensor
 from torch.nn import functional as F
 
-from .exercise import Case, Exercise, case
+from .exercise import Case, Exercise, Wrong, case, variant
 from .s01_batchnorm import INSTANCE, features, mistaken_norm, norm_mistakes
 
 # --- 2.1 one-hot ---
@@ -20,7 +20,9 @@ def one_hot(label: Integer[Tensor, "n h w"], num_classes: int) -> Float[Tensor, 
 
 
 def _one_hot_cases() -> list[Case]:
-    def one(text, n, classes, h, w, unknown=0.3, dtype=torch.long):
+    def one(
+        text: str, n: int, classes: int, h: int, w: int, unknown: float = 0.3, dtype: torch.dtype = torch.long
+    ) -> Case:
         label = torch.randint(classes, (n, h, w))
         label = torch.where(torch.rand(n, h, w) < unknown, 255, label)
         return case(text, label.to(dtype), classes, gradient=False)
@@ -36,15 +38,11 @@ def _one_hot_cases() -> list[Case]:
     ]
 
 
-def _one_hot_mistaken(wrong, label, num_classes):
+def _one_hot_mistaken(wrong: Wrong, label: Tensor, num_classes: int) -> Tensor:
     label = label.long()
-    unknown, instead = label == 255, num_classes
-    if "clamped" in wrong:
-        instead = num_classes - 1
-    if "class_zero" in wrong:
-        instead = 0
-    if "wrapped" in wrong:
-        instead = 255 % (num_classes + 1)
+    unknown = label == 255
+    remainder = 255 % (num_classes + 1)
+    instead = variant(wrong, num_classes, wrapped=remainder, class_zero=0, clamped=num_classes - 1)
     ids = torch.where(unknown, instead, label)
     if "unknown_first" in wrong:
         ids = torch.where(unknown, 0, label + 1)
@@ -57,7 +55,7 @@ def _one_hot_mistaken(wrong, label, num_classes):
         segmap = segmap.permute(0, 3, 1, 2)
     if "transposed" in wrong:
         segmap = segmap.transpose(2, 3)
-    return segmap if "integers" in wrong else segmap == 1 if "booleans" in wrong else segmap.float()
+    return variant(wrong, segmap.float(), integers=segmap, booleans=segmap == 1)
 
 
 _ONE_HOT = Exercise(
@@ -107,7 +105,7 @@ def instance_edges(instance: Integer[Tensor, "n h w"]) -> Float[Tensor, "n 1 h w
 
 
 def _edges_cases() -> list[Case]:
-    def blocks(n, h, w, ids):
+    def blocks(n: int, h: int, w: int, ids: list[int]) -> Tensor:
         small = torch.tensor(ids)[torch.randint(len(ids), (n, -(-h // 3), -(-w // 3)))]
         return small.repeat_interleave(3, 1).repeat_interleave(3, 2)[:, :h, :w].contiguous()
 
@@ -129,7 +127,7 @@ def _edges_cases() -> list[Case]:
     ]
 
 
-def _edges_mistaken(wrong, instance):
+def _edges_mistaken(wrong: Wrong, instance: Tensor) -> Tensor:
     first, last = "second_side" not in wrong, "first_side" not in wrong
     edges = torch.zeros_like(instance, dtype=torch.bool)
     beside, above = instance[:, :, 1:] != instance[:, :, :-1], instance[:, 1:] != instance[:, :-1]
@@ -160,9 +158,9 @@ def _edges_mistaken(wrong, instance):
     if "rim" in wrong:
         edges[:, [0, -1]] = True
         edges[:, :, [0, -1]] = True
-    edges = ~edges if "inverted" in wrong else edges
-    edges = edges if "no_axis" in wrong else edges[:, None]
-    return edges if "booleans" in wrong else edges.float()
+    edges = variant(wrong, edges, inverted=~edges)
+    edges = variant(wrong, edges[:, None], no_axis=edges)
+    return variant(wrong, edges.float(), booleans=edges)
 
 
 _EDGES = Exercise(
@@ -219,7 +217,7 @@ def residual_block(
 
 
 def _block_cases() -> list[Case]:
-    def one(text, n, c, h, w, scale=1.0, eps=1e-5):
+    def one(text: str, n: int, c: int, h: int, w: int, scale: float = 1.0, eps: float = 1e-5) -> Case:
         return case(text, features(n, c, h, w), scale * torch.randn(c, c, 3, 3), scale * torch.randn(c, c, 3, 3), eps)
 
     return [
@@ -232,29 +230,36 @@ def _block_cases() -> list[Case]:
     ]
 
 
-def _block_mistaken(wrong, x, weight_0, weight_1, eps):
-    mode = "constant" if "zero_padding" in wrong else "replicate" if "replicate" in wrong else "reflect"
+def _block_mistaken(wrong: Wrong, x: Tensor, weight_0: Tensor, weight_1: Tensor, eps: float) -> Tensor:
+    mode = variant(wrong, "reflect", zero_padding="constant", replicate="replicate")
 
-    def conv(y, weight, mode=mode):
+    def conv(y: Tensor, weight: Tensor, mode: str = mode) -> Tensor:
         return F.conv2d(F.pad(y, (1, 1, 1, 1), mode=mode), weight)
 
-    y = x
-    if "pre_activation" in wrong:
-        y = conv(F.relu(mistaken_norm(wrong, y, eps, INSTANCE)), weight_0)
-        return x + conv(F.relu(mistaken_norm(wrong, y, eps, INSTANCE)), weight_1)
-    y = conv(y, weight_1 if "exchanged" in wrong else weight_0)
-    y = F.relu(y) if "relu_first" in wrong else y
-    y = mistaken_norm(wrong, y, eps, INSTANCE)
-    y = y if "no_relu" in wrong or "relu_first" in wrong else F.leaky_relu(y, 0.2) if "leaky" in wrong else F.relu(y)
-    later = weight_0 if {"exchanged", "same_weight"} & wrong else weight_1
-    y = conv(y, later, "constant" if "zeros_later" in wrong else mode)
-    if "norm_after_sum" in wrong:
-        return mistaken_norm(wrong, x + y, eps, INSTANCE)
-    y = y if "one_norm" in wrong else mistaken_norm(wrong, y, eps, INSTANCE)
-    y = F.relu(y) if "relu_last" in wrong else y
-    y = y if "no_skip" in wrong else x + y
-    return F.relu(y) if "relu_after_sum" in wrong else y
+    def norm(y: Tensor) -> Tensor:
+        return mistaken_norm(wrong, y, eps, INSTANCE)
 
+    if "pre_activation" in wrong:
+        return x + conv(F.relu(norm(conv(F.relu(norm(x)), weight_0))), weight_1)
+    y = conv(x, variant(wrong, weight_0, exchanged=weight_1))
+    if "relu_first" in wrong:
+        y = norm(F.relu(y))
+    else:
+        y = norm(y)
+        y = variant(wrong, F.relu(y), no_relu=y, leaky=F.leaky_relu(y, 0.2))
+    later = variant(wrong, weight_1, exchanged=weight_0, same_weight=weight_0)
+    y = conv(y, later, variant(wrong, mode, zeros_later="constant"))
+    if "norm_after_sum" in wrong:
+        return norm(x + y)
+    if "one_norm" not in wrong:
+        y = norm(y)
+    y = variant(wrong, y, relu_last=F.relu(y))
+    y = variant(wrong, x + y, no_skip=y)
+    return variant(wrong, y, relu_after_sum=F.relu(y))
+
+
+NORM_MISTAKES = {"batch", "layer", "unbiased", "eps_outside", "no_eps", "fixed_eps", "no_root", "no_mean", "only_mean",
+                 "detached"}  # fmt: skip
 
 _BLOCK = Exercise(
     stage="02",
@@ -281,25 +286,9 @@ _BLOCK = Exercise(
         "pre_activation": "The order is convolution, norm, ReLU, convolution, norm; yours starts with norm and ReLU.",
         "exchanged": "The two weights are exchanged: weight_0 comes first.",
         "same_weight": "Both convolutions use weight_0; the second one's is weight_1.",
-        **{
-            k: v
-            for k, v in norm_mistakes(INSTANCE).items()
-            if k
-            in (
-                "batch",
-                "layer",
-                "unbiased",
-                "eps_outside",
-                "no_eps",
-                "fixed_eps",
-                "no_root",
-                "no_mean",
-                "only_mean",
-                "detached",
-            )
-        },
+        **{name: text for name, text in norm_mistakes(INSTANCE).items() if name in NORM_MISTAKES},
         "no_norm": "There is no norm at all: an instance norm follows each convolution.",
-    },  # fmt: skip
+    },
     hints=(
         "A change is computed and added to x. The change: convolution, norm, ReLU, convolution, norm.",
         "F.pad(x, (1, 1, 1, 1), mode='reflect') before each F.conv2d keeps the size; F.instance_norm(y, eps=eps) "
@@ -309,86 +298,7 @@ _BLOCK = Exercise(
 )
 
 
-# --- 2.4 the generator's shapes ---
-
-
-def generator_shapes(
-    ngf: int, num_downsampling: int, num_blocks: int, height: int, width: int
-) -> list[tuple[int, int, int]]:
-    """(channels, height, width) after each stage of pix2pixHD's generator, from the first convolution to the image."""
-    shapes = [(ngf, height, width)]
-    for i in range(1, num_downsampling + 1):
-        shapes.append((ngf * 2**i, height // 2**i, width // 2**i))
-    shapes += [shapes[-1]] * num_blocks
-    for i in range(num_downsampling - 1, -1, -1):
-        shapes.append((ngf * 2**i, height // 2**i, width // 2**i))
-    return [*shapes, (3, height, width)]
-
-
-def _shapes_cases() -> list[Case]:
-    return [
-        case("ngf 64, 4 halvings, 9 blocks, 256x512: as published", 64, 4, 9, 256, 512),
-        case("ngf 16, 2 halvings, 3 blocks, 64x128", 16, 2, 3, 64, 128),
-        case("no blocks", 8, 3, 0, 32, 16),
-        case("one halving, one block", 4, 1, 1, 6, 2),
-        case("no halving", 5, 0, 2, 7, 9),
-        case("5 halvings", 64, 5, 2, 96, 160),
-    ]
-
-
-def _shapes_mistaken(wrong, ngf, num_downsampling, num_blocks, height, width):
-    if "swapped" in wrong:
-        height, width = width, height
-
-    def at(i):
-        channels = ngf if "constant" in wrong else ngf * (i + 1) if "linear" in wrong else ngf * 2**i
-        channels = min(channels, 512) if "capped" in wrong else channels
-        factor = 1 if "same_size" in wrong else 2**i
-        return channels, height // factor, width // factor
-
-    down = [at(i) for i in range(num_downsampling + 1)]
-    up = down[-2::-1] if num_downsampling else []
-    if "narrow_late" in wrong:
-        up = [(c, h, w) for (c, _, _), (_, h, w) in zip(down[:0:-1], up)]
-    blocks = [] if "no_blocks" in wrong else [down[-1]] * (num_blocks + ("extra_block" in wrong))
-    shapes = [*down, *blocks, *up, (3, height, width)]
-    shapes = shapes[1:] if "no_first" in wrong else shapes
-    return shapes[:-1] if "no_last" in wrong else shapes
-
-
-_SHAPES = Exercise(
-    stage="02",
-    title="The global generator's shapes",
-    goal="follow a label map through pix2pixHD's generator: down, through the blocks, and up again",
-    minutes=10,
-    difficulty=1,
-    reference=generator_shapes,
-    cases=_shapes_cases,
-    mistaken=_shapes_mistaken,
-    mistakes={
-        "constant": "The number of channels stays ngf; it doubles with each halving and halves with each doubling.",
-        "linear": "The number of channels grows by ngf at each halving; it doubles.",
-        "capped": "The number of channels stops at 512; that is the discriminator's limit. The generator has none "
-        "(ngf 64 and 4 halvings: 1024).",
-        "same_size": "Height and width stay as they are; each downsampling convolution has stride 2 and halves them.",
-        "narrow_late": "On the way up, channels halve in the same step as the size doubles: the first step up leads "
-        "back to the shape before the last halving.",
-        "no_blocks": "The residual blocks are missing: num_blocks times the shape at the bottom.",
-        "extra_block": "There is one residual block too many.",
-        "no_first": "The first entry is the one after the first convolution: (ngf, height, width).",
-        "no_last": "The last entry is the image: (3, height, width).",
-        "swapped": "Height and width are swapped.",
-    },
-    hints=(
-        "A list in parts: the first convolution, the way down, the blocks at the bottom, the way up, the image.",
-        "1 + num_downsampling + num_blocks + num_downsampling + 1 entries. After i halvings: ngf * 2**i channels, "
-        "height // 2**i rows.",
-        "for i in range(num_downsampling - 1, -1, -1): shapes.append((ngf * 2**i, height // 2**i, width // 2**i))",
-    ),
-)
-
-
-# --- 2.5 receptive field ---
+# --- 2.4 receptive field ---
 
 
 def receptive_field(layers: list[tuple[int, int]]) -> int:
@@ -412,16 +322,16 @@ def _field_cases() -> list[Case]:
     ]
 
 
-def _field_mistaken(wrong, layers):
-    layers = layers[::-1] if "backwards" in wrong else layers
-    layers = layers[:-1] if "last_missing" in wrong else layers
-    field, step = 0 if "from_zero" in wrong else 1, 1
+def _field_mistaken(wrong: Wrong, layers: list[tuple[int, int]]) -> int:
+    layers = variant(wrong, layers, backwards=layers[::-1])
+    layers = variant(wrong, layers, last_missing=layers[:-1])
+    field, step = variant(wrong, 1, from_zero=0), 1
     for kernel, stride in layers:
         if "stride_first" in wrong:
             step *= stride
         if "only_last_stride" in wrong:
             step = stride
-        field += (kernel if "whole_kernel" in wrong else kernel - 1) * (1 if "no_stride" in wrong else step)
+        field += variant(wrong, kernel - 1, whole_kernel=kernel) * variant(wrong, step, no_stride=1)
         if "product" in wrong:
             field = field * stride
         if "added_strides" in wrong:
@@ -462,75 +372,4 @@ _FIELD = Exercise(
     ),
 )
 
-
-# --- 2.6 least squares ---
-
-
-def lsgan(pred: list[list[Tensor]], is_real: bool) -> Float[Tensor, ""]:
-    """mean (D - 1)^2 if real, mean D^2 if fake, summed over scales; D: the last map of each scale."""
-    target = 1.0 if is_real else 0.0
-    return sum((scale[-1] - target).square().mean() for scale in pred)
-
-
-def scales(n: int, *sizes: tuple[tuple[int, int, int], ...]) -> list[list[Tensor]]:
-    """What a discriminator returns: for each scale the maps (channels, h, w), the verdict last."""
-    return [[torch.randn(n, c, h, w) for c, h, w in maps] for maps in sizes]
-
-
-def _lsgan_cases() -> list[Case]:
-    fine, coarse = ((2, 4, 5), (1, 3, 4)), ((2, 3, 3), (1, 2, 2))
-    return [
-        case("real, 2 scales", scales(2, fine, coarse), True),
-        case("fake, 2 scales", scales(2, fine, coarse), False),
-        case("real, one scale, a batch of 1", scales(1, fine), True),
-        case("fake, 3 scales", scales(2, fine, coarse, coarse), False),
-        case("real, only verdicts", scales(3, fine[1:], coarse[1:]), True),
-    ]
-
-
-def _lsgan_mistaken(wrong, pred, is_real):
-    target = float(is_real != ("reversed" in wrong))
-    target = 1.0 if "always_real" in wrong else 0.0 if "always_fake" in wrong else target
-    target = 2 * target - 1 if "minus_one" in wrong else target
-    total = 0.0
-    for scale in pred[:1] if "one_scale" in wrong else pred[-1:] if "last_scale" in wrong else pred:
-        for d in scale if "features" in wrong else scale[:1] if "first_map" in wrong else scale[-1:]:
-            e = torch.sigmoid(d) - target if "sigmoid" in wrong else d - target
-            e = e.abs() if "absolute" in wrong else e.mean().square() if "mean_first" in wrong else e.square()
-            total = total + (e.sum() if "summed" in wrong else e.mean())
-    return total / len(pred) if "averaged" in wrong else total / 2 if "half" in wrong else total
-
-
-_LSGAN = Exercise(
-    stage="02",
-    title="The least-squares GAN loss",
-    goal="write the loss that pix2pixHD trains with: fake verdicts towards 0, real ones towards 1",
-    minutes=5,
-    difficulty=1,
-    reference=lsgan,
-    cases=_lsgan_cases,
-    mistaken=_lsgan_mistaken,
-    mistakes={
-        "reversed": "The targets are exchanged: real verdicts are pulled to 1, fake ones to 0.",
-        "always_real": "The target is always 1; for fake verdicts it is 0.",
-        "always_fake": "The target is always 0; for real verdicts it is 1.",
-        "minus_one": "Fake verdicts are pulled to -1; the target is 0 (margins of 1 and -1 belong to the hinge loss).",
-        "absolute": "The distances are taken absolutely; square them.",
-        "mean_first": "You square the mean; take the mean of the squares, or patches of opposite error cancel.",
-        "summed": "The patches are added up; average over them.",
-        "averaged": "The scales are averaged; pix2pixHD adds them up.",
-        "half": "There is a factor 1/2 too many.",
-        "sigmoid": "There is a sigmoid; least squares takes the verdict as it is.",
-        "features": "All maps are compared with the target; only the last of each scale is the verdict.",
-        "first_map": "You take the first map of each scale; the verdict is the last one.",
-        "one_scale": "Only the first scale counts; add up all of them.",
-        "last_scale": "Only the last scale counts; add up all of them.",
-    },
-    hints=(
-        "The verdict is the last map of each scale; its target is one number.",
-        "The mean of squared distances from the target, a scale at a time, added up over the scales.",
-        "return sum((scale[-1] - target).square().mean() for scale in pred)",
-    ),
-)
-
-EXERCISES = (_ONE_HOT, _EDGES, _BLOCK, _SHAPES, _FIELD, _LSGAN)
+EXERCISES = (_ONE_HOT, _EDGES, _BLOCK, _FIELD)

@@ -1,4 +1,4 @@
-"""Stage 03: the SPADE layer, its parts, its block and its price."""
+"""Stage 03: the SPADE layer, its parts and its block."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..normalization import SPADE
-from .exercise import Case, Exercise, case
+from .exercise import Case, Exercise, Wrong, case, variant
 from .s01_batchnorm import (
     AFFINE,
     BATCH,
@@ -31,7 +31,9 @@ def nearest_resize(label: Integer[Tensor, "n H W"], height: int, width: int) -> 
 
 
 def _resize_cases() -> list[Case]:
-    def one(text, n, size, new, ids=(0, 1, 7, 11, 33)):
+    def one(
+        text: str, n: int, size: tuple[int, int], new: tuple[int, int], ids: tuple[int, ...] = (0, 1, 7, 11, 33)
+    ) -> Case:
         label = torch.tensor(ids)[torch.randint(len(ids), (n, *size))]
         return case(text, label, *new, gradient=False)
 
@@ -48,12 +50,12 @@ def _resize_cases() -> list[Case]:
     ]
 
 
-def _resize_mistaken(wrong, label, height, width):
-    size = (width, height) if "swapped" in wrong else (height, width)
+def _resize_mistaken(wrong: Wrong, label: Tensor, height: int, width: int) -> Tensor:
+    size = variant(wrong, (height, width), swapped=(width, height))
     floats = label[:, None].double()
     if "bilinear" in wrong or "bilinear_rounded" in wrong:
         mixed = F.interpolate(floats, size=size, mode="bilinear")[:, 0]
-        return (mixed.round() if "bilinear_rounded" in wrong else mixed).to(label.dtype)
+        return variant(wrong, mixed, bilinear_rounded=mixed.round()).to(label.dtype)
     if "averaged" in wrong:
         return F.adaptive_avg_pool2d(floats, size)[:, 0].to(label.dtype)
     if "largest" in wrong:
@@ -64,11 +66,12 @@ def _resize_mistaken(wrong, label, height, width):
     index = []
     for new, old in zip(size, label.shape[1:]):
         i = torch.arange(new, dtype=torch.float64)
-        place = i * (old - 1) / max(new - 1, 1) if "corners" in wrong else i * old / new
-        place = (i + 0.5) * old / new if "centres" in wrong else place
-        index.append((place.round() if "rounded" in wrong or "corners" in wrong else place).long().clamp(max=old - 1))
+        corners = i * (old - 1) / max(new - 1, 1)
+        place = variant(wrong, i * old / new, centres=(i + 0.5) * old / new, corners=corners)
+        place = variant(wrong, place, rounded=place.round(), corners=place.round())
+        index.append(place.long().clamp(max=old - 1))
     result = label[:, index[0]][:, :, index[1]]
-    return result.float() if "floats" in wrong else result
+    return variant(wrong, result, floats=result.float())
 
 
 def _invented_ids(answer: Callable, reference: Callable) -> str | None:
@@ -76,8 +79,9 @@ def _invented_ids(answer: Callable, reference: Callable) -> str | None:
     label = torch.tensor([7, 11])[torch.randint(2, (1, 9, 9), generator=torch.Generator().manual_seed(0))]
     seen = {round(float(v), 2) for size in ((4, 5), (14, 12)) for v in torch.as_tensor(answer(label, *size)).unique()}
     invented = sorted(seen - {7.0, 11.0})
-    if invented:
-        return f"From a map of labels 7 and 11 it makes a {invented[0]:g}: ids are mixed. Copy ids, don't mix them."
+    if not invented:
+        return None
+    return f"From a map of labels 7 and 11 it makes a {invented[0]:g}: ids are mixed. Copy ids, don't mix them."
 
 
 _RESIZE = Exercise(
@@ -148,7 +152,15 @@ def _spade_cases() -> list[Case]:
     ]
 
 
-def _spade_inputs(n, c, size, label_size, scale=1.0, eps=1e-5, brightness=0.5):
+def _spade_inputs(
+    n: int,
+    c: int,
+    size: tuple[int, int],
+    label_size: tuple[int, int],
+    scale: float = 1.0,
+    eps: float = 1e-5,
+    brightness: float = 0.5,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, float]:
     classes, hidden = 4, 5
     x = scale * (torch.randn(n, c, *size) + brightness * torch.randn(n, c, 1, 1))
     label = torch.randint(classes, (n, *label_size))
@@ -157,16 +169,18 @@ def _spade_inputs(n, c, size, label_size, scale=1.0, eps=1e-5, brightness=0.5):
     return x, segmap, shared, 0.3 * torch.randn(c, hidden, 3, 3), 0.3 * torch.randn(c, hidden, 3, 3), eps
 
 
-def _spade_mistaken(wrong, x, segmap, shared, gamma, beta, eps):
+def _spade_mistaken(
+    wrong: Wrong, x: Tensor, segmap: Tensor, shared: Tensor, gamma: Tensor, beta: Tensor, eps: float
+) -> Tensor:
     normalised = mistaken_norm(wrong, x, eps, BATCH)
-    mode = "bilinear" if "bilinear" in wrong else "bicubic" if "bicubic" in wrong else "nearest"
-    resized = F.interpolate(segmap, size=x.shape[-2:], mode="nearest-exact" if "exact" in wrong else mode)
+    mode = variant(wrong, "nearest", exact="nearest-exact", bilinear="bilinear", bicubic="bicubic")
+    resized = F.interpolate(segmap, size=x.shape[-2:], mode=mode)
     if "area" in wrong:
-        resized = F.adaptive_avg_pool2d(segmap, x.shape[-2:])
-    resized = segmap if "resized_late" in wrong else resized
+        resized = F.adaptive_avg_pool2d(segmap, (x.shape[-2], x.shape[-1]))
+    if "resized_late" in wrong:
+        resized = segmap
     hidden = F.conv2d(resized, shared, padding=1)
-    if "no_relu" not in wrong:
-        hidden = F.leaky_relu(hidden, 0.2) if "leaky" in wrong else F.relu(hidden)
+    hidden = variant(wrong, F.relu(hidden), no_relu=hidden, leaky=F.leaky_relu(hidden, 0.2))
     if "swapped" in wrong:
         gamma, beta = beta, gamma
     scale, shift = F.conv2d(hidden, gamma, padding=1), F.conv2d(hidden, beta, padding=1)
@@ -176,9 +190,11 @@ def _spade_mistaken(wrong, x, segmap, shared, gamma, beta, eps):
         scale, shift = F.relu(scale), F.relu(shift)
     if "labels_normalised" in wrong:
         scale, shift = F.instance_norm(scale), F.instance_norm(shift)
-    scale = scale if "no_plus_one" in wrong else 1 + scale
-    shift = torch.zeros_like(shift) if "no_beta" in wrong else shift
-    return scale * (normalised + shift) if "shift_first" in wrong else normalised * scale + shift
+    scale = variant(wrong, 1 + scale, no_plus_one=scale)
+    shift = variant(wrong, shift, no_beta=torch.zeros_like(shift))
+    if "shift_first" in wrong:
+        return scale * (normalised + shift)
+    return normalised * scale + shift
 
 
 _SPADE = Exercise(
@@ -238,7 +254,7 @@ def clade_forward(
 
 
 def _clade_cases() -> list[Case]:
-    def one(text, x, classes, eps=1e-5):
+    def one(text: str, x: Tensor, classes: int, eps: float = 1e-5) -> Case:
         n, c, h, w = x.shape
         gamma, beta = (torch.randn(classes, c).to(x.dtype) for _ in range(2))
         return case(text, x, torch.randint(classes, (n, h, w)), gamma + 1.5, beta, eps)
@@ -253,20 +269,20 @@ def _clade_cases() -> list[Case]:
     ]
 
 
-def _clade_mistaken(wrong, x, label, gamma, beta, eps):
+def _clade_mistaken(wrong: Wrong, x: Tensor, label: Tensor, gamma: Tensor, beta: Tensor, eps: float) -> Tensor:
     y = mistaken_norm(wrong, x, eps, BATCH)
     if "image_class" in wrong:
         label = label[:, :1, :1].expand_as(label)
     if "first_image" in wrong:
         label = label[:1].expand_as(label)
-    tables = [v.mean(0).expand_as(v) if "averaged" in wrong else v for v in (gamma, beta)]
+    if "transposed" in wrong and "viewed" not in wrong:
+        label = label.transpose(1, 2).reshape(label.shape)
+    if "averaged" in wrong:
+        gamma, beta = gamma.mean(0).expand_as(gamma), beta.mean(0).expand_as(beta)
+    gamma, beta = gamma[label], beta[label]
     if "viewed" in wrong:
-        maps = [v[label].reshape(x.shape) for v in tables]
-    elif "transposed" in wrong:
-        maps = [v[label.transpose(1, 2).reshape(label.shape)].permute(0, 3, 1, 2) for v in tables]
-    else:
-        maps = [v[label].permute(0, 3, 1, 2) for v in tables]
-    return mistaken_affine(wrong, y, *maps)
+        return mistaken_affine(wrong, y, gamma.reshape(x.shape), beta.reshape(x.shape))
+    return mistaken_affine(wrong, y, gamma.permute(0, 3, 1, 2), beta.permute(0, 3, 1, 2))
 
 
 _CLADE = Exercise(
@@ -297,73 +313,7 @@ _CLADE = Exercise(
 )
 
 
-# --- 3.4 the price ---
-
-
-def spade_cost(channels: int, classes: int, hidden: int, kernel: int, height: int, width: int) -> tuple[int, int]:
-    """(parameters, multiplications for one image) of SPADE's three convolutions with bias, at height x width."""
-    taps = kernel * kernel
-    weights = classes * hidden * taps + 2 * hidden * channels * taps
-    biases = hidden + 2 * channels
-    return weights + biases, weights * height * width
-
-
-def _cost_cases() -> list[Case]:
-    return [
-        case("1024 channels, 36 label channels, 8x16", 1024, 36, 128, 3, 8, 16),
-        case("64 channels at 256x512", 64, 36, 128, 3, 256, 512),
-        case("1x1 kernels", 8, 5, 16, 1, 4, 6),
-        case("5x5 kernels", 3, 2, 7, 5, 1, 1),
-        case("one of everything", 1, 1, 1, 3, 2, 3),
-    ]
-
-
-def _cost_mistaken(wrong, channels, classes, hidden, kernel, height, width):
-    taps = kernel if "one_side" in wrong else kernel * kernel
-    heads, shared = 1 if "one_head" in wrong else 2, 2 if "two_hidden" in wrong else 1
-    heads_in = classes if "no_hidden" in wrong else hidden
-    weights = (0 if "no_hidden" in wrong else shared * classes * hidden * taps) + heads * heads_in * channels * taps
-    biases = 0 if "no_bias" in wrong else (0 if "no_hidden" in wrong else shared * hidden) + heads * channels
-    pixels = 1 if "one_pixel" in wrong else height * width
-    total = weights + biases
-    pixels = pixels * 2 if "additions" in wrong else pixels
-    if "exchanged" in wrong:
-        return weights * pixels, total
-    return total + (2 * channels if "affine" in wrong else 0), (total if "bias_times" in wrong else weights) * pixels
-
-
-_COST = Exercise(
-    stage="03",
-    title="What the layer costs",
-    goal="count SPADE's weights and multiplications, and see why CLADE was proposed",
-    minutes=10,
-    difficulty=1,
-    reference=spade_cost,
-    cases=_cost_cases,
-    mistaken=_cost_mistaken,
-    mistakes={
-        "one_head": "There are two convolutions after the hidden map, one for gamma and one for beta.",
-        "two_hidden": "gamma and beta share one hidden map; it is computed once.",
-        "no_hidden": "The hidden layer is missing: label map -> hidden channels -> gamma and beta.",
-        "one_side": "A kernel has kernel * kernel taps.",
-        "exchanged": "The results are in the wrong order: first the parameters, then the multiplications.",
-        "additions": "The additions are counted too (2 operations a weight and pixel); count multiplications only.",
-        "no_bias": "The biases aren't counted: one a channel of the hidden map, of gamma and of beta.",
-        "one_pixel": "The multiplications are those of one pixel; there are height * width.",
-        "bias_times": "Biases are added, not multiplied: they don't count among the multiplications.",
-        "affine": "The norm inside SPADE has no gamma and beta of its own: nothing to count there.",
-    },
-    hints=(
-        "Three convolutions: label channels to hidden, hidden to gamma, hidden to beta. A convolution from a to b "
-        "channels has a * b * kernel^2 weights and b biases.",
-        "Parameters are weights + biases; every weight is multiplied once at every pixel.",
-        "weights = classes * hidden * kernel**2 + 2 * hidden * channels * kernel**2",
-    ),
-    tolerance=1e-6,
-)
-
-
-# --- 3.5 the block ---
+# --- 3.4 the block ---
 
 
 def spade_block(
@@ -398,7 +348,7 @@ def _block_parts(fin: int, fout: int, labels: int) -> nn.ModuleDict:
 
 
 def _spade_block_cases() -> list[Case]:
-    def one(text, n, fin, fout, size, label_size):
+    def one(text: str, n: int, fin: int, fout: int, size: tuple[int, int], label_size: tuple[int, int]) -> Case:
         labels = 3
         segmap = F.one_hot(torch.randint(labels, (n, *label_size)), labels).permute(0, 3, 1, 2).float()
         return case(text, features(n, fin, *size), segmap, _block_parts(fin, fout, labels))
@@ -411,25 +361,27 @@ def _spade_block_cases() -> list[Case]:
     ]
 
 
-def _spade_block_mistaken(wrong, x, segmap, parts):
-    slope = 0.0 if "relu" in wrong else 0.01 if "slope" in wrong else 0.2
-    norm_0, norm_1 = (parts[name] for name in ("norm_0", "norm_1"))
-    y = norm_0(x, segmap)
-    y = y if "no_first_activation" in wrong else F.leaky_relu(y, slope)
-    y = parts["conv_0"](y)
+def _spade_block_mistaken(wrong: Wrong, x: Tensor, segmap: Tensor, parts: nn.ModuleDict) -> Tensor:
+    slope = variant(wrong, 0.2, relu=0.0, slope=0.01)
+    y = parts["norm_0"](x, segmap)
+    y = parts["conv_0"](variant(wrong, F.leaky_relu(y, slope), no_first_activation=y))
     if "one_half" not in wrong:
-        y = y if "no_second_norm" in wrong else norm_1(y, segmap)
-        y = y if "no_second_activation" in wrong else F.leaky_relu(y, slope)
+        if "no_second_norm" not in wrong:
+            y = parts["norm_1"](y, segmap)
+        y = variant(wrong, F.leaky_relu(y, slope), no_second_activation=y)
     y = parts["conv_1"](y)
+    if "no_skip" not in wrong:
+        y = y + _skip_mistaken(wrong, x, segmap, parts, slope)
+    return variant(wrong, y, activated_sum=F.leaky_relu(y, slope), tanh=torch.tanh(y))
+
+
+def _skip_mistaken(wrong: Wrong, x: Tensor, segmap: Tensor, parts: nn.ModuleDict, slope: float) -> Tensor:
+    if "conv_s" not in parts:
+        return variant(wrong, x, skip_normalised=parts["norm_0"](x, segmap))
     skip = x
-    if "conv_s" in parts:
-        s = x if "skip_without_norm" in wrong else parts["norm_0" if "skip_norm_0" in wrong else "norm_s"](x, segmap)
-        s = F.leaky_relu(s, slope) if "skip_activated" in wrong else s
-        skip = parts["conv_s"](s)
-    elif "skip_normalised" in wrong:
-        skip = norm_0(x, segmap)
-    y = y if "no_skip" in wrong else y + skip
-    return F.leaky_relu(y, slope) if "activated_sum" in wrong else torch.tanh(y) if "tanh" in wrong else y
+    if "skip_without_norm" not in wrong:
+        skip = parts[variant(wrong, "norm_s", skip_norm_0="norm_0")](x, segmap)
+    return parts["conv_s"](variant(wrong, skip, skip_activated=F.leaky_relu(skip, slope)))
 
 
 _BLOCK = Exercise(
@@ -464,4 +416,4 @@ _BLOCK = Exercise(
     ),
 )
 
-EXERCISES = (_RESIZE, _SPADE, _CLADE, _COST, _BLOCK)
+EXERCISES = (_RESIZE, _SPADE, _CLADE, _BLOCK)

@@ -7,8 +7,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from .exercise import Case, Exercise, case
-from .s01_batchnorm import INSTANCE, mistaken_norm, norm_mistakes
+from .exercise import Case, Exercise, Wrong, case, variant
+from .s01_batchnorm import INSTANCE, mistaken_eps, mistaken_norm, norm_mistakes
 
 # --- 4.1 uniform maps ---
 
@@ -30,20 +30,20 @@ def _segmaps_cases() -> list[Case]:
     ]
 
 
-def _segmaps_mistaken(wrong, class_ids, num_channels, height, width):
-    ids = list(range(len(class_ids))) if "by_position" in wrong else class_ids
-    ids = sorted(class_ids) if "sorted" in wrong else class_ids[:1] * len(ids) if "first" in wrong else ids
-    size = (width, height) if "swapped" in wrong else (height, width)
+def _segmaps_mistaken(wrong: Wrong, class_ids: list[int], num_channels: int, height: int, width: int) -> Tensor:
+    first, positions = class_ids[:1] * len(class_ids), list(range(len(class_ids)))
+    ids = variant(wrong, class_ids, sorted=sorted(class_ids), first=first, by_position=positions)
+    size = variant(wrong, (height, width), swapped=(width, height))
     segmaps = torch.zeros(len(ids), num_channels, *size)
     for segmap, class_id in zip(segmaps, ids):
-        segmap[class_id] = class_id if "id_as_value" in wrong else 1
+        segmap[class_id] = variant(wrong, 1, id_as_value=class_id)
     if "one_pixel" in wrong:
         segmaps = segmaps * (torch.arange(size[0] * size[1]) == 0).reshape(size)
     if "union" in wrong:
         segmaps = segmaps.amax(0, keepdim=True).expand_as(segmaps).clone()
     if "channels_last" in wrong:
         segmaps = segmaps.permute(0, 2, 3, 1)
-    return segmaps.long() if "integers" in wrong else segmaps
+    return variant(wrong, segmaps, integers=segmaps.long())
 
 
 _SEGMAPS = Exercise(
@@ -78,13 +78,12 @@ _SEGMAPS = Exercise(
 
 
 def uniform_response(class_id: int, weight: Float[Tensor, "c l k k"], bias: Float[Tensor, " c"]) -> Float[Tensor, " c"]:
-    """What a convolution gives at every pixel of a map that is `class_id` everywhere (reflection padding): one number
-    a channel."""
+    """What a convolution with reflection padding gives, channel by channel, at any pixel of a map of `class_id`."""
     return weight[:, class_id].sum(dim=(1, 2)) + bias
 
 
 def _response_cases() -> list[Case]:
-    def one(text, class_id, c, classes, kernel):
+    def one(text: str, class_id: int, c: int, classes: int, kernel: int) -> Case:
         return case(text, class_id, torch.randn(c, classes, kernel, kernel), torch.randn(c))
 
     return [
@@ -96,21 +95,22 @@ def _response_cases() -> list[Case]:
     ]
 
 
-def _response_mistaken(wrong, class_id, weight, bias):
+def _response_mistaken(wrong: Wrong, class_id: int, weight: Tensor, bias: Tensor) -> Tensor:
     middle = weight.shape[-1] // 2
-    weight = weight.flip(1) if "from_the_end" in wrong else weight
-    taps = weight.sum(dim=1) if "all_classes" in wrong else weight[class_id % len(weight)] \
-        if "output_channel" in wrong else weight[:, class_id]  # fmt: skip
-    taps = taps * class_id if "id_as_value" in wrong else taps
-    if "centre" in wrong:
-        value = taps[:, middle, middle]
-    elif "one_row" in wrong:
-        value = taps[:, middle].sum(dim=1)
-    else:
-        value = taps.mean(dim=(1, 2)) if "averaged" in wrong else taps.sum(dim=(1, 2))
+    weight = variant(wrong, weight, from_the_end=weight.flip(1))
+    output_channel = weight[class_id % len(weight)]
+    taps = variant(wrong, weight[:, class_id], all_classes=weight.sum(dim=1), output_channel=output_channel)
+    taps = variant(wrong, taps, id_as_value=taps * class_id)
+    value = variant(
+        wrong,
+        taps.sum(dim=(1, 2)),
+        centre=taps[:, middle, middle],
+        one_row=taps[:, middle].sum(dim=1),
+        averaged=taps.mean(dim=(1, 2)),
+    )
     if "output_channel" in wrong:
         return value[: len(bias)].sum() + bias
-    return value if "no_bias" in wrong else value + bias
+    return variant(wrong, value + bias, no_bias=value)
 
 
 _RESPONSE = Exercise(
@@ -168,16 +168,16 @@ def _normalised_cases() -> list[Case]:
     ]
 
 
-def _normalised_mistaken(wrong, segmap, weight, bias, eps):
-    mode = "constant" if "zero_padding" in wrong else "replicate" if "replicate" in wrong else "reflect"
-    y = F.conv2d(F.pad(segmap, (1, 1, 1, 1), mode=mode), weight, bias)
-    y = F.relu(y) if "relu_between" in wrong else y
+def _normalised_mistaken(wrong: Wrong, segmap: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
+    mode = variant(wrong, "reflect", zero_padding="constant", replicate="replicate")
     if "norm_first" in wrong:
         y = mistaken_norm(wrong, segmap, eps, INSTANCE)
         return F.conv2d(F.pad(y, (1, 1, 1, 1), mode=mode), weight, bias)
+    y = F.conv2d(F.pad(segmap, (1, 1, 1, 1), mode=mode), weight, bias)
+    y = variant(wrong, y, relu_between=F.relu(y))
     y = mistaken_norm(wrong, y, eps, INSTANCE)
-    y = y + bias[:, None, None] if "bias_late" in wrong else y
-    return F.relu(y) if "relu" in wrong else y
+    y = variant(wrong, y, bias_late=y + bias[:, None, None])
+    return variant(wrong, y, relu=F.relu(y))
 
 
 _NORMALISED = Exercise(
@@ -225,7 +225,7 @@ def uniform_modulation(
 
 
 def _modulation_cases() -> list[Case]:
-    def one(text, class_id, c, hidden, classes):
+    def one(text: str, class_id: int, c: int, hidden: int, classes: int) -> Case:
         weights = torch.randn(hidden, classes, 3, 3), torch.randn(c, hidden, 3, 3), torch.randn(c, hidden, 3, 3)
         return case(text, class_id, *weights)
 
@@ -238,23 +238,36 @@ def _modulation_cases() -> list[Case]:
     ]
 
 
-def _modulation_mistaken(wrong, class_id, shared, gamma, beta):
+def _modulation_mistaken(
+    wrong: Wrong, class_id: int, shared: Tensor, gamma: Tensor, beta: Tensor
+) -> tuple[Tensor, Tensor]:
     if "swapped" in wrong:
         gamma, beta = beta, gamma
-    taps = shared.sum(dim=1) if "all_classes" in wrong else shared[:, class_id]
-    hidden = taps[:, 1, 1] if "centre" in wrong else taps.sum(dim=(1, 2))
-    hidden = F.relu(taps).sum(dim=(1, 2)) if "relu_early" in wrong else hidden if "no_relu" in wrong else F.relu(hidden)
-    if "corner" in wrong or "too_small" in wrong:
-        size = 3 if "too_small" in wrong else 7
-        segmap = shared.new_zeros(1, shared.shape[1], size, size)
-        segmap[:, class_id] = 1
-        hidden_map, at = F.relu(F.conv2d(segmap, shared, padding=1)), 0 if "corner" in wrong else 1
-        return tuple(F.conv2d(hidden_map, weight, padding=1)[0, :, at, at] for weight in (gamma, beta))
-    results = []
-    for weight in (gamma, beta):
-        weight = weight[:, :, 1, 1] if "centre" in wrong else weight.sum(dim=(2, 3))
-        results.append(F.relu(weight @ hidden) if "relu_late" in wrong else weight @ hidden)
-    return (1 + results[0], results[1]) if "plus_one" in wrong else tuple(results)
+    if "corner" in wrong:
+        return _modulation_at(0, variant(wrong, 7, too_small=3), class_id, shared, gamma, beta)
+    if "too_small" in wrong:
+        return _modulation_at(1, 3, class_id, shared, gamma, beta)
+    taps = variant(wrong, shared[:, class_id], all_classes=shared.sum(dim=1))
+    hidden = variant(wrong, taps.sum(dim=(1, 2)), centre=taps[:, 1, 1])
+    hidden = variant(wrong, F.relu(hidden), relu_early=F.relu(taps).sum(dim=(1, 2)), no_relu=hidden)
+
+    def head(weight: Tensor) -> Tensor:
+        value = variant(wrong, weight.sum(dim=(2, 3)), centre=weight[:, :, 1, 1]) @ hidden
+        return variant(wrong, value, relu_late=F.relu(value))
+
+    scale, shift = head(gamma), head(beta)
+    return variant(wrong, scale, plus_one=1 + scale), shift
+
+
+def _modulation_at(
+    place: int, size: int, class_id: int, shared: Tensor, gamma: Tensor, beta: Tensor
+) -> tuple[Tensor, Tensor]:
+    """gamma and beta at the pixel (place, place) of a map of size x size, where zeros are padded."""
+    segmap = shared.new_zeros(1, shared.shape[1], size, size)
+    segmap[:, class_id] = 1
+    hidden = F.relu(F.conv2d(segmap, shared, padding=1))
+    scale, shift = (F.conv2d(hidden, weight, padding=1)[0, :, place, place] for weight in (gamma, beta))
+    return scale, shift
 
 
 _MODULATION = Exercise(
@@ -302,7 +315,7 @@ def colour_difference(images: Float[Tensor, "k 3 h w"]) -> float:
 
 
 def _colour_cases() -> list[Case]:
-    def one(text, k, h, w):
+    def one(text: str, k: int, h: int, w: int) -> Case:
         return case(text, (torch.randn(k, 3, 1, 1) * 0.4 + 0.5 * torch.randn(k, 3, h, w)).clamp(-1, 1), gradient=False)
 
     noise = torch.rand(1, 3, 4, 4)
@@ -316,29 +329,32 @@ def _colour_cases() -> list[Case]:
     ]
 
 
-def _colour_mistaken(wrong, images):
-    if "pixels" in wrong:
-        colours = (images + 1) * 127.5
-    elif "grey" in wrong:
-        colours = (images.mean(dim=(1, 2, 3)) + 1)[:, None] * 127.5
-    else:
-        colours = (images.mean(dim=(2, 3)) + 1) * 127.5
-    colours = colours / 127.5 if "no_scale" in wrong else colours / 255 if "unit" in wrong else colours
-    colours = colours * 2 if "twice" in wrong else colours
-    k = len(colours)
-    pairs = [(i, j) for i in range(k) for j in range(k)] if "self_pairs" in wrong else list(combinations(range(k), 2))
-    pairs = [(0, j) for j in range(1, k)] if "with_first" in wrong else pairs
-    pairs = [(i, i + 1) for i in range(k - 1)] if "neighbours" in wrong else pairs
-    d = torch.stack([colours[i] - colours[j] for i, j in pairs])
+def _colour_mistaken(wrong: Wrong, images: Tensor) -> float:
+    colours = (images.mean(dim=(2, 3)) + 1) * 127.5
+    grey = (images.mean(dim=(1, 2, 3)) + 1)[:, None] * 127.5
+    colours = variant(wrong, colours, pixels=(images + 1) * 127.5, grey=grey)
+    colours = variant(wrong, colours, no_scale=colours / 127.5, unit=colours / 255)
+    colours = variant(wrong, colours, twice=colours * 2)
+    d = torch.stack([colours[i] - colours[j] for i, j in _pairs_mistaken(wrong, len(colours))])
     if "euclidean" in wrong:
         return float(d.flatten(1).norm(dim=1).mean())
     if "channels_summed" in wrong:
         return float(d.abs().sum(dim=1).mean())
     if "squared" in wrong:
         return float(d.square().mean())
-    d = d.square().mean(dim=1).sqrt() if "root" in wrong else d if "signed" in wrong else d.abs()
-    total = d.flatten(1).mean(dim=1) if d.dim() > 1 else d
-    return float(total.sum() if "pairs_summed" in wrong else total.max() if "largest" in wrong else total.mean())
+    d = variant(wrong, d.abs(), root=d.square().mean(dim=1, keepdim=True).sqrt(), signed=d)
+    each = d.flatten(1).mean(dim=1)
+    return float(variant(wrong, each.mean(), pairs_summed=each.sum(), largest=each.max()))
+
+
+def _pairs_mistaken(wrong: Wrong, k: int) -> list[tuple[int, int]]:
+    return variant(
+        wrong,
+        list(combinations(range(k), 2)),
+        neighbours=[(i, i + 1) for i in range(k - 1)],
+        with_first=[(0, j) for j in range(1, k)],
+        self_pairs=[(i, j) for i in range(k) for j in range(k)],
+    )
 
 
 _COLOUR = Exercise(
@@ -402,13 +418,13 @@ def _gain_cases() -> list[Case]:
     ]
 
 
-def _gain_mistaken(wrong, deviation, eps, num_norms):
+def _gain_mistaken(wrong: Wrong, deviation: float, eps: float, num_norms: int) -> float:
     if "all_at_once" in wrong:
         return deviation / (deviation**2 + eps) ** (num_norms / 2)
     if "largest_gain" in wrong:
         return deviation / eps ** (num_norms / 2)
-    steps = 1 if "once" in wrong else num_norms + ("one_more" in wrong) - ("one_less" in wrong)
-    eps = 0.0 if "no_eps" in wrong else 1e-5 if "fixed_eps" in wrong else eps
+    steps = variant(wrong, num_norms + ("one_more" in wrong) - ("one_less" in wrong), once=1)
+    eps = mistaken_eps(wrong, eps)
     for _ in range(steps):
         if "eps_outside" in wrong:
             deviation = deviation / (deviation + eps)

@@ -21,9 +21,9 @@ class Scorecard:
         solved = sum(sum(names.values()) for names in self.stages.values())
         lines = [f"{solved} of {sum(map(len, self.stages.values()))} exercises solved"]
         for stage, names in self.stages.items():
-            marks = "".join("■" if done else "□" for done in names.values())
-            open_ones = [name for name, done in names.items() if not done]
-            lines.append(f"{stage}  {marks:8} " + (f"open: {', '.join(open_ones)}" if open_ones else "all solved"))
+            marks = "".join("□■"[done] for done in names.values())
+            open_ones = ", ".join(name for name, done in names.items() if not done)
+            lines.append(f"{stage}  {marks:8} " + (f"open: {open_ones}" if open_ones else "all solved"))
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
@@ -48,8 +48,10 @@ def read() -> dict[str, bool]:
 
 def record(name: str, passed: bool) -> None:
     """Note a solved exercise; outside a notebook, and where the folder can't be written, nothing happens."""
-    known = read() if in_notebook() else {}
-    if not in_notebook() or not passed or known.get(name):
+    if not passed or not in_notebook():
+        return
+    known = read()
+    if known.get(name):
         return
     with contextlib.suppress(OSError):
         write_whole(FILE, json.dumps({**known, name: True}, indent=1) + "\n")

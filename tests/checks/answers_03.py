@@ -31,11 +31,6 @@ def clade(x, label, gamma, beta, eps, norm=None):
     return norm(x) * g + b
 
 
-def cost(c, k, hidden, size, h, w):
-    layers = [torch.nn.Conv2d(a, b, size, device="meta") for a, b in ((k, hidden), (hidden, c), (hidden, c))]
-    return [sum(p.numel() for v in layers for p in v.parameters()), sum(v.weight.numel() for v in layers) * h * w]
-
-
 def block(x, segmap, parts, *, slope=0.2, skip_act=False, skip=True, skip_norm="norm_s", after=lambda y: y):
     act = torch.nn.LeakyReLU(slope)
     y = x
@@ -51,7 +46,7 @@ def block(x, segmap, parts, *, slope=0.2, skip_act=False, skip=True, skip_norm="
 
 RIGHT = [
     ("nearest_resize", interpolated), ("nearest_resize", looped), ("spade_forward", spade), ("clade_forward", clade),
-    ("spade_cost", cost), ("spade_block", block),
+    ("spade_block", block),
 ]  # fmt: skip
 
 
@@ -88,15 +83,6 @@ WRONG = [
     ("clade_forward", lambda x, y, g, b, e: F.batch_norm(x, None, None, training=True, eps=e)
         * g[y].reshape(x.shape) + b[y].reshape(x.shape), "scramble"),
     ("clade_forward", lambda x, y, g, b, e: clade(x, y, b, g, e), "swapped"),
-    ("spade_cost", lambda c, k, d, s, h, w: cost(c, k, d, s, 1, 1), "those of one pixel"),
-    ("spade_cost", lambda *a: cost(*a)[::-1], "wrong order"),
-    ("spade_cost", lambda *a: (cost(*a)[0], 2 * cost(*a)[1]), "additions are counted"),
-    ("spade_cost", lambda c, k, d, s, h, w: (k * d * s * s + d * c * s * s + d + c, (k + c) * d * s * s * h * w),
-        "one for gamma and one for beta"),
-    ("spade_cost", lambda c, k, d, s, h, w: ((k + 2 * c) * d * s * s, (k + 2 * c) * d * s * s * h * w),
-        "biases aren't counted"),
-    ("spade_cost", lambda c, k, d, s, h, w: ((k + 2 * c) * d * s + d + 2 * c, (k + 2 * c) * d * s * h * w),
-        "kernel * kernel taps"),
     ("spade_block", lambda *a: block(*a, skip_act=True), "activation on the skip path"),
     ("spade_block", lambda *a: block(*a, slope=0.01), "slope 0.01"),
     ("spade_block", lambda *a: block(*a, skip=False), "skip path isn't added"),

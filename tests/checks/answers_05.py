@@ -1,48 +1,10 @@
 """Typical answers to the exercises of stage 05: wrong ones with what they are told, right ones in another style."""
 
-import math
-
 import torch
 from torch.nn import functional as F
 
 from spade_edu.blocks import SPADEResnetBlock
 from spade_edu.checks.s05_spade_generator import count_block
-from spade_edu.generators.spade import latent_size
-
-DOUBLINGS = {"normal": 5, "more": 6, "most": 7}
-
-
-def plan(*factors):
-    def answer(ngf, plan):
-        widths = [ngf * f for f in factors]
-        widths += [ngf // 2] if plan == "most" else []
-        return list(zip(widths, widths[1:]))
-
-    return answer
-
-
-def widths_only(ngf, plan):
-    return [16 * ngf, 16 * ngf, 16 * ngf, 8 * ngf, 4 * ngf, 2 * ngf, ngf] + ([ngf // 2] if plan == "most" else [])
-
-
-def float_plan(ngf, plan):
-    widths = [16 * ngf] * 4 + [16 * ngf / 2**i for i in range(1, 5)] + ([ngf // 2] if plan == "most" else [])
-    return list(zip(widths, widths[1:]))
-
-
-def latent_by(divide):
-    def answer(height, width, plan):
-        factor = 2 ** DOUBLINGS[plan]
-        return divide(height, factor), divide(width, factor)
-
-    return answer
-
-
-def width_forgotten(height, width, plan):
-    factor = 2 ** DOUBLINGS[plan]
-    if height % factor != 0:
-        raise ValueError("height")
-    return height // factor, width // factor
 
 
 def first_map_by(resize, reshape):
@@ -103,29 +65,6 @@ def count_by_building(fin, fout, label_channels, hidden, kernel):
     return sum(p.numel() for p in block.parameters())
 
 
-def latent_checked(factor, bad):
-    """Divided by factor(halvings), with a ValueError where bad(height's remainder, width's remainder)."""
-
-    def answer(height, width, plan):
-        by = factor(DOUBLINGS[plan])
-        if bad(height % by, width % by):
-            raise ValueError
-        return height // by, width // by
-
-    return answer
-
-
-def latent_asserted(height, width, plan):
-    factor = 2 ** DOUBLINGS[plan]
-    assert height % factor == width % factor == 0
-    return height // factor, width // factor
-
-
-def latent_error_returned(height, width, plan):
-    factor = 2 ** DOUBLINGS[plan]
-    return ValueError() if height % factor or width % factor else (height // factor, width // factor)
-
-
 def shrunk_by_factor(segmap, z, fc, size):
     if z is None:
         return fc(F.interpolate(segmap, scale_factor=size[0] / segmap.shape[2]))
@@ -180,14 +119,6 @@ def count_fin_inside(fin, fout, label_channels, hidden, kernel):
 
 
 WRONG = [
-    ("channel_plan", lambda ngf, plan: [], "The result is empty"),
-    ("channel_plan", lambda ngf, p: plan(16, 16, 16, 16, 8, 4, 2, 1)(ngf, "most"), "Every plan gets the eighth block"),
-    ("latent_size", latent_checked(lambda n: n, lambda a, b: a or b), "divide by 2 ** n"),
-    ("latent_size", latent_checked(lambda n: 2 * n, lambda a, b: a or b), "twice the number of halvings"),
-    ("latent_size", latent_checked(lambda n: 2 ** (n + 1), lambda a, b: a or b), "once too often"),
-    ("latent_size", latent_checked(lambda n: 2**n, lambda a, b: a and b), "one is enough"),
-    ("latent_size", latent_asserted, "should raise ValueError here. It stops with AssertionError"),
-    ("latent_size", latent_error_returned, "The error is returned; raise it"),
     ("first_map", shrunk_by_factor, "height halved, width kept"),
     ("first_map", start_squashed, "you have tanh"),
     ("run_blocks", run_around(lambda x, due: x), "The map never grows"),
@@ -208,24 +139,6 @@ WRONG = [
     ("count_block", count_one_shared, "one for the whole block"),
     ("count_block", count_fin_inside, "you took fin"),
     ("count_block", lambda a, b, n, h, k: right_layers(a, b, n, 128, k), "always has 128 channels"),
-    ("channel_plan", plan(16, 16, 16, 8, 4, 2, 1), "A wide block is missing"),
-    (
-        "channel_plan",
-        lambda ngf, plan: list(zip(w := [ngf * f for f in (16, 16, 16, 16, 8, 4, 2, 1)], w[1:])),
-        "eighth",
-    ),
-    ("channel_plan", widths_only, "Each entry is a pair"),
-    ("channel_plan", float_plan, "floats"),
-    ("channel_plan", lambda ngf, p: plan(16, 16, 16, 16, 8, 4, 2, 1)(64, p), "don't depend on ngf"),
-    ("channel_plan", plan(1, 2, 4, 8, 16, 16, 16, 16), "expected"),
-    ("channel_plan", lambda ngf, p: zip([1], [2]), "Return a list"),
-    ("latent_size", latent_by(lambda a, b: a // b), "rounded down"),
-    ("latent_size", latent_by(lambda a, b: round(a / b)), "rounded; the official code"),
-    ("latent_size", latent_by(lambda a, b: math.ceil(a / b)), "rounded up"),
-    ("latent_size", width_forgotten, "remainder of the width"),
-    ("latent_size", latent_by(lambda a, b: a / b), "floats"),
-    ("latent_size", lambda h, w, plan: latent_size((h, w), plan)[::-1], "swapped"),
-    ("latent_size", lambda h, w, plan: latent_size((h, w)), "5 times in every plan"),
     ("first_map", first_map_by(lambda s, size: F.interpolate(s, size=size, mode="bilinear"), read), "bilinear"),
     ("first_map", first_map_by(lambda s, size: F.adaptive_avg_pool2d(s, size), read), "averaged"),
     ("first_map", first_map_by(nearest, lambda y, s: y.view(len(y), *s, -1).permute(0, 3, 1, 2)), "channels last"),
@@ -256,9 +169,6 @@ WRONG = [
     ("count_block", lambda *a: count_block(*a) + 1, "expected"),
 ]
 RIGHT = [
-    ("channel_plan", lambda ngf, p: [list(pair) for pair in plan(16, 16, 16, 16, 8, 4, 2, 1)(ngf, p)]),
-    ("channel_plan", lambda ngf, p: torch.tensor(plan(16, 16, 16, 16, 8, 4, 2, 1)(ngf, p))),
-    ("latent_size", lambda h, w, plan: latent_size((h, w), plan)),  # raises the package's own UserError
     ("first_map", first_map_by(strided, read)),
     ("first_map", lambda s, z, fc, size: fc(nearest(s, size)) if z is None else fc(z).unflatten(1, (-1, *size))),
     ("run_blocks", run_by_repeating),

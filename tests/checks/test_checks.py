@@ -196,6 +196,19 @@ def test_progress_in_a_notebook(tmp_path, monkeypatch):
     assert repr(progress()).startswith("0 of ")
 
 
+def test_a_scorecard_that_names_a_dropped_exercise_keeps_all_its_entries(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("spade_edu.checks.scorecard.in_notebook", lambda: True)
+    file = tmp_path / "spade_edu_progress.json"
+    stored = {"lsgan": True, "spade_cost": False, "instance_norm": True}
+    file.write_text(json.dumps(stored))
+    assert repr(progress()).startswith(f"1 of {len(exercises())} ") and "lsgan" not in repr(progress())
+    one_hot = next(e for e in exercises() if e.name == "one_hot")
+    assert check("one_hot", one_hot.reference).passed
+    assert json.loads(file.read_text()) == stored | {"one_hot": True}
+    assert repr(progress()).startswith("2 of ")
+
+
 def test_a_picture_that_cannot_be_drawn_is_skipped(capsys):
     with picture("spade_forward"):
         print(None + 1)
@@ -249,6 +262,19 @@ def test_factor_sign_and_offset_are_told():
     assert "2 times" in check("spade_forward", lambda *a: 2 * reference(*a)).message
     assert "sign" in check("spade_forward", lambda *a: -reference(*a)).message
     assert "off by the same 0.5" in check("spade_forward", lambda *a: reference(*a) + 0.5).message
+
+
+def test_another_error_than_the_one_due_is_told():
+    reference = next(e.reference for e in exercises() if e.name == "confusion_matrix")
+
+    def answer(*arguments):
+        try:
+            return reference(*arguments)
+        except ValueError as error:
+            raise KeyError from error
+
+    message = check("confusion_matrix", answer).message
+    assert "It should raise ValueError here. It stops with KeyError" in message
 
 
 def test_two_mistakes_at_once_are_both_told():

@@ -13,12 +13,12 @@ CELLS = [
     "def receptive_field(layers):\n    field = 1\n    for kernel, stride in reversed(layers):\n"
     "        field = (field - 1) * stride + kernel\n    return field",
     'check("receptive_field", receptive_field)',
-    "def lsgan(pred, is_real):\n    import os\n    os._exit(0)",
-    'check("lsgan", lsgan)',
+    "def residual_block(*arguments):\n    import os\n    os._exit(0)",
+    'check("residual_block", residual_block)',
     "print('x' * 100000)\nraise SystemExit",
     "import time\ntime.sleep(1000)",
     "%matplotlib inline\nwrong = lambda *a: 0",
-    'check("generator_shapes", wrong)',
+    'check("nearest_resize", wrong)',
     "def one_hot(label, num_classes):",  # not Python
     'check("one_hot", one_hot)',
 ]
@@ -36,14 +36,14 @@ def test_every_answer_of_a_hostile_notebook_is_graded(tmp_path, monkeypatch, cap
     (tmp_path / "class" / "04_broken.ipynb").write_text("{")
     monkeypatch.chdir(tmp_path)
     main(["grade", "class", "--out", "grades.csv", "--seconds", "8"])
-    assert "anna/02_pix2pixhd.ipynb: 1 of 6" in capsys.readouterr().out
+    assert "anna/02_pix2pixhd.ipynb: 1 of 5" in capsys.readouterr().out
     with open("grades.csv", encoding="utf-8", newline="") as file:
         rows = {row["exercise"]: row for row in csv.DictReader(file)}
     assert [row["exercise"] for row in json.loads((tmp_path / "grades.json").read_text("utf-8"))] == list(rows)
     words = {
         "receptive_field": "right",
-        "lsgan": "Its cell ended the Python process",
-        "generator_shapes": "expected",
+        "residual_block": "Its cell ended the Python process",
+        "nearest_resize": "expected",
         "one_hot": "Not started yet",
         "instance_edges": "Not found",
         "uniform_response": "not a readable notebook",
@@ -66,9 +66,9 @@ def test_a_folder_without_notebooks_is_one_line_and_exit_code_2(make, tmp_path, 
 
 def test_checks_are_found_in_cells():
     source = (
-        'x = 1\ncheck("lsgan", my.answer)\nprint(check("one_hot", lambda *a: a))\ncheck("unknown", x); check(name, x)'
+        'x = 1\ncheck("adain", my.answer)\nprint(check("one_hot", lambda *a: a))\ncheck("unknown", x); check(name, x)'
     )
-    assert check_calls(source) == [("lsgan", "my.answer"), ("one_hot", "lambda *a: a")]
+    assert check_calls(source) == [("adain", "my.answer"), ("one_hot", "lambda *a: a")]
     assert check_calls("%magic\n!ls") == check_calls("def f(:") == []
 
 
