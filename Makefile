@@ -27,7 +27,7 @@ lab: $(VENV)/installed
 
 # Judge, second segmenter, the stored weights of the cpu preset, and the notebooks that show them: about half an hour.
 assets: $(VENV)/installed
-	$(BIN)/python -m spade_edu.evaluation.judge
+	$(BIN)/python -m spade_edu.evaluation.train_judge
 	$(BIN)/spade-edu demo --out runs/assets --keep-weights spade_edu/assets
 	$(BIN)/python tools/build_exercises.py
 	$(BIN)/python tools/notebooks.py build

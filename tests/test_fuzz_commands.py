@@ -31,17 +31,17 @@ from spade_edu.labels import CITYSCAPES
 from spade_edu.models import build
 
 WORK = (
-    "spade_edu.runs.Run.train",
+    "spade_edu.runs.run.Run.train",
     "spade_edu.widgets.page.PageServer.serve_forever",
     "spade_edu.data.download.fetch",
     "spade_edu.data.streets.write",
     "spade_edu.data.streets.dataset.render",
-    "spade_edu.paper.render",
-    "spade_edu.doctor.writing",
-    "spade_edu.plan.simulate",
-    "spade_edu.doctor.speed",
+    "spade_edu.experiments.paper.render",
+    "spade_edu.course.doctor.writing",
+    "spade_edu.runs.plan.simulate",
+    "spade_edu.course.doctor.speed",
     "spade_edu.checks.grading._one_process",
-    "spade_edu.cli.subjects._generated",
+    "spade_edu.evaluation.subjects._generated",
     "spade_edu.experiments.cells.Bench.result",
     "spade_edu.evaluation.scoring.generated_statistics",
     "subprocess.run",

@@ -254,7 +254,7 @@ EVALUATING = """
         except SystemExit as end:
             assert not end.code, end.code
 """
-LOAD = "import torchvision, matplotlib.figure, spade_edu.cli.subjects, spade_edu.evaluation.judge, scipy.stats"
+LOAD = "import torchvision, matplotlib.figure, spade_edu.evaluation.pipeline, spade_edu.pretrained.judge, scipy.stats"
 
 
 @SIGKILL

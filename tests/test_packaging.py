@@ -103,8 +103,8 @@ def installed(built, tmp_path_factory):
 
 
 def test_the_installed_package_runs_from_an_empty_folder(installed, tmp_path):
-    code = """import spade_edu, spade_edu.runs
-print(spade_edu.__file__, spade_edu.runs.load_stored("spade").generator.z_dim)"""
+    code = """import spade_edu, spade_edu.runs.loading
+print(spade_edu.__file__, spade_edu.runs.loading.load_stored("spade").generator.z_dim)"""
     file, z_dim = run(installed, "-c", code, cwd=tmp_path).split()
     assert Path(file).is_relative_to(installed.parents[1]) and int(z_dim) > 0
     program = installed.with_name("spade-edu")

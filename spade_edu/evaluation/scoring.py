@@ -92,8 +92,11 @@ def published_judges(data: str, *, segmentation: bool, distance: bool, device: t
     return Judges(segmenter, Features(lambda x: network((x + 1) / 2), FEATURES, "FID", "KID"), device)
 
 
-def streets_judges(*, segmentation: bool, distance: bool, device: torch.device, at_one_size: bool) -> Judges:
-    """The judge of Streets, which comes with the package; its figures are never called FID or KID."""
+def streets_judges(*, segmentation: bool, distance: bool, device: torch.device, at_one_size: bool = True) -> Judges:
+    """The judge of Streets, which comes with the package; its figures are never called FID or KID.
+
+    at_one_size: show it every image at the size of the scenes that it was trained on.
+    """
     from ..pretrained.judge import load_judge
 
     judge = load_judge().to(device)

@@ -1,6 +1,6 @@
 """A cell of a table: one system, trained from one seed on one data set and scored. What is done is not done again.
 
-    OUT/cells/NAME-HASH/   config.json, metrics.csv, checkpoints/ ...   as in any run folder (spade_edu.runs)
+    OUT/cells/NAME-HASH/   config.json, metrics.csv, checkpoints/ ...   as in any run folder (runs/run.py)
                            result.json    the scores: written whole, last, so a cell that has it is done
                            samples.png    what it paints for the bench's sample scenes, one below the other
 

@@ -215,7 +215,7 @@ def _draw_paper(axes: Any, number: int, names: list[str], figure: str) -> None:
 
 
 def cost(bench: Bench, missing: list[Cell]) -> str:
-    """What trainings of the preset `paper` would take (spade_edu.plan, by SPADE's arithmetic); "" for other presets."""
+    """What trainings of the preset `paper` would take (runs/plan.py, by SPADE's arithmetic); "" for other presets."""
     if bench.preset_name != "paper" or not missing:
         return ""
     step = plan.simulate(bench.base, bench.val.labels, batch_size=1)
@@ -223,7 +223,7 @@ def cost(bench: Bench, missing: list[Cell]) -> str:
     days = len({cell.name for cell in missing}) * plan.hours(step, images, 8, rate) / 24
     return (
         f"Estimated, not measured: {days:.0f} days on 8 V100, 8 times as long on the one GPU that this command uses "
-        "(spade_edu/plan.py says how). Ctrl-C stops, and the same command goes on."
+        "(spade_edu/runs/plan.py says how). Ctrl-C stops, and the same command goes on."
     )
 
 

@@ -33,7 +33,7 @@ class System(Protocol):
 
 
 def batches(dataset: Dataset, config: TrainingConfig, *, steps: int, progress: bool) -> Iterator[tuple[int, Sample]]:
-    """`steps` batches, each with its epoch (from 1), in the order in which spade_edu.runs.Run would take them."""
+    """`steps` batches, each with its epoch (from 1), in the order in which runs.Run would take them."""
     per_epoch = len(dataset) // config.batch_size
     if not per_epoch:
         raise UserError(f"A batch of {config.batch_size} needs as many images, but there are only {len(dataset)}.")

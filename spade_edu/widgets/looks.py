@@ -102,6 +102,6 @@ def require_codes(generator: Generator) -> int:
     if generator.z_dim is None:
         raise UserError(
             f"This {type(generator).__name__} takes no style code z, so it has one look for a label map. Use one that "
-            'was trained with style=True, for example spade_edu.runs.load_stored("spade").'
+            'was trained with style=True, for example spade_edu.runs.loading.load_stored("spade").'
         )
     return generator.z_dim

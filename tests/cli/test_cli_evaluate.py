@@ -13,10 +13,10 @@ from spade_edu.data.streets import Streets
 from spade_edu.data.streets.dataset import write
 from spade_edu.errors import UserError
 from spade_edu.evaluation.inception import Inception
-from spade_edu.evaluation.protocol import protocol
+from spade_edu.evaluation.pipeline import Scorer
 from spade_edu.evaluation.scoring import Features, Judges
 from spade_edu.evaluation.segmenters.drn import DRN
-from spade_edu.evaluation.subjects import RealSides, from_folder
+from spade_edu.evaluation.subjects import from_folder
 from spade_edu.generators import SPADEGenerator
 from spade_edu.pictures import to_uint8
 from spade_edu.pretrained.judge import ASSETS
@@ -69,14 +69,14 @@ def test_the_real_side_is_written_then_read(place, tmp_path):
     subject = from_folder(place / "images", "cityscapes", str(place / "data"), None)
     features = Features(lambda image: image.mean((2, 3)), "mean colours", "FD (mean colours)", "KD (mean colours)")
     judges, file = Judges(None, features), tmp_path / "new" / "real.safetensors"
-    gathered = RealSides(subject, judges, file).of(protocol("paper", "cityscapes"))
+    gathered = Scorer(subject.place, "paper", judges=judges, file=file).real()
     written = file.stat().st_mtime_ns
-    read = RealSides(subject, judges, file).of(protocol("paper", "cityscapes"))
+    read = Scorer(subject.place, "paper", judges=judges, file=file).real()
     assert file.stat().st_mtime_ns == written
     assert read.n == 3 and torch.equal(read.cov, gathered.cov) and torch.equal(read.kept, gathered.kept)
     for other in ("oasis", "clade"):
         with pytest.raises(UserError, match="real.safetensors holds features of 3 of cityscapes val, full size"):
-            RealSides(subject, judges, file).of(protocol(other, "cityscapes"))
+            Scorer(subject.place, other, judges=judges, file=file).real()
 
 
 def test_compare_protocols(place, capsys):
@@ -107,6 +107,8 @@ def test_mistakes(arguments, message):
 def test_missing_weights_and_wrong_protocol(place, tmp_path, monkeypatch):
     with pytest.raises(UserError, match="no protocol 'mine'"):
         run(*options(place), "--protocol", "mine")
+    with pytest.raises(UserError, match="'streets' is for Streets, not cityscapes"):
+        run(*options(place), "--protocol", "streets")
     with pytest.raises(UserError, match="count 9"):
         run(*options(place), "--count", 9)
     monkeypatch.setenv("SPADE_EDU_WEIGHTS", str(tmp_path))
