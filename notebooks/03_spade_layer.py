@@ -18,7 +18,7 @@ from importlib.util import find_spec
 if find_spec("spade_edu") is None:
     get_ipython().run_line_magic("pip", "install --quiet git+https://github.com/OWNER/spade_edu")
 from spade_edu import course
-from spade_edu.course.lab import plotting as show
+from spade_edu.course import plotting as show
 
 lab = course.start("03")
 

@@ -17,7 +17,7 @@ from importlib.util import find_spec
 if find_spec("spade_edu") is None:
     get_ipython().run_line_magic("pip", "install --quiet git+https://github.com/OWNER/spade_edu")
 from spade_edu import course
-from spade_edu.course.lab import plotting as show
+from spade_edu.course import plotting as show
 
 lab = course.start("10")
 
@@ -382,6 +382,8 @@ assert curves["beta2 = 0.9"][-1] > 0.95 > 0.7 > curves["beta2 = 0.999"][-1]
 # has 1 % of the rate. Two time scales (TTUR): G at 1e-4, D at 4e-4.
 
 # %% tags=["core", "nbval-check-output"]
+from spade_edu.presets import preset
+
 paper = preset("paper")
 rates = [paper.lr_factor(epoch) for epoch in range(1, 201)]
 print("G", paper.lr_generator, "D", paper.lr_discriminator)

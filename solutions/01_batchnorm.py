@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Integer
 from torch import Tensor
 
-from spade_edu.course.lab import plotting as show
+from spade_edu.course import plotting as show
 
 torch.manual_seed(0)
 # Four images, one channel of 8x8: their brightness rises from left to right.

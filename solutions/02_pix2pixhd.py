@@ -10,7 +10,7 @@ from jaxtyping import Float, Integer
 from torch import Tensor
 from torch.nn import functional as F
 
-from spade_edu.course.lab import plotting as show
+from spade_edu.course import plotting as show
 
 # A street in ids: 0 sky, 1 road, 2 car; 255 is unknown. Two cars stand side by side.
 label = torch.zeros(1, 16, 24, dtype=torch.long)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from spade_edu import SPADE
-from spade_edu.course.lab import plotting as show
+from spade_edu.course import plotting as show
 
 torch.manual_seed(1)
 # 0 sky, 1 road, 2 a car; x is what comes out of the layer before: here noise.

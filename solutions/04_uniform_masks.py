@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from spade_edu.course.lab import plotting as show
+from spade_edu.course import plotting as show
 
 torch.manual_seed(0)
 weight, bias = torch.randn(3, 4, 3, 3), torch.randn(3)

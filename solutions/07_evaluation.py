@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Float64, Int64, Integer
 from torch import Tensor
 
-from spade_edu.course.lab import plotting as show
+from spade_edu.course import plotting as show
 
 # %% [markdown]
 # ## 7.1 Mean and covariance of features

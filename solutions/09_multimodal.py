@@ -12,7 +12,7 @@ from jaxtyping import Float, Integer
 from torch import Tensor, nn
 
 from spade_edu import course
-from spade_edu.course.lab import plotting as show
+from spade_edu.course import plotting as show
 from spade_edu.runs.loading import load_stored
 
 lab = course.start("09", "cpu")

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from spade_edu.course.lab import lab as course
+from spade_edu.course import lab as course
 from spade_edu.data.streets import Streets, write
 from spade_edu.errors import UserError
 from spade_edu.presets import preset

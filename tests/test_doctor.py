@@ -13,7 +13,7 @@ import typer
 from typer.testing import CliRunner
 
 from spade_edu.cli import doctor as command
-from spade_edu.course.lab import doctor
+from spade_edu.course import doctor
 
 Usage = namedtuple("Usage", "total used free")
 GPU = "Fast GPU 9000"

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spade_edu import losses
-from spade_edu.pretrained.perceptual import VGG_WEIGHTS, VGGFeatures
+from spade_edu.losses import VGG_WEIGHTS
+from spade_edu.pretrained.perceptual import VGGFeatures
 
 FAKE = [
     [torch.full((1, 2, 2, 2), 1.0), torch.tensor([[[[-2.0, 0.5]]]])],

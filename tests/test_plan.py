@@ -13,7 +13,7 @@ from spade_edu.config import TrainingConfig
 from spade_edu.errors import UserError
 from spade_edu.models import build
 from spade_edu.presets import preset
-from spade_edu.runs.run import plan
+from spade_edu.runs import plan
 from spade_edu.training import Trainer
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))

@@ -19,7 +19,7 @@ from spade_edu.checks import Exercise, exercises
 SOURCES, LEARNERS = ROOT / "solutions", ROOT / "exercises"
 SET_UP = f"""# Safe to run twice; keeps the installed torch and numpy.
 {INSTALL}
-from spade_edu.course.lab import plotting
+from spade_edu.course import plotting
 from spade_edu.checks import check, hint, picture, progress
 
 plotting.use_style()"""

@@ -30,8 +30,8 @@ SECONDS = 300  # a cell may take: a class's laptop is slower than the machine th
 
 SET_UP = """# Safe to run twice; keeps the installed torch and numpy. SPADE_EDU_PROFILE (cpu or gpu) sets the size.
 {install}
-from spade_edu.course import lab as course
-from spade_edu.course.lab import plotting as show
+from spade_edu import course
+from spade_edu.course import plotting as show
 
 lab = course.start("{stage}")"""
 

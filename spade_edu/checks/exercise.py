@@ -1,7 +1,7 @@
 """What an exercise is: a record with a reference, the cases it is tried on, and the mistakes that are known by name."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
 from typing import Any, TypeVar
@@ -13,11 +13,6 @@ Wrong = frozenset[str]  # the mistakes that a `mistaken` function is to make, by
 def variant(wrong: Wrong, right: T, **mistakes: T) -> T:
     """The value that goes with the first of `mistakes` (name = value) that is in `wrong`; `right` if none is."""
     return next((value for name, value in mistakes.items() if name in wrong), right)
-
-
-def pick(wrong: Wrong, mistaken: Mapping[str, T], right: T) -> T:
-    """The value of the first mistake of `mistaken` that is in `wrong`; the right one if none is."""
-    return next((value for name, value in mistaken.items() if name in wrong), right)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from spade_edu.experiments import cells, figure1, figure3, figure9, table2, tabl
 from spade_edu.experiments.cells import Bench
 from spade_edu.experiments.paper import TABLES
 from spade_edu.presets import ROWS
-from spade_edu.runs.run import plan
+from spade_edu.runs import plan
 
 FEW = {"pix2pixHD++": "pix2pixHD++", "pix2pixHD": "pix2pixHD"}  # small rows of Table 3
 pytestmark = pytest.mark.filterwarnings("ignore:4 images for 160 features")
