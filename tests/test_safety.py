@@ -191,10 +191,10 @@ def test_nothing_opens_a_connection_but_downloads_that_were_asked_for():
         ("data/download.py", "urllib.request"),
         ("data/download.py", "urllib.parse"),
         ("widgets/page.py", "http.server"),  # 127.0.0.1 only
-        ("losses.py", "socket"),  # a timeout for torchvision's download of VGG-19
-        ("training.py", "http.client"),  # its errors
+        ("pretrained/perceptual.py", "socket"),  # a timeout for torchvision's download of VGG-19
+        ("pretrained/perceptual.py", "http.client"),  # its errors
         ("related/crn.py", "http.client"),
-        ("doctor.py", "webbrowser"),  # whether there is one
+        ("course/doctor.py", "webbrowser"),  # whether there is one
         ("checks/grading.py", "subprocess"),
     }
 

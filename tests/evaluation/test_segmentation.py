@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torchmetrics.classification import MulticlassAccuracy, MulticlassJaccardIndex
 
 from spade_edu.errors import UserError
-from spade_edu.evaluation.segmentation import ConfusionMatrix
+from spade_edu.evaluation.segmentation import ConfusionMatrix, in_the_mean
 
 
 @st.composite
@@ -61,13 +61,23 @@ def test_absent_classes_by_hand():
     assert confusion.pixel_accuracy() == pytest.approx(3 / 4)
 
 
+def test_rare_classes_are_left_out_of_the_mean():
+    target = torch.zeros(400, dtype=torch.long)
+    target[:1], target[1:3], target[3:9] = 1, 2, 3  # 0.25 %, 0.5 % and 1.5 % of the pixels
+    confusion = ConfusionMatrix(5, ignored=(255,))
+    confusion.update(torch.where(target == 2, 4, target), target)  # class 2 is never found, class 4 found wrongly
+    expected = [True, False, True, True, False]
+    assert in_the_mean(*confusion.tallies()[1:], "rare").tolist() == expected
+    assert confusion.miou("rare") == pytest.approx((1 + 0 + 1) / 3)
+
+
 def test_bytes_and_large_counts():
     confusion = ConfusionMatrix(150, ignored=(255,))
     confusion.update(torch.full((4, 4), 149, dtype=torch.uint8), torch.full((4, 4), 149, dtype=torch.uint8))
     assert confusion.counts[149, 149] == 16 and confusion.counts.sum() == 16
 
 
-@pytest.mark.parametrize("absent", ["skip", "gt", "zero"])
+@pytest.mark.parametrize("absent", ["skip", "gt", "zero", "rare"])
 def test_nothing_counted_is_nan(absent):
     confusion = ConfusionMatrix(3, ignored=(255,))
     confusion.update(torch.zeros(2, 2, dtype=torch.long), torch.full((2, 2), 255))
