@@ -4,10 +4,11 @@ from collections.abc import Iterable
 
 import torch
 from jaxtyping import Float, UInt8
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
 from .data.base import Dataset, Sample, stack
+from .generators import Generator
 from .labels import LabelSpace
 from .pictures import to_uint8
 
@@ -30,7 +31,7 @@ def to_batch(
 
 @torch.no_grad()
 def generate(
-    generator: nn.Module,
+    generator: Generator,
     sample: Sample,
     labels: LabelSpace,
     device: str | torch.device = "cpu",
@@ -50,7 +51,7 @@ def generate(
 
 
 def paint(
-    generator: nn.Module,
+    generator: Generator,
     dataset: Dataset,
     *,
     count: int | None = None,

@@ -11,6 +11,7 @@ from spade_edu import CITYSCAPES, UserError
 from spade_edu.data import Sample
 from spade_edu.evaluation.uniform import class_ids, colour_difference, uniform_images, uniform_labels
 from spade_edu.experiments.demo import MODELS, run_demo
+from spade_edu.generators import Generator
 
 
 @pytest.fixture(scope="module")
@@ -63,11 +64,9 @@ def test_uniform_maps_hold_one_class_and_no_edges():
 
 
 def test_uniform_images_share_one_style():
-    class Echo(torch.nn.Module):
-        z_dim = 2
-
+    class Echo(Generator):
         def __init__(self):
-            super().__init__()
+            super().__init__(CITYSCAPES.num_channels, z_dim=2)
             self.seen = torch.nn.Parameter(torch.zeros(()))
 
         def forward(self, segmap, z):

@@ -66,8 +66,10 @@ def _open(
 
     if images is not None:
         return from_folder(images, data, root, count)
-    opener, path = (from_run, run) if run is not None else (from_official, official)
-    return opener(path, data, root, count, seed, default_device())
+    if run is not None:
+        return from_run(run, data, root, count, seed, default_device())
+    assert official is not None  # one of the three is
+    return from_official(official, data, root, count, seed, default_device())
 
 
 def _score(

@@ -12,6 +12,7 @@ import sys
 import time
 import webbrowser
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,7 +44,8 @@ class Finding(NamedTuple):
         return f"{self.level:8} {self.what:12} {self.found}{advice}"
 
 
-class Report(NamedTuple):
+@dataclass(frozen=True)
+class Findings:
     """All findings; printed, it can be pasted into a bug report (the home folder appears as ~)."""
 
     findings: list[Finding]
@@ -61,7 +63,7 @@ class Report(NamedTuple):
     __repr__ = __str__
 
 
-def examine(folder: str | Path = "runs", timing: bool = True) -> Report:
+def examine(folder: str | Path = "runs", timing: bool = True) -> Findings:
     """Look at everything that training, notebooks and widgets need.
 
     folder: where runs are to be written. timing: also time a generator (some seconds).
@@ -78,7 +80,7 @@ def examine(folder: str | Path = "runs", timing: bool = True) -> Report:
         widgets,
         browser,
     ]
-    return Report([f for check in checks + [speed] * timing for f in _safely(check)])
+    return Findings([f for check in checks + [speed] * timing for f in _safely(check)])
 
 
 def _safely(check: Callable[[], list[Finding]]) -> list[Finding]:

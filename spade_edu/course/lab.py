@@ -87,7 +87,7 @@ class Lab:
         """Train a quarter of an hour; the run can be continued by the same call or by `spade-edu train`."""
         folder = RUNS / f"{self.config.data}-{model}"
         print(f"No weights for {model} on {self.config.data}: training up to {MOST_MINUTES} minutes into {folder}.")
-        shared = dict(data=self.config.data, root=self.config.root, height=self.size[0], width=self.size[1])
+        shared: dict = dict(data=self.config.data, root=self.config.root, height=self.size[0], width=self.size[1])
         config = preset(PROFILES[self.profile], model, style=model == "spade", **shared)
         run = Run(folder, config, self.train, self.val, device=self.device)
         started = time.monotonic()
@@ -118,11 +118,13 @@ def start(stage: str, profile: str | None = None, seed: int = 0) -> Lab:
 
 def _open(profile: str, device: str) -> tuple[TrainingConfig, Dataset, Dataset]:
     """Configuration and data sets of a profile: on a GPU Cityscapes if found, then CamVid, else Streets at 256x512."""
+    size: dict = {}
     if profile == "cpu":
-        name, root, size = "streets", None, {}
+        name, root = "streets", None
     else:
         name, root, _ = choose(None, None)
-        size: dict = {"height": 256, "width": 512} if name == "streets" else {}
+        if name == "streets":
+            size = {"height": 256, "width": 512}
         if name == "streets" and Path("datasets/camvid").is_dir():
             name, root, size = "camvid", Path("datasets/camvid"), {"height": 192, "width": 256}
         if name != "cityscapes":

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
@@ -31,7 +32,7 @@ def use_style() -> None:
         "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": "#888888", "xtick.color": INK, "ytick.color": INK,
         "axes.grid": True, "grid.color": GRID, "axes.axisbelow": True, "axes.spines.top": False,
         "axes.spines.right": False, "image.interpolation": "nearest", "legend.frameon": False,
-        "axes.prop_cycle": plt.cycler(color=[*COLOURS.values(), "#009E73", "#56B4E9"]),
+        "axes.prop_cycle": cycler(color=[*COLOURS.values(), "#009E73", "#56B4E9"]),
     })  # fmt: skip
 
 
@@ -108,7 +109,7 @@ def maps(
 
 def write_numbers(ax: Axes, tile: np.ndarray) -> None:
     """Write each value of a small map into its square, in ink that can be read on the colour below."""
-    colours = ax.images[-1].to_rgba(ax.images[-1].get_array())
+    colours = ax.images[-1].to_rgba(np.asarray(ax.images[-1].get_array()))
     for (y, x), value in np.ndenumerate(tile):
         dark = colours[y, x, :3] @ (0.3, 0.6, 0.1) < 0.5
         ax.text(x, y, f"{value:.3g}", ha="center", va="center", color="white" if dark else INK, fontsize=9)
@@ -121,8 +122,8 @@ def curves(
     """Lines by name over one x axis; a name in COLOURS gets its own colour."""
     figure, ax = plt.subplots(figsize=(7, 3.2))
     for name, values in lines.items():
-        values = torch.as_tensor(values).detach().cpu()
-        ax.plot(range(len(values)) if x is None else x, values, label=name, color=COLOURS.get(name))
+        y = torch.as_tensor(values).detach().cpu()
+        ax.plot(range(len(y)) if x is None else x, y, label=name, color=COLOURS.get(name))
     ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
     if log:
         ax.set_yscale("log")

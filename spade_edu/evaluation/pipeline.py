@@ -6,9 +6,10 @@ from pathlib import Path
 
 import torch
 from jaxtyping import UInt8
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..errors import UserError
+from ..generators import Generator
 from ..sampling import paint
 from .frechet import FeatureStatistics
 from .images import Originals
@@ -45,7 +46,7 @@ class Scorer:
         """The label maps, with the photographs that belong to them."""
         return self.place.originals("val", self.plan.full)
 
-    def images(self, generator: nn.Module, seed: int = 0) -> list[UInt8[Tensor, "3 h w"]]:
+    def images(self, generator: Generator, seed: int = 0) -> list[UInt8[Tensor, "3 h w"]]:
         """What a generator paints for the label maps."""
         return paint(generator, self.place.inputs(), count=len(self.originals), device=self.device, seed=seed)
 

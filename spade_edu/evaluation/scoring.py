@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from ..errors import UserError
+from ..pretrained.judge import Judge, load_judge
 from .frechet import FeatureStatistics
 from .images import Originals, from_bytes
 from .protocol import Protocol, resize_image
@@ -94,11 +95,8 @@ def published_judges(data: str, *, segmentation: bool, distance: bool, device: t
 
 def streets_judges(*, segmentation: bool, distance: bool, device: torch.device, at_one_size: bool) -> Judges:
     """The judge of Streets, which comes with the package; its figures are never called FID or KID."""
-    from ..pretrained.judge import load_judge
-
-    judge = load_judge().to(device)
-    if at_one_size:
-        judge = AtOneSize(judge)
+    trained = load_judge().to(device)
+    judge = AtOneSize(trained) if at_one_size else trained
     features = Features(judge.features, "Streets judge", "FD (Streets judge)", "KD (Streets judge)")
     return Judges(judge if segmentation else None, features if distance else None, device)
 
@@ -109,7 +107,7 @@ class AtOneSize(nn.Module):
     Images are brought to that size and logits back, for it never saw objects of any other size.
     """
 
-    def __init__(self, judge: nn.Module, size: tuple[int, int] = (64, 128)):
+    def __init__(self, judge: Judge, size: tuple[int, int] = (64, 128)):
         super().__init__()
         self.judge, self.size = judge, size
 
@@ -160,6 +158,7 @@ def real_statistics(
     originals: Originals, protocol: Protocol, judges: Judges, generated_size: tuple[int, int]
 ) -> FeatureStatistics:
     """Features of real photographs, resized as the protocol says; worth saving, for they never change."""
+    assert judges.features is not None
     statistics = FeatureStatistics(judges.features.name, KEPT, real_side(protocol, len(originals), generated_size))
     for i in tqdm(range(len(originals)), "real features", leave=False, disable=None):
         image = from_bytes(originals[i].image[None].to(judges.device))
@@ -176,6 +175,7 @@ def real_side(protocol: Protocol, count: int, generated_size: tuple[int, int]) -
 @torch.inference_mode()
 def generated_statistics(generated: Sequence[UInt8[Tensor, "3 h w"]], judges: Judges) -> FeatureStatistics:
     """Features of the generated images at their own size."""
+    assert judges.features is not None
     statistics = FeatureStatistics(judges.features.name, KEPT, "generated")
     for batch in tqdm(list(_batches(len(generated))), "generated features", leave=False, disable=None):
         images = torch.stack([generated[i] for i in batch]).to(judges.device)
@@ -187,11 +187,12 @@ def _segmentation(
     generated: Sequence[UInt8[Tensor, "3 h w"]], originals: Originals, protocol: Protocol, judges: Judges, seed: int
 ) -> dict:
     """mIoU, accuracy and per-class IoU with intervals; one image at a time, for full sizes may differ."""
+    assert judges.segmenter is not None
     names = originals.labels.score_names
     tallies = []
     for i in tqdm(range(len(generated)), "segmentation", leave=False, disable=None):
         image, label = from_bytes(generated[i][None].to(judges.device)), originals[i].label[None].to(judges.device)
-        seen = protocol.feed(image, tuple(label.shape[1:]), tuple(image.shape[2:]))
+        seen = protocol.feed(image, (label.shape[1], label.shape[2]), (image.shape[2], image.shape[3]))
         confusion = ConfusionMatrix(len(names), ignored=protocol.ignored)
         confusion.update(*protocol.meet(judges.segmenter(seen), label))
         tallies.append(torch.stack(confusion.tallies()).cpu())
@@ -223,7 +224,8 @@ def bootstrap(
     drawn = torch.randint(n, (draws, n), generator=torch.Generator().manual_seed(seed))
     times = torch.zeros(draws, n, dtype=torch.float64).scatter_add_(1, drawn, torch.ones(draws, n).double())
     sums = (times @ tallies.reshape(n, -1).double()).long().view(draws, 3, classes)
-    return tuple(_interval(values) for values in summarise(sums, absent))
+    miou, accuracy = summarise(sums, absent)
+    return _interval(miou), _interval(accuracy)
 
 
 def _interval(values: Float[Tensor, "b"]) -> tuple[float, float]:

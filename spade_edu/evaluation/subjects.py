@@ -5,16 +5,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..data import choose, open_dataset, stack
 from ..data.base import Dataset
 from ..errors import UserError
+from ..generators import Generator
 from ..sampling import paint
 from .images import ImageFolder, Originals, first_size
 
 STREETS_COUNT = 200  # scenes of Streets that are scored, unless --count says otherwise
-OFFICIAL = {"cityscapes": dict(num_upsampling_layers="more", crop_size=512, aspect_ratio=2.0)}  # else the defaults
+# The options of the official trainings; where a data set isn't named: load_generator's defaults.
+OFFICIAL: dict[str, dict] = {"cityscapes": dict(num_upsampling_layers="more", crop_size=512, aspect_ratio=2.0)}
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Subject:
     title: str
     place: Place
     images: Sequence[Tensor]
-    generator: nn.Module | None = None
+    generator: Generator | None = None
 
 
 def from_folder(folder: Path, data: str, root: str, count: int | None) -> Subject:
@@ -85,7 +87,7 @@ def from_official(file: Path, data: str, root: str, count: int | None, seed: int
     return _generated(str(file), place, generator, seed, device)
 
 
-def _generated(title: str, place: Place, generator: nn.Module, seed: int, device: str) -> Subject:
+def _generated(title: str, place: Place, generator: Generator, seed: int, device: str) -> Subject:
     images = paint(generator.to(device), place.inputs(), count=place.count, device=device, seed=seed)
     return Subject(title, place, images, generator)
 

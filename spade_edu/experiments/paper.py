@@ -205,7 +205,7 @@ def render(table: Table) -> str:
         cells = [row.name, *(cell + mark for cell in row.cells)]
         if any(counted):
             paper = "-" if row.millions is None else f"{row.millions}M{mark}"
-            cells += [paper, *(f"{number / 1e6:.2f}M" for number in count)]
+            cells += [paper, *(f"{number / 1e6:.2f}M" for number in count or ())]
         lines.append(cells + [" ".join(row.sources)])
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     body = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines]

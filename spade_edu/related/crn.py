@@ -184,7 +184,9 @@ def regression_features(config: TrainingConfig) -> Features:
     if config.lambda_vgg == 0:
         return lambda image: []
     if config.features != "vgg":
-        return feature_network(config, torch.device("cpu"))[0]
+        network, _ = feature_network(config, torch.device("cpu"))
+        assert network is not None  # as lambda_vgg is above 0
+        return network
     try:
         return AveragePooledVGG()
     except (OSError, RuntimeError, HTTPException) as error:

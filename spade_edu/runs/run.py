@@ -14,8 +14,10 @@ import time
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
+from typing import cast
 
 import torch
+import torch.utils.data
 from torch import Tensor
 from torch.utils.data import DataLoader
 from tqdm import tqdm
@@ -120,8 +122,8 @@ class Run:
         indices = order[done * self.config.batch_size : todo * self.config.batch_size]
         indices = distributed.share_of(indices, self.config.batch_size)
         # A generator of its own: making the loader's iterator would otherwise use up a number of the global one.
-        loader = DataLoader(
-            self.dataset,
+        loader: DataLoader = DataLoader(
+            cast(torch.utils.data.Dataset, self.dataset),  # all that the loader asks for is __getitem__
             self.config.batch_size // distributed.number(),
             sampler=indices,
             collate_fn=stack,
