@@ -18,7 +18,7 @@ import torch
 
 from ..checkpoints import checkpoints
 from ..config import TrainingConfig
-from ..data import choose, open_dataset
+from ..data import choose, open_splits
 from ..data.base import Dataset, Sample
 from ..errors import UserError
 from ..labels import LabelSpace
@@ -130,9 +130,7 @@ def _open(profile: str, device: str) -> tuple[TrainingConfig, Dataset, Dataset]:
         if name != "cityscapes":
             print(f"Cityscapes was not found (`spade-edu data get cityscapes` says how to get it): taking {name}.")
     config = preset(PROFILES[profile], data=name, root=str(root or ""), **size)
-    options: dict = {"height": config.height, "width": config.width}
-    train = open_dataset(name, root, "train", augment=True, length=config.images, **options)[0]
-    val = open_dataset(name, root, "val", length=VAL_SCENES, **options)[0]
+    train, val, config, _ = open_splits(config, scenes=VAL_SCENES)
     return config, train, val
 
 

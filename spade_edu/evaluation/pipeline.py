@@ -84,6 +84,5 @@ class Scorer:
     def _gather(self, originals: Originals) -> FeatureStatistics:
         statistics = real_statistics(originals, self.plan, self.judges, self.place.size)
         if self.file is not None:
-            self.file.parent.mkdir(parents=True, exist_ok=True)
             statistics.save(self.file)
         return statistics

@@ -49,8 +49,7 @@ def class_weights(target: Int64[Tensor, "n h w"]) -> Float[Tensor, "19"]:
 def _random_batches(dataset: Dataset, steps: int, batch_size: int) -> Iterator[Sample]:
     for step in range(steps):
         indices = torch.randint(len(dataset), (batch_size,)).tolist()
-        if hasattr(dataset, "set_epoch"):
-            dataset.set_epoch(step)
+        dataset.set_epoch(step)
         yield stack([dataset[i] for i in indices])
 
 

@@ -26,7 +26,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..config import TrainingConfig, resolve_precision
-from ..data import Sample, choose, open_dataset
+from ..data import Sample, choose, open_splits
 from ..errors import UserError
 from ..evaluation.pipeline import Scorer
 from ..evaluation.subjects import STREETS_COUNT, Place
@@ -92,11 +92,8 @@ class Bench:
             raise UserError(f"A training has at least one step, not {steps}.")
         if self.data == "streets" and steps is not None:
             config = replace(config, images=-(-steps // (config.epochs + config.epochs_decay)) * config.batch_size)
-        self.base = config
         self.size = config.height, config.width
-        size: dict = dict(height=config.height, width=config.width)
-        self.training = open_dataset(self.data, found, "train", augment=True, length=config.images, **size)[0]
-        self.val = open_dataset(self.data, found, "val", length=self.scenes, **size)[0]
+        self.training, self.val, self.base, _ = open_splits(config, scenes=self.scenes)
         whole = len(self.training) // config.batch_size * (config.epochs + config.epochs_decay)
         self.steps = min(steps or whole, whole)
 

@@ -102,7 +102,7 @@ class Run:
                     self.after_step(values, bar, last)
         except KeyboardInterrupt:
             bar.close()
-            if distributed.number() == 1:  # several are stopped at different points, so none can save alone
+            if distributed.processes() == 1:  # several are stopped at different points, so none can save alone
                 self.save()
                 stopped = f"Stopped and saved at step {self.step} of {self.total_steps}."
                 print(f"{stopped} The same command goes on from here.")
@@ -114,8 +114,7 @@ class Run:
     def epoch(self, epoch: int, last: int) -> Iterator[Batch]:
         """The batches of `epoch` (from 1) that are still to come."""
         self.trainer.set_epoch(epoch)
-        if hasattr(self.dataset, "set_epoch"):
-            self.dataset.set_epoch(epoch)
+        self.dataset.set_epoch(epoch)
         order = epoch_order(len(self.dataset), self.config.seed, epoch)
         done = self.step % self.steps_per_epoch
         todo = min(self.steps_per_epoch, done + last - self.step)
@@ -124,7 +123,7 @@ class Run:
         # A generator of its own: making the loader's iterator would otherwise use up a number of the global one.
         loader: DataLoader = DataLoader(
             cast(torch.utils.data.Dataset, self.dataset),  # all that the loader asks for is __getitem__
-            self.config.batch_size // distributed.number(),
+            self.config.batch_size // distributed.processes(),
             sampler=indices,
             collate_fn=stack,
             generator=torch.Generator(),
@@ -249,4 +248,4 @@ def data_workers(dataset: Dataset, device: torch.device) -> int:
     """
     if device.type == "cpu" or isinstance(dataset, Streets):
         return 0
-    return min(8, (os.cpu_count() or 1) // distributed.number())
+    return min(8, (os.cpu_count() or 1) // distributed.processes())
