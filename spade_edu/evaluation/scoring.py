@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from ..errors import UserError
-from ..pretrained.judge import Judge, load_judge
+from ..pretrained.judge import Judge
 from .frechet import FeatureStatistics
 from .images import Originals, from_bytes
 from .protocol import Protocol, resize_image
@@ -95,6 +95,8 @@ def published_judges(data: str, *, segmentation: bool, distance: bool, device: t
 
 def streets_judges(*, segmentation: bool, distance: bool, device: torch.device, at_one_size: bool) -> Judges:
     """The judge of Streets, which comes with the package; its figures are never called FID or KID."""
+    from ..pretrained.judge import load_judge
+
     trained = load_judge().to(device)
     judge = AtOneSize(trained) if at_one_size else trained
     features = Features(judge.features, "Streets judge", "FD (Streets judge)", "KD (Streets judge)")
