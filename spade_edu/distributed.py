@@ -97,7 +97,9 @@ def all_agree(yes: bool, device: torch.device) -> bool:
 
 def gather_random_states(device: torch.device) -> list[Tensor]:
     """The states of torch's random numbers (CPU, then the GPU's where there is one), for each process in turn."""
-    mine = [torch.get_rng_state()] + ([torch.cuda.get_rng_state(device)] if device.type == "cuda" else [])
+    mine = [torch.get_rng_state()]
+    if device.type == "cuda":
+        mine.append(torch.cuda.get_rng_state(device))
     if not several_processes():
         return mine
     states: list[list[Tensor]] = [[]] * processes()

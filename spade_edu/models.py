@@ -143,7 +143,9 @@ def build(config: TrainingConfig, labels: LabelSpace | int) -> Networks:
     networks = MODELS[config.model](config, channels)
     if config.checkpointing:
         replace_modules(networks.generator, SPADEResnetBlock, CheckpointedBlock)
-    return networks.each(speed_up) if config.fast else networks
+    if config.fast:
+        networks = networks.each(speed_up)
+    return networks
 
 
 def feature_network(config: TrainingConfig, device: torch.device) -> tuple[nn.Module | None, tuple[float, ...]]:

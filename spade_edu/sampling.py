@@ -64,8 +64,9 @@ def paint(
     The noise of an image follows from `seed` and its place alone, so any `batch` gives the same images, up to rounding.
     """
     images: list[Tensor] = []
-    for start in tqdm(range(0, len(dataset) if count is None else count, batch), "paint", leave=False, disable=None):
-        stop = min(start + batch, len(dataset) if count is None else count)
+    count = len(dataset) if count is None else count
+    for start in tqdm(range(0, count, batch), "paint", leave=False, disable=None):
+        stop = min(start + batch, count)
         sample = stack([dataset[i] for i in range(start, stop)])
         z = noise(generator.z_dim, range(seed + start, seed + stop))
         images += to_uint8(generate(generator, sample, dataset.labels, device, z=z)).movedim(-1, -3)

@@ -6,7 +6,7 @@ checkpoints, samples and resume.
 
 import copy
 import operator
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import reduce
 from typing import Literal
@@ -60,13 +60,14 @@ class Trainer:
         if config.channels_last:
             for network in self.named_networks().values():
                 network.to(memory_format=torch.channels_last)
-        self.optimizer_g = self.adam([generator] if encoder is None else [generator, encoder], config.lr_generator)
+        moved = [network for network in (generator, encoder) if network is not None]
+        self.optimizer_g = self.adam(moved, config.lr_generator)
         self.optimizer_d = self.adam([discriminator], config.lr_discriminator)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=config.precision == "fp16")
         self.steps_done = 0
         self.train()
 
-    def adam(self, networks: list[nn.Module], lr: float) -> torch.optim.Adam:
+    def adam(self, networks: Sequence[nn.Module], lr: float) -> torch.optim.Adam:
         """Adam over all weights of some networks."""
         parameters = [p for network in networks for p in network.parameters()]
         fused = True if self.config.fast and self.device.type != "meta" else None

@@ -39,9 +39,7 @@ def train(
 
     device = distributed.start(default_device())
     overrides = parse_settings(set_ or [])
-    overrides |= {"data": data} if data else {}
-    overrides |= {"root": root} if root else {}
-    overrides |= {"style": True} if style else {}
+    overrides |= {name: value for name, value in dict(data=data, root=root, style=style).items() if value}
     config = presets.preset(preset, overrides.pop("model", model), **overrides)
     config = resolve_precision(config, str(device))
     training, preview, config, line = open_splits(config)
@@ -90,7 +88,9 @@ def parse_settings(settings: list[str]) -> dict:
         name, equals, text = setting.partition("=")
         if name not in defaults:
             meant = get_close_matches(name, defaults, 1)
-            advice = f"did you mean {meant[0]}?" if meant else f"there are {', '.join(sorted(defaults))}."
+            advice = f"there are {', '.join(sorted(defaults))}."
+            if meant:
+                advice = f"did you mean {meant[0]}?"
             raise UserError(f"--set {setting}: there is no such setting; {advice}")
         if not equals:
             raise UserError(f"--set takes name=value, such as {name}={defaults[name]}; got {setting!r}.")
@@ -102,7 +102,9 @@ def _parse(name: str, text: str, kind: type) -> Any:
     if kind is bool and text.lower() in ("true", "false"):
         return text.lower() == "true"
     try:
-        return kind(text) if kind is not bool else int(text) == 1
+        if kind is bool:
+            return int(text) == 1
+        return kind(text)
     except ValueError:
         raise UserError(f"{name} takes {KINDS[kind]}, not {text!r}.") from None
 

@@ -40,8 +40,10 @@ class Finding(NamedTuple):
     advice: str = ""
 
     def __str__(self) -> str:
-        advice = f"\n{'':22}-> {self.advice}" if self.advice else ""
-        return f"{self.level:8} {self.what:12} {self.found}{advice}"
+        line = f"{self.level:8} {self.what:12} {self.found}"
+        if self.advice:
+            line += f"\n{'':22}-> {self.advice}"
+        return line
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,11 @@ def device() -> list[Finding]:
 def _gpu() -> Finding:
     free, total = torch.cuda.mem_get_info()
     count = torch.cuda.device_count()
-    fits = "paper" if count >= PAPER_DEVICES and total >= PAPER_MEMORY else "colab" if total >= COLAB_MEMORY else "cpu"
+    fits = "cpu"
+    if total >= COLAB_MEMORY:
+        fits = "colab"
+    if total >= PAPER_MEMORY and count >= PAPER_DEVICES:
+        fits = "paper"
     found = f"{count} x {torch.cuda.get_device_name()}, {free / GB:.1f} of {total / GB:.1f} GB free; preset: {fits}"
     if free < total / 2:
         return Finding("Device", WARNING, found, "Another process holds most of the memory: end it, or train smaller.")

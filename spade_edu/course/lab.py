@@ -142,4 +142,6 @@ def newest_run(model: str, like: TrainingConfig) -> Path | None:
         same = all(getattr(config, name) == getattr(like, name) for name in ("data", "height", "width"))
         if steps and same and config.model == model:
             found.append((steps[-1].stat().st_mtime, path.parent))
-    return max(found)[1] if found else None
+    if not found:
+        return None
+    return max(found)[1]

@@ -83,8 +83,9 @@ def open_splits(config: TrainingConfig, *, scenes: int = 200) -> Splits:
 
 def find(name: str) -> Path | None:
     """The folder of a data set: CITYSCAPES_DATASET for Cityscapes, else ./datasets/NAME."""
-    variable = os.environ.get(ROOT_VARIABLE) if name == "cityscapes" else None
-    folder = Path(variable) if variable else DOWNLOADS / name.removesuffix("-outdoor")
+    folder = DOWNLOADS / name.removesuffix("-outdoor")
+    if name == "cityscapes" and os.environ.get(ROOT_VARIABLE):
+        folder = Path(os.environ[ROOT_VARIABLE])
     return folder if folder.is_dir() else None
 
 
@@ -107,5 +108,7 @@ def choose(name: str | None, root: str | Path | None) -> tuple[str, Path | None,
     if folder is not None and is_cityscapes(folder):
         return "cityscapes", folder, "no data set named, Cityscapes found"
     variable = os.environ.get(ROOT_VARIABLE)
-    found = f"{ROOT_VARIABLE}={variable} holds none" if variable else f"{ROOT_VARIABLE} is not set"
+    found = f"{ROOT_VARIABLE} is not set"
+    if variable:
+        found = f"{ROOT_VARIABLE}={variable} holds none"
     return "streets", None, f"no data set named and no Cityscapes found: {found}"

@@ -40,7 +40,9 @@ class Place:
         height, width = self.size
         if self.data != "streets":
             return open_dataset(self.data, self.root, split, height=height, width=width)[0]
-        length = (self.count or STREETS_COUNT) * (2 if split == "test" else 1)
+        length = self.count or STREETS_COUNT
+        if split == "test":
+            length *= 2
         return open_dataset("streets", None, split, height=scale * height, width=scale * width, length=length)[0]
 
 

@@ -43,7 +43,9 @@ class Choice:
     @property
     def winner(self) -> str:
         """The system whose image was chosen."""
-        return self.left if self.chosen == "left" else self.right
+        if self.chosen == "left":
+            return self.left
+        return self.right
 
 
 def append_choice(

@@ -86,7 +86,9 @@ class Bench:
     ):  # fmt: skip
         self.out, self.preset_name, self.device, self.progress = Path(out), preset_name, device, progress
         self.data, found, _ = choose(None if data == "auto" else data, root or None)
-        self.settings = PUBLISHED.get(self.data, {}) if preset_name == "paper" else {}
+        self.settings: dict = {}
+        if preset_name == "paper":
+            self.settings = PUBLISHED.get(self.data, {})
         config = preset(preset_name, data=self.data, root=str(found or ""), **self.settings)
         if steps is not None and steps < 1:
             raise UserError(f"A training has at least one step, not {steps}.")
@@ -100,7 +102,9 @@ class Bench:
     @property
     def scenes(self) -> int:
         """How many validation scenes of Streets are scored."""
-        return 4 if self.preset_name == "test" else STREETS_COUNT
+        if self.preset_name == "test":
+            return 4
+        return STREETS_COUNT
 
     def cell(self, row: str, seed: int, **overrides: Any) -> Cell:
         """The cell of a row: of presets.ROWS, or of spade_edu.related.SYSTEMS (which take SPADE's settings)."""
@@ -118,7 +122,9 @@ class Bench:
     def known(self, cell: Cell) -> dict | None:
         """A cell's result, if it is done."""
         path = self.folder(cell) / "result.json"
-        return json.loads(path.read_text()) if path.exists() else None
+        if not path.exists():
+            return None
+        return json.loads(path.read_text())
 
     def result(self, cell: Cell) -> dict:
         """A cell's result; trains (or goes on training) and scores where it isn't there yet.
@@ -202,4 +208,6 @@ class Bench:
     @cached_property
     def bound(self) -> dict | None:
         """The figures of real renders: what nobody can be expected to pass. Streets only."""
-        return self.scorer.bound().row() if self.data == "streets" else None
+        if self.data != "streets":
+            return None
+        return self.scorer.bound().row()

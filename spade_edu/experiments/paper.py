@@ -183,7 +183,9 @@ def parameters(row: Row, channels: int = ADE20K_CHANNELS) -> tuple[int, int] | N
 
     The networks are built without memory for their weights. None where this package has no such model.
     """
-    return None if row.settings is None else _parameters(row.settings, channels)
+    if row.settings is None:
+        return None
+    return _parameters(row.settings, channels)
 
 
 @cache
@@ -204,7 +206,9 @@ def render(table: Table) -> str:
         mark = "" if row.verified else " [memory]"
         cells = [row.name, *(cell + mark for cell in row.cells)]
         if any(counted):
-            paper = "-" if row.millions is None else f"{row.millions}M{mark}"
+            paper = "-"
+            if row.millions is not None:
+                paper = f"{row.millions}M{mark}"
             cells += [paper, *(f"{number / 1e6:.2f}M" for number in count or ())]
         lines.append(cells + [" ".join(row.sources)])
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]

@@ -230,7 +230,9 @@ def _settings(report: dict) -> str:
 
 
 def _bold(key: str, settings: dict) -> str:
-    return ' class="best"' if len({str(s[key]) for s in settings.values()}) > 1 else ""
+    if len({str(s[key]) for s in settings.values()}) == 1:
+        return ""
+    return ' class="best"'
 
 
 def _made_by(report: dict) -> str:
@@ -265,10 +267,7 @@ def _data_url(png: bytes) -> str:
 def _number(value: object) -> str:
     if value is None:
         return ""
-    return (
-        f"{value:.3f}"
-        if isinstance(value, float) and value < 1
-        else f"{value:.1f}"
-        if isinstance(value, float)
-        else str(value)
-    )
+    if not isinstance(value, float):
+        return str(value)
+    digits = 3 if value < 1 else 1
+    return f"{value:.{digits}f}"

@@ -85,8 +85,9 @@ def paper_row(number: int, name: str) -> Row | None:
 def paper_figures(number: int, name: str, figure: str = "miou") -> list[float | None]:
     """The paper's mIoU or accuracy in percent, or FID, an entry a column (data set); None where it has none."""
     row, k = paper_row(number, name), FIGURES.index(figure)
-    cells = row.cells if row else ["n/a"] * len(TABLES[number].columns)
-    return [None if cell == "n/a" else float(cell.split(" / ")[k]) for cell in cells]
+    if row is None:
+        return [None] * len(TABLES[number].columns)
+    return [None if cell == "n/a" else float(cell.split(" / ")[k]) for cell in row.cells]
 
 
 def figures_in(number: int) -> tuple[str, ...]:
@@ -155,10 +156,14 @@ def _cells(number: int, row: dict, columns: int) -> list[str]:
 
 def figure_cells(mean: dict, std: dict) -> list[str]:
     """mIoU and accuracy in percent and the distance, as text: mean ± standard deviation where there is one."""
+    if not mean:
+        return ["-"] * len(FIGURES)
     cells = []
     for key, factor, digits in (("miou", 100, 1), ("accuracy", 100, 1), ("fd", 1, 2)):
-        spread = f" ± {factor * std[key]:.{digits}f}" if std.get(key) is not None else ""
-        cells.append(f"{factor * mean[key]:.{digits}f}{spread}" if mean else "-")
+        cell = f"{factor * mean[key]:.{digits}f}"
+        if std.get(key) is not None:
+            cell += f" ± {factor * std[key]:.{digits}f}"
+        cells.append(cell)
     return cells
 
 

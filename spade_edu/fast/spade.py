@@ -114,8 +114,9 @@ class LabelPatterns:
         key = (size, kernel_size, hidden_channels)
         if key not in self._plans:
             plan = self._make_plan(segmap, *key)
-            agreed = not all_alike or all_agree(plan is not None, segmap.device)
-            self._plans[key] = plan if agreed else None
+            if all_alike and not all_agree(plan is not None, segmap.device):
+                plan = None
+            self._plans[key] = plan
         return self._plans[key]
 
     def resized(self, segmap: Float[Tensor, "n l H W"], size: tuple[int, int]) -> Float[Tensor, "n l h w"]:
@@ -187,9 +188,9 @@ class _Modulate(torch.autograd.Function):
         index, pixels = ctx.plan.index, ctx.plan.pixels
         dy = dy.contiguous(memory_format=torch.channels_last)
         if ctx.slope != 1:
-            y = ctx.recomputed.pop() if ctx.recomputed else None
-            y = _modulated(x, gamma, beta, mean, rstd, ctx.plan, ctx.slope) if y is None else y
-            dy = torch.ops.aten.leaky_relu_backward(dy, y, ctx.slope, True)  # du
+            if not ctx.recomputed:
+                ctx.recomputed.append(_modulated(x, gamma, beta, mean, rstd, ctx.plan, ctx.slope))
+            dy = torch.ops.aten.leaky_relu_backward(dy, ctx.recomputed.pop(), ctx.slope, True)  # du
         scale = (1 + gamma.to(mean.dtype)) * rstd
         dx = torch.empty_like(x, memory_format=torch.channels_last)
         for _, x_part, dy_part, dx_part in _pieces(index, x, dy, dx):
@@ -318,7 +319,9 @@ class PatternSPADE(SPADE):
         plan = self.patterns.plan(segmap, size, kernel, self.mlp_gamma.in_channels, all_alike=self.training)
         if plan is None:
             y = super().forward(x, self.patterns.resized(segmap, size))
-            return (y if slope == 1 else F.leaky_relu(y, slope, inplace=True)), None
+            if slope != 1:
+                F.leaky_relu(y, slope, inplace=True)
+            return y, None
         x = x.contiguous(memory_format=torch.channels_last)
         x, mean, rstd, count = _statistics(self.param_free_norm, x)
         gamma, beta = self.tables(plan)
@@ -328,7 +331,8 @@ class PatternSPADE(SPADE):
 
         def recompute() -> Tensor:
             y = _modulated(x, gamma, beta, mean, rstd, plan, slope)
-            recomputed[:] = [y] if slope != 1 else []  # _Modulate.backward, which runs next, needs it too
+            if slope != 1:
+                recomputed[:] = [y]  # for _Modulate.backward, which runs next
             return y
 
         return y, recompute

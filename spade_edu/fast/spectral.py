@@ -67,7 +67,8 @@ class _ConvOverSigma(torch.autograd.Function):
         ctx.divide_weight = not larger or x.dtype == torch.float16  # where W * x may be too large a number
         if ctx.divide_weight:
             ctx.save_for_backward(x, weight, sigma, u, v, None)
-            bias = None if bias is None else bias.to(x.dtype)
+            if bias is not None:
+                bias = bias.to(x.dtype)
             return F.conv2d(x, (weight * (1 / sigma)).to(x.dtype), bias, *settings)
         y = F.conv2d(x, weight.to(x.dtype), None, *settings)
         few = y[:, 0].numel() <= FEW_PIXELS and groups == 1 and ctx.needs_input_grad[1]
@@ -89,8 +90,10 @@ class _ConvOverSigma(torch.autograd.Function):
         x, weight, sigma, u, v, y = ctx.saved_tensors
         stride, padding, dilation, groups = ctx.settings
         dbias = dy.sum((0, 2, 3), dtype=weight.dtype) if ctx.needs_input_grad[2] else None
-        used = (weight * (1 / sigma) if ctx.divide_weight else weight).to(x.dtype)
-        dy = dy if ctx.divide_weight else dy * (1 / sigma)
+        if ctx.divide_weight:
+            used = (weight * (1 / sigma)).to(x.dtype)
+        else:
+            used, dy = weight.to(x.dtype), dy * (1 / sigma)
         wanted = [ctx.needs_input_grad[0], ctx.needs_input_grad[1] and y is None, False]
         dx, dweight, _ = torch.ops.aten.convolution_backward(
             dy, x, used, None, stride, padding, dilation, False, [0, 0], groups, wanted

@@ -35,7 +35,9 @@ class Groups:
     def sum(self, values: Float[Tensor, "rows c"]) -> Float[Tensor, "groups c"]:
         """The sum of each group's rows, zero for an empty group; runs of 16-bit values are added in float32."""
         sums = F.embedding_bag(self.rows, values, self.starts, mode="sum")
-        return sums if self.runs is None else self.runs.sum(sums.to(_accurate(sums.dtype)))
+        if self.runs is None:
+            return sums
+        return self.runs.sum(sums.to(_accurate(sums.dtype)))
 
 
 @dataclass(frozen=True)

@@ -94,13 +94,15 @@ def load_discriminator(source: Source) -> MultiScaleDiscriminator:
     """SPADE's discriminator, in evaluation mode: D(segmap, image) -> for each scale, finest first, its feature maps."""
     state = _read(source, "SPADE discriminator")
     normed = any(name.startswith("discriminator_0.model1.0.0.") for name in state)
-    batch = "discriminator_0.model1.0.1.running_mean" in state
+    norm = "none"
+    if normed:
+        norm = "syncbatch" if "discriminator_0.model1.0.1.running_mean" in state else "instance"
     return _fill_discriminator(
         state,
         first=state["discriminator_0.model0.0.weight"],
         scales=_count(state, r"^discriminator_(\d+)\."),
         layers=_count(state, r"\.model(\d+)\."),
-        norm="none" if not normed else "syncbatch" if batch else "instance",
+        norm=norm,
         spectral=any(name.endswith("weight_orig") for name in state),
         bias=not normed,
     )

@@ -97,7 +97,9 @@ class EditedMap:
     def start(self) -> tuple[Tensor, Tensor]:
         """Label and instance map below the paint."""
         label, instance = self.given if self.scene < 0 else self._maps_of(self.scene)
-        return (label.flip(1), instance.flip(1)) if self.flipped else (label, instance)
+        if self.flipped:
+            return label.flip(1), instance.flip(1)
+        return label, instance
 
     @property
     def instance(self) -> Integer[Tensor, "h w"]:
