@@ -32,7 +32,7 @@ COLAB_MEMORY, PAPER_MEMORY, PAPER_DEVICES = 14 * GB, 30 * GB, 8  # of a GPU; how
 
 
 class Finding(NamedTuple):
-    """One line: what was looked at, how it is (OK, warning, failure), what was found, what to do."""
+    """One line: what was looked at; level: OK, warning or failure; what was found; advice: what to do."""
 
     what: str
     level: str

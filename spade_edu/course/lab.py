@@ -39,7 +39,11 @@ VAL_SCENES = 200  # of Streets
 
 @dataclass(frozen=True)
 class Lab:
-    """What a notebook works with. config: the preset of its profile with the size of its data."""
+    """What a notebook works with.
+
+    stage: the notebook's number. profile: "cpu" or "gpu". device: "cpu" or "cuda".
+    config: the preset of its profile with the size of its data. train, val: the two splits of the data.
+    """
 
     stage: str
     profile: str
@@ -99,6 +103,7 @@ class Lab:
 def start(stage: str, profile: str | None = None, seed: int = 0) -> Lab:
     """Choose profile, device and data for a notebook, say so in two lines, and set the style of its figures.
 
+    profile: "cpu" or "gpu"; None: SPADE_EDU_PROFILE, else what the machine has. seed: of everything that is drawn.
     Errors: a UserError for a profile that doesn't exist.
     """
     from .plotting import use_style

@@ -1,7 +1,8 @@
 """Figures in one style, for notebooks: pictures side by side, label maps with their names, maps with a scale.
 
-Every function draws one figure and shows it; `caption` is the sentence under it. White paper and dark ink, so that a
-figure reads the same on a light and on a dark page.
+Every function draws one figure and shows it. The same options mean the same everywhere: `caption` is the sentence under
+it, `title` stands above it, `titles` above its parts in turn; `columns`: parts in a row; `xlabel`, `ylabel`: the axes'
+names. White paper and dark ink, so that a figure reads the same on a light and on a dark page.
 """
 
 from collections.abc import Sequence
@@ -46,7 +47,7 @@ def finish(figure: Figure, caption: str = "") -> None:
 def pictures(
     images: Tensor | Sequence, titles: Sequence[str] = (), *, columns: int = 4, caption: str = "", width: float = 2.6
 ) -> None:
-    """Images in a grid: float (3, h, w) in [-1, 1] or uint8 (h, w, 3), one title each or one a column."""
+    """Images in a grid: (3, h, w) in [-1, 1] or uint8 (h, w, 3), one title each or one a column; width in inches."""
     tiles = [to_uint8(i) if torch.is_floating_point(torch.as_tensor(i)) else torch.as_tensor(i) for i in images]
     columns = min(columns, len(tiles))
     rows = -(-len(tiles) // columns)
@@ -87,7 +88,10 @@ def maps(
     values: Tensor | Sequence[Tensor], titles: Sequence[str] = (), *, columns: int = 4, caption: str = "",
     diverging: bool = True, numbers: bool = False, limit: float | None = None,
 ) -> None:  # fmt: skip
-    """Maps (h, w) of numbers with one common scale; diverging: white is zero. numbers: write each value (toy maps)."""
+    """Maps (h, w) of numbers with one common scale; diverging: white is zero. numbers: write each value (toy maps).
+
+    limit: the largest value of the scale; None: that of the maps.
+    """
     tiles = [torch.as_tensor(v).detach().float().cpu().numpy() for v in values]
     columns = min(columns, len(tiles))
     rows = -(-len(tiles) // columns)
@@ -119,7 +123,7 @@ def curves(
     lines: dict[str, Sequence], x: Sequence | Tensor | None = None, *, xlabel: str, ylabel: str, caption: str = "",
     title: str = "", log: bool = False,
 ) -> None:  # fmt: skip
-    """Lines by name over one x axis; a name in COLOURS gets its own colour."""
+    """Lines by name over one x axis; a name in COLOURS gets its own colour. log: logarithmic y axis."""
     figure, ax = plt.subplots(figsize=(7, 3.2))
     for name, values in lines.items():
         y = torch.as_tensor(values).detach().cpu()
@@ -135,7 +139,7 @@ def curves(
 def bars(
     values: dict[str, float], *, ylabel: str, caption: str = "", title: str = "", errors: Sequence[float] | None = None
 ) -> None:
-    """One bar a name with its value written above, optionally with error bars."""
+    """One bar a name with its value written above. errors: half the length of each error bar."""
     figure, ax = plt.subplots(figsize=(min(9, 1.2 + 1.1 * len(values)), 3.2))
     colours = [COLOURS.get(name, "#56B4E9") for name in values]
     drawn = ax.bar(list(values), list(values.values()), yerr=errors, color=colours, capsize=3)

@@ -56,7 +56,10 @@ def diversity(
 
 @torch.no_grad()
 def pixel_diversity(generator: Generator, dataset: Dataset, *, maps: int = 8, styles: int = 8) -> float:
-    """Mean absolute pixel difference (0..255) between images of one label map with different z."""
+    """Mean absolute pixel difference (0..255) between images of one label map with different z.
+
+    maps: how many label maps of the data set, from its first. styles: images of each.
+    """
     batch = stack([dataset[i] for i in range(min(maps, len(dataset)))])
     images = torch.stack([generate(generator, batch, dataset.labels, seed=s) for s in range(styles)])
     pairs = torch.combinations(torch.arange(styles))

@@ -21,7 +21,10 @@ ENDINGS = ("_leftImg8bit", "_gtFine_labelIds", "_synthesized_image", "_fake_B", 
 
 
 class Original(NamedTuple):
-    """label: ids of the published score, void 255. image: the photograph. Both in the data set's full size."""
+    """name: of the scene. label: ids of the published score, void 255. image: the photograph.
+
+    Both in the data set's full size.
+    """
 
     name: str
     label: Int64[Tensor, "h w"]

@@ -23,7 +23,7 @@ class Scorer:
 
     name: of the protocol; "" for the data set's own. judges: None takes the protocol's. known: real sides gathered so
     far, shared by the Scorers of several protocols. file: of the real side's features: read if it is there, else
-    written.
+    written. device: where generators and judges compute.
     """
 
     def __init__(

@@ -22,7 +22,10 @@ BATCH = 16
 
 
 class Features(NamedTuple):
-    """A feature space: images in [-1, 1] to (n, d), and what distances in it are called."""
+    """A feature space. extract: images in [-1, 1] to (n, d); name: of the space.
+
+    distance, kernel: what the Fréchet and the kernel distance in it are called.
+    """
 
     extract: Callable[[Float[Tensor, "n 3 h w"]], Float[Tensor, "n d"]]
     name: str
@@ -31,7 +34,10 @@ class Features(NamedTuple):
 
 
 class Judges(NamedTuple):
-    """Who judges: a segmenter, (n, 3, h, w) in [-1, 1] to logits (n, c, h, w), and features; None: not asked."""
+    """Who judges, on `device`: a segmenter, (n, 3, h, w) in [-1, 1] to logits (n, c, h, w), and features.
+
+    None: not asked.
+    """
 
     segmenter: nn.Module | None
     features: Features | None
@@ -42,9 +48,11 @@ class Judges(NamedTuple):
 class Scores:
     """The figures of one set of images under one protocol.
 
-    miou, accuracy and iou in [0, 1] with 95 % bootstrap intervals over images; averaged: the classes that miou is the
-    mean of; distance and kernel under their names
-    (FID and KID only in the published Inception features). None: not computed.
+    n: images scored; n_real: photographs that the distance compares with.
+    miou, accuracy and iou in [0, 1]; miou_interval, accuracy_interval: 95 % bootstrap intervals over images;
+    averaged: the classes that miou is the mean of.
+    distance and kernel, in `features`, under distance_name and kernel_name (FID and KID only in the published
+    Inception features). None: not computed.
     """
 
     protocol: Protocol
@@ -73,7 +81,10 @@ class Scores:
 
 
 def judges_of(plan: Protocol, *, segmentation: bool = True, distance: bool = True, device: torch.device) -> Judges:
-    """Who judges under a protocol: the published networks of its data set, or Streets' own judge."""
+    """Who judges under a protocol: the published networks of its data set, or Streets' own judge.
+
+    segmentation, distance: leave out the segmenter, or the features, where False.
+    """
     options: dict = dict(segmentation=segmentation, distance=distance, device=device)
     if plan.data == "streets":
         return streets_judges(**options, at_one_size=plan.name != "streets")
@@ -137,7 +148,8 @@ def score(
     """Score images 0..255 against the labels that they were made from, and against real photographs.
 
     generated[i] belongs to originals[i]. real, fake: what `real_statistics` and `generated_statistics` gathered, needed
-    where judges have features. Errors: a UserError where the numbers of images and labels differ.
+    where judges have features. seed: of the bootstrap.
+    Errors: a UserError where the numbers of images and labels differ.
     """
     if len(generated) != len(originals):
         raise UserError(f"{len(generated)} generated images for {len(originals)} label maps: expected one for each.")
@@ -219,6 +231,8 @@ def bootstrap(
     tallies: Int64[Tensor, "n 3 c"], absent: str, *, draws: int = 1000, seed: int = 0
 ) -> tuple[tuple[float, float], tuple[float, float]]:
     """95 % intervals of mIoU and accuracy: images drawn with replacement, percentiles of the figures they give.
+
+    draws: how many sets of n images, drawn from `seed`.
 
     Not for Fréchet and kernel distance: an image that is drawn twice looks like a loss of diversity to them.
     """

@@ -21,7 +21,11 @@ OFFICIAL: dict[str, dict] = {"cityscapes": dict(num_upsampling_layers="more", cr
 
 @dataclass(frozen=True)
 class Place:
-    """A data set, the size (height, width) of the generated images, and how many label maps are scored."""
+    """Where label maps and photographs come from.
+
+    data: a name of spade_edu.data. root: its folder; None for Streets. size: (height, width) of the generated images.
+    count: how many label maps are scored; None: all, on Streets STREETS_COUNT.
+    """
 
     data: str
     root: Path | None
@@ -48,7 +52,10 @@ class Place:
 
 @dataclass(frozen=True)
 class Subject:
-    """Images 0..255, in the order of a place's label maps; the generator, where there is one."""
+    """images: 0..255, in the order of the place's label maps. title: what they are called in the table.
+
+    generator: the one that painted them, where there is one.
+    """
 
     title: str
     place: Place
@@ -95,7 +102,10 @@ def _generated(title: str, place: Place, generator: Generator, seed: int, device
 
 
 def diversity_of(subject: Subject, seed: int, device: str, *, maps: int = 8, samples: int = 5) -> dict | None:
-    """Diversity of a generator that draws noise, over a few label maps; None where there is none to draw."""
+    """Diversity of a generator that draws noise, over a few label maps; None where there is none to draw.
+
+    maps: how many label maps. samples: images of each, their noise drawn from `seed` on.
+    """
     from ..sampling import generate
     from .diversity import diversity, perceptual_space
 

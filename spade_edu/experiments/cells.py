@@ -55,7 +55,7 @@ PUBLISHED: dict[str, dict] = {
 
 @dataclass(frozen=True)
 class Cell:
-    """`system`: "" where `config` says all, else a name of spade_edu.related.SYSTEMS."""
+    """A training of so many steps. `system`: "" where `config` says all, else a name of spade_edu.related.SYSTEMS."""
 
     config: TrainingConfig
     steps: int
@@ -74,6 +74,8 @@ class Cell:
 class Bench:
     """What the cells of one command share: data (read or rendered once), preset, number of steps, judge.
 
+    out: the folder that keeps everything. preset_name: a preset of presets.py. root: the data set's folder, if it
+    isn't found by itself. device: where networks train and paint. progress: show bars.
     data: a name of spade_edu.data, "auto" for Cityscapes where it is found, else Streets. steps: of each training;
     None: the preset's whole schedule. On Streets a shorter training sees fewer scenes through the whole schedule of
     rates; other data sets have their number of images, so there it stops earlier.

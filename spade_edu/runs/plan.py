@@ -34,7 +34,10 @@ CARDS = {"T4": (16.0, 8.1), "L4": (24.0, 30), "V100": (32.0, 15.7), "A100": (40.
 
 
 class Step(NamedTuple):
-    """One training step. resident: bytes of weights, averages and optimizer; peak: those and all else; flops."""
+    """One training step of batch_size images, and its arithmetic (flops).
+
+    resident: bytes of weights, averages and optimizer. peak: those and all else, where it is most.
+    """
 
     batch_size: int
     resident: int
@@ -74,6 +77,7 @@ class LiveBytes(TorchDispatchMode):
 def simulate(config: TrainingConfig, labels: LabelSpace | int = CITYSCAPES, batch_size: int | None = None) -> Step:
     """Memory and arithmetic of one step (G, then D) of the plain code in `config`, for one process.
 
+    labels: a label space, or its number of channels.
     batch_size: images a process sees at once (default: config.batch_size). The saving of `fast` isn't simulated, since
     it depends on the label maps: it needs less. VGG is left out as well.
     """

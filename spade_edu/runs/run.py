@@ -40,9 +40,11 @@ from .loading import load_config
 class Run:
     """One training run.
 
+    folder: where all is kept; a run in it goes on, if `config` is its own. device: where the networks train.
     `dataset` is trained on, `preview` (of the same kind) gives the label maps of the sample grids. Every `save_every`
     steps a checkpoint and a grid are written. `workers` processes read the data (None: see `data_workers`); the samples
     are the same for any number of them.
+    Errors: a UserError where the folder holds another run, or the data set is smaller than a batch.
     """
 
     def __init__(
