@@ -67,8 +67,8 @@ def _shares(segmaps: torch.Tensor, arguments: argparse.Namespace) -> dict[str, l
     patterns, found = LabelPatterns(always=True), {}
     for factor in (1, 2, 4, 8, 16):
         size = (arguments.height // factor, arguments.width // factor)
-        level = patterns.level(segmaps, size, 3, 128)
-        shares = [len(conv.products) / len(level.index) for conv in (level.hidden, level.output)]
+        plan = patterns.plan(segmaps, size, 3, 128)
+        shares = [len(conv.products) / len(plan.index) for conv in (plan.hidden, plan.output)]
         found[f"{size[0]}x{size[1]}"] = [round(share, 2) for share in shares]
     return found
 

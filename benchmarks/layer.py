@@ -45,10 +45,10 @@ def measure(arguments: argparse.Namespace, channels: int, factor: int) -> dict:
     segmap, plain = segmap.to(memory_format=memory), plain.to(memory_format=memory)
     gradient = torch.randn_like(x)
     started = time.perf_counter()
-    level = patterns.level(segmap, tuple(x.shape[-2:]), 3, arguments.hidden)
+    plan = patterns.plan(segmap, tuple(x.shape[-2:]), 3, arguments.hidden)
     row = dict(size=f"{x.shape[2]}x{x.shape[3]}", channels=channels, plan_seconds=time.perf_counter() - started)
-    row |= dict(output_share=len(level.output.products) / len(level.index))
-    row |= dict(hidden_share=len(level.hidden.products) / len(level.index))
+    row |= dict(output_share=len(plan.output.products) / len(plan.index))
+    row |= dict(hidden_share=len(plan.hidden.products) / len(plan.index))
     seconds, results = {}, {}
     for step in range(arguments.steps + 1):
         for name, layer in {"plain": plain, "patterns": fast}.items():

@@ -1,7 +1,7 @@
 """Residual blocks: pix2pixHD's, and SPADE's."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -9,6 +9,8 @@ from torch.nn import functional as F
 
 from .normalization import SPADE, make_norm
 from .spectral import SpectralConv2d, SpectralConvTranspose2d
+
+Layer = TypeVar("Layer", bound=nn.Module)
 
 
 def conv(*args: Any, spectral: bool = False, transposed: bool = False, **kwargs: Any) -> nn.Module:
@@ -84,7 +86,7 @@ class SPADEResnetBlock(nn.Module):
         return skip + dx
 
 
-def replace_modules(network: nn.Module, kind: type, replacement: Callable[[nn.Module], nn.Module]) -> None:
+def replace_modules(network: nn.Module, kind: type[Layer], replacement: Callable[[Layer], nn.Module]) -> None:
     """Put replacement(layer) in place of each layer that is exactly a `kind`."""
     for module in list(network.modules()):
         for name, child in module.named_children():

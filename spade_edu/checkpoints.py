@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from .errors import UserError
+from .files import write_whole_with
 
 
 class CheckpointError(UserError):
@@ -25,14 +26,15 @@ def save_weights(network: nn.Module, path: Path, *, half: bool = False) -> None:
     state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
     if half:
         state = {name: v.half() if v.is_floating_point() else v for name, v in state.items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
+
+    def write(part: Path) -> None:
+        save_file(state, part)
+        part.chmod(0o644)  # safetensors lets only the owner read
+
     try:
-        save_file(state, temporary)
+        write_whole_with(path, write)
     except SafetensorError as error:
         raise _not_written(path, error) from None
-    temporary.chmod(0o644)  # safetensors lets only the owner read
-    os.replace(temporary, path)
 
 
 def _not_written(path: Path, error: Exception) -> CheckpointError:

@@ -77,12 +77,16 @@ class TrainingConfig:
     @property
     def lr_generator(self) -> float:
         """Learning rate of generator and encoder before decay."""
-        return self.lr / 2 if self.ttur else self.lr
+        if self.ttur:
+            return self.lr / 2
+        return self.lr
 
     @property
     def lr_discriminator(self) -> float:
         """Learning rate of the discriminator before decay."""
-        return self.lr * 2 if self.ttur else self.lr
+        if self.ttur:
+            return self.lr * 2
+        return self.lr
 
     def lr_factor(self, epoch: int) -> float:
         """What both rates are multiplied by in `epoch`, counted from 1.

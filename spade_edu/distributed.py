@@ -40,7 +40,7 @@ def wait() -> None:
         dist.barrier()
 
 
-def number() -> int:
+def processes() -> int:
     """How many processes train together."""
     return dist.get_world_size() if several_processes() else 1
 
@@ -55,11 +55,11 @@ def share_of(order: Sequence[int], batch_size: int) -> list[int]:
 
     Errors: a UserError where the batch can't be divided evenly.
     """
-    if batch_size % number():
+    if batch_size % processes():
         raise UserError(
-            f"A batch of {batch_size} can't be divided among {number()} processes: make batch_size a multiple of it."
+            f"A batch of {batch_size} can't be divided among {processes()} processes: make batch_size a multiple of it."
         )
-    mine = batch_size // number()
+    mine = batch_size // processes()
     starts = range(0, len(order), batch_size)
     return [index for s in starts for index in order[s + rank() * mine : s + (rank() + 1) * mine]]
 
@@ -72,7 +72,7 @@ def average(tensors: Iterable[Tensor]) -> None:
     tensors = list(tensors)
     flat = torch.cat([t.flatten() for t in tensors])
     dist.all_reduce(flat)
-    parts = (flat / number()).split([t.numel() for t in tensors])
+    parts = (flat / processes()).split([t.numel() for t in tensors])
     for tensor, part in zip(tensors, parts):
         tensor.copy_(part.view(tensor.shape))
 
@@ -97,20 +97,22 @@ def all_agree(yes: bool, device: torch.device) -> bool:
 
 def gather_random_states(device: torch.device) -> list[Tensor]:
     """The states of torch's random numbers (CPU, then the GPU's where there is one), for each process in turn."""
-    mine = [torch.get_rng_state()] + ([torch.cuda.get_rng_state(device)] if device.type == "cuda" else [])
+    mine = [torch.get_rng_state()]
+    if device.type == "cuda":
+        mine.append(torch.cuda.get_rng_state(device))
     if not several_processes():
         return mine
-    states: list[list[Tensor]] = [[]] * number()
+    states: list[list[Tensor]] = [[]] * processes()
     dist.all_gather_object(states, mine)
-    return [state for process in states for state in process]
+    return [state for of_process in states for state in of_process]
 
 
 def set_random_states(states: list[Tensor], device: torch.device) -> None:
     """Take up this process's states again. Errors: a UserError if there was another number of processes."""
     each = 2 if device.type == "cuda" else 1
-    if len(states) != each * number():
+    if len(states) != each * processes():
         raise UserError(
-            f"The checkpoint is of {len(states) // each} process(es), now there are {number()}: go on with as many."
+            f"The checkpoint is of {len(states) // each} process(es), now there are {processes()}: go on with as many."
         )
     torch.set_rng_state(states[each * rank()])
     if each == 2:

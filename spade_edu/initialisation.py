@@ -1,11 +1,15 @@
 """How the published networks start."""
 
+from typing import TypeVar
+
 from torch import nn
 
 from .normalization import BatchNorm2d
 
+Network = TypeVar("Network", bound=nn.Module)
 
-def init_spade(module: nn.Module, gain: float = 0.02) -> nn.Module:
+
+def init_spade(module: Network, gain: float = 0.02) -> Network:
     """Glorot normal with gain 0.02 on every convolution and linear layer, biases 0 (official code).
 
     Scales of affine batch norms (pix2pixHD++ has some) are drawn from N(1, 0.02^2).
@@ -23,7 +27,7 @@ def init_spade(module: nn.Module, gain: float = 0.02) -> nn.Module:
     return module
 
 
-def init_pix2pixhd(module: nn.Module, std: float = 0.02) -> nn.Module:
+def init_pix2pixhd(module: Network, std: float = 0.02) -> Network:
     """Normal(0, 0.02) on every convolution's weight (pix2pixHD's code); biases keep torch's default."""
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):

@@ -37,7 +37,7 @@ def hinge_fake(fake: Scales) -> Scalar:
 
 def lsgan(pred: Scales, is_real: bool) -> Scalar:
     """mean (D - 1)^2 if real, mean D^2 if fake, summed over scales (pix2pixHD)."""
-    target = 1.0 if is_real else 0.0
+    target = float(is_real)
     return torch.stack([(scale[-1] - target).square().mean() for scale in pred]).sum()
 
 

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import nn
@@ -18,6 +18,7 @@ from .fast.speed_up import speed_up
 from .generators import (
     ConcatGenerator,
     ConcatPix2PixHDGenerator,
+    Generator,
     Pix2PixHDGenerator,
     SPADEGenerator,
     SPADEPix2PixHDGenerator,
@@ -30,21 +31,32 @@ from .presets import ROWS
 from .pretrained.judge import load_second_opinion
 from .pretrained.perceptual import vgg_or_none
 
+Network = TypeVar("Network", bound=nn.Module)
+
+
+@runtime_checkable
+class Change(Protocol):
+    """A function from a network to one of the same kind."""
+
+    def __call__(self, network: Network, /) -> Network:
+        """Change or replace it."""
+
 
 class Networks(NamedTuple):
     """What a Trainer takes."""
 
-    generator: nn.Module
-    discriminator: nn.Module
-    encoder: nn.Module | None
+    generator: Generator
+    discriminator: MultiScaleDiscriminator
+    encoder: StyleEncoder | None
 
     def to(self, device: str | torch.device) -> "Networks":
         """The same networks, moved to a device."""
         return self.each(lambda network: network.to(device))
 
-    def each(self, change: Callable[[nn.Module], nn.Module]) -> "Networks":
+    def each(self, change: Change) -> "Networks":
         """What `change` makes of each network that is there."""
-        return Networks(*(None if network is None else change(network) for network in self))
+        encoder = None if self.encoder is None else change(self.encoder)
+        return Networks(change(self.generator), change(self.discriminator), encoder)
 
 
 def decoder(config: TrainingConfig, channels: int, kind: type[SPADEGenerator]) -> Networks:
@@ -84,7 +96,7 @@ def pix2pixhd(config: TrainingConfig, channels: int) -> Networks:
     return Networks(init_pix2pixhd(generator), init_pix2pixhd(MultiScaleDiscriminator(channels, **options)), None)
 
 
-def _discriminator(config: TrainingConfig, channels: int) -> nn.Module:
+def _discriminator(config: TrainingConfig, channels: int) -> MultiScaleDiscriminator:
     options: dict = dict(ndf=config.ndf, num_layers=config.num_layers_d, spectral=config.spectral)
     return init_spade(MultiScaleDiscriminator(channels, **options), config.init_gain)
 
@@ -131,7 +143,9 @@ def build(config: TrainingConfig, labels: LabelSpace | int) -> Networks:
     networks = MODELS[config.model](config, channels)
     if config.checkpointing:
         replace_modules(networks.generator, SPADEResnetBlock, CheckpointedBlock)
-    return networks.each(speed_up) if config.fast else networks
+    if config.fast:
+        networks = networks.each(speed_up)
+    return networks
 
 
 def feature_network(config: TrainingConfig, device: torch.device) -> tuple[nn.Module | None, tuple[float, ...]]:

@@ -4,10 +4,11 @@ from collections.abc import Iterable
 
 import torch
 from jaxtyping import Float, UInt8
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
 from .data.base import Dataset, Sample, stack
+from .generators import Generator
 from .labels import LabelSpace
 from .pictures import to_uint8
 
@@ -30,7 +31,7 @@ def to_batch(
 
 @torch.no_grad()
 def generate(
-    generator: nn.Module,
+    generator: Generator,
     sample: Sample,
     labels: LabelSpace,
     device: str | torch.device = "cpu",
@@ -50,7 +51,7 @@ def generate(
 
 
 def paint(
-    generator: nn.Module,
+    generator: Generator,
     dataset: Dataset,
     *,
     count: int | None = None,
@@ -63,8 +64,9 @@ def paint(
     The noise of an image follows from `seed` and its place alone, so any `batch` gives the same images, up to rounding.
     """
     images: list[Tensor] = []
-    for start in tqdm(range(0, len(dataset) if count is None else count, batch), "paint", leave=False, disable=None):
-        stop = min(start + batch, len(dataset) if count is None else count)
+    count = len(dataset) if count is None else count
+    for start in tqdm(range(0, count, batch), "paint", leave=False, disable=None):
+        stop = min(start + batch, count)
         sample = stack([dataset[i] for i in range(start, stop)])
         z = noise(generator.z_dim, range(seed + start, seed + stop))
         images += to_uint8(generate(generator, sample, dataset.labels, device, z=z)).movedim(-1, -3)

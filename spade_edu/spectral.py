@@ -15,14 +15,17 @@ from torch.nn import functional as F
 
 def full_precision(device: torch.device) -> AbstractContextManager:
     """Switch mixed precision off (the meta device, which computes nothing, has none)."""
-    return nullcontext() if device.type == "meta" else torch.autocast(device.type, enabled=False)
+    if device.type == "meta":
+        return nullcontext()
+    return torch.autocast(device.type, enabled=False)
 
 
 def compute_dtype(weight: Tensor) -> torch.dtype:
     """The type that a convolution with this weight computes in: mixed precision's where it is on."""
     device = weight.device.type
-    mixed = device != "meta" and torch.is_autocast_enabled(device)
-    return torch.get_autocast_dtype(device) if mixed else weight.dtype
+    if device != "meta" and torch.is_autocast_enabled(device):
+        return torch.get_autocast_dtype(device)
+    return weight.dtype
 
 
 class SpectralNorm(nn.Module):

@@ -5,8 +5,10 @@ checkpoints, samples and resume.
 """
 
 import copy
-from collections.abc import Iterator, Mapping
+import operator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import reduce
 from typing import Literal
 
 import torch
@@ -16,7 +18,8 @@ from torch import Tensor, nn
 from . import distributed, losses
 from .config import TrainingConfig, resolve_precision
 from .discriminators import MultiScaleDiscriminator
-from .encoder import reparameterise
+from .encoder import StyleEncoder, reparameterise
+from .generators import Generator
 from .models import feature_network
 from .spectral import full_precision
 
@@ -39,9 +42,9 @@ class Trainer:
 
     def __init__(
         self,
-        generator: nn.Module,
+        generator: Generator,
         discriminator: MultiScaleDiscriminator,
-        encoder: nn.Module | None = None,
+        encoder: StyleEncoder | None = None,
         config: TrainingConfig | None = None,
         *,
         features: nn.Module | Literal["config"] | None = "config",
@@ -51,19 +54,20 @@ class Trainer:
         self.config = config = resolve_precision(config or TrainingConfig(), self.device)
         self.generator, self.discriminator, self.encoder = generator, discriminator, encoder
         self.averaged = copy.deepcopy(generator).requires_grad_(False) if config.ema else None
+        if isinstance(features, str):  # "config"
+            features, feature_weights = feature_network(config, self.device)
         self.features, self.feature_weights = features, feature_weights
-        if features == "config":
-            self.features, self.feature_weights = feature_network(config, self.device)
         if config.channels_last:
             for network in self.named_networks().values():
                 network.to(memory_format=torch.channels_last)
-        self.optimizer_g = self.adam([generator] if encoder is None else [generator, encoder], config.lr_generator)
+        moved = [network for network in (generator, encoder) if network is not None]
+        self.optimizer_g = self.adam(moved, config.lr_generator)
         self.optimizer_d = self.adam([discriminator], config.lr_discriminator)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=config.precision == "fp16")
         self.steps_done = 0
         self.train()
 
-    def adam(self, networks: list[nn.Module], lr: float) -> torch.optim.Adam:
+    def adam(self, networks: Sequence[nn.Module], lr: float) -> torch.optim.Adam:
         """Adam over all weights of some networks."""
         parameters = [p for network in networks for p in network.parameters()]
         fused = True if self.config.fast and self.device.type != "meta" else None
@@ -93,9 +97,9 @@ class Trainer:
             with self.autocast():
                 distance = losses.perceptual(self.features, self.feature_weights, fake, batch["image"])
             parts["VGG"] = self.config.lambda_vgg * distance
-        if mu is not None:
+        if mu is not None and logvar is not None:
             parts["KLD"] = self.config.lambda_kl * losses.kl_divergence(mu.float(), logvar.float())
-        self.update(self.optimizer_g, sum(parts.values()))
+        self.update(self.optimizer_g, parts)
         self.steps_done += 1
         if self.averaged is not None:
             # A young average forgets faster, or it would lag behind weights that still move far in every step.
@@ -111,7 +115,7 @@ class Trainer:
                     fake, _, _ = self.generate(batch)
             pred_fake, pred_real = self.discriminate(batch, fake)
         parts = self.gan_discriminator(pred_fake, pred_real)
-        self.update(self.optimizer_d, sum(parts.values()))
+        self.update(self.optimizer_d, parts)
         self.scaler.update()
         return {name: value.detach() for name, value in parts.items()}
 
@@ -142,8 +146,9 @@ class Trainer:
             }
         return {"D_Fake": losses.hinge_fake(pred_fake), "D_real": losses.hinge_real(pred_real)}
 
-    def update(self, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
-        """Backward pass and optimizer step, scaled in fp16."""
+    def update(self, optimizer: torch.optim.Optimizer, parts: dict[str, Tensor]) -> None:
+        """Backward pass of the sum of a loss's parts and optimizer step, scaled in fp16."""
+        loss = reduce(operator.add, parts.values())
         optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()
         distributed.average_gradients(p for group in optimizer.param_groups for p in group["params"])
@@ -179,7 +184,7 @@ class Trainer:
         if self.averaged is not None:
             self.averaged.eval()
 
-    def best_generator(self) -> nn.Module:
+    def best_generator(self) -> Generator:
         """The generator to draw samples from: the averaged one where there is one."""
         return self.generator if self.averaged is None else self.averaged
 

@@ -111,11 +111,11 @@ def test_uniform_maps_hold_one_class_and_no_edges():
 
 
 def test_uniform_images_share_one_style():
-    class Echo(torch.nn.Module):
-        z_dim = 2
+    from spade_edu.generators import Generator
 
+    class Echo(Generator):
         def __init__(self):
-            super().__init__()
+            super().__init__(CITYSCAPES.num_channels, z_dim=2)
             self.seen = torch.nn.Parameter(torch.zeros(()))
 
         def forward(self, segmap, z):

@@ -16,7 +16,7 @@ from test_fuzz_files import JSON
 from spade_edu import CITYSCAPES, SPADEGenerator, StyleEncoder
 from spade_edu.data import Streets
 from spade_edu.pictures import png_bytes
-from spade_edu.widgets import Explorer, Painter, Pair, Sampler, Study, StyleBoard
+from spade_edu.widgets import Explorer, Painter, PicturePair, Sampler, Study, StyleBoard
 from spade_edu.widgets.maps import ids_picture
 from spade_edu.widgets.page import PageServer
 
@@ -47,7 +47,9 @@ def make(kind: str, folder):
             return StyleBoard(generator, encoder, scene.label, CITYSCAPES, [scene.image])
         case "explorer":
             return Explorer(generator, scene.label, CITYSCAPES, scenes=SCENES)
-    pairs = [Pair(str(i), {"A": scene.image, "B": -scene.image}, CITYSCAPES.colourise(scene.label)) for i in range(3)]
+    pairs = [
+        PicturePair(str(i), {"A": scene.image, "B": -scene.image}, CITYSCAPES.colourise(scene.label)) for i in range(3)
+    ]
     return Study(pairs, folder / "choices.jsonl", seed=0)
 
 

@@ -76,9 +76,9 @@ def test_leaky_relu_included(computed_again):
     plain, fast = pair()
     segmap, x = blocky_map().double(), torch.randn(2, 5, 16, 24, dtype=torch.float64, requires_grad=True)
     expected = F.leaky_relu(plain(x, segmap), 0.2)
-    found, again = fast.activated(x, segmap, 0.2)
+    found, recompute = fast.activated(x, segmap, 0.2)
     if computed_again:  # as by a convolution, whose backward pass comes before SPADE's
-        torch.testing.assert_close(again(), found)
+        torch.testing.assert_close(recompute(), found)
     torch.testing.assert_close(found, expected)
     dy = torch.randn_like(found)
     wanted = torch.autograd.grad(expected, [x, *plain.parameters()], dy)
@@ -127,8 +127,8 @@ def test_outside_is_not_a_class():
     x = torch.randn(1, 5, 8, 8, dtype=torch.float64)
     y = fast(x, uniform)
     torch.testing.assert_close(y, plain(x, uniform))
-    level = fast.patterns.level(uniform, (8, 8), 3, 128)
-    assert len(level.output.products) == 25  # 5 x 5 distances to the rim: 0, 1, at least 2, 1, 0
+    plan = fast.patterns.plan(uniform, (8, 8), 3, 128)
+    assert len(plan.output.products) == 25  # 5 x 5 distances to the rim: 0, 1, at least 2, 1, 0
 
 
 @settings(max_examples=20, deadline=None)
@@ -166,7 +166,7 @@ def test_soft_label_maps_and_the_meta_device_go_through_the_convolutions():
     plain = SPADE(4, 5)
     fast = PatternSPADE(plain, LabelPatterns())
     soft = torch.rand(2, 5, 64, 64)
-    assert fast.patterns.level(soft, (64, 64), 3, 128) is None
+    assert fast.patterns.plan(soft, (64, 64), 3, 128) is None
     x = torch.randn(2, 4, 64, 64)
     torch.testing.assert_close(fast(x, soft), plain(x, soft))
     needs_gradient = blocky_map(2, 4, 64, 64, 16).requires_grad_()
@@ -178,23 +178,23 @@ def test_soft_label_maps_and_the_meta_device_go_through_the_convolutions():
 
 def test_windows_are_taken_where_few_are_distinct_only():
     patterns = LabelPatterns()
-    assert patterns.level(blocky_map(2, 4, 64, 64, 16), (64, 64), 3, 128) is not None
-    assert patterns.level(blocky_map(2, 4, 64, 64, 1), (64, 64), 3, 128) is None
-    assert patterns.level(blocky_map(2, 4, 64, 64, 16), (8, 8), 3, 128) is None
+    assert patterns.plan(blocky_map(2, 4, 64, 64, 16), (64, 64), 3, 128) is not None
+    assert patterns.plan(blocky_map(2, 4, 64, 64, 1), (64, 64), 3, 128) is None
+    assert patterns.plan(blocky_map(2, 4, 64, 64, 16), (8, 8), 3, 128) is None
     blocks = blocky_map(2, 4, 64, 64, 6)  # looking up is dear where the convolutions saved are narrow
-    assert patterns.level(blocks, (64, 64), 3, 128) is not None and patterns.level(blocks, (64, 64), 3, 8) is None
+    assert patterns.plan(blocks, (64, 64), 3, 128) is not None and patterns.plan(blocks, (64, 64), 3, 8) is None
 
 
 def test_a_plan_is_made_once_a_label_map_and_anew_when_it_changes():
     patterns, segmap = LabelPatterns(), blocky_map(2, 4, 64, 64, 16)
-    level = patterns.level(segmap, (64, 64), 3, 128)
-    assert patterns.level(segmap, (64, 64), 3, 128) is level
-    assert patterns.level(segmap.clone(), (64, 64), 3, 128) is not level
-    level = patterns.level(segmap, (64, 64), 3, 128)
+    plan = patterns.plan(segmap, (64, 64), 3, 128)
+    assert patterns.plan(segmap, (64, 64), 3, 128) is plan
+    assert patterns.plan(segmap.clone(), (64, 64), 3, 128) is not plan
+    plan = patterns.plan(segmap, (64, 64), 3, 128)
     segmap[:, :, :9] = segmap[:, :, 9:18].clone()  # what a painter does
-    changed = patterns.level(segmap, (64, 64), 3, 128)
+    changed = patterns.plan(segmap, (64, 64), 3, 128)
     ids, vectors = label_ids(segmap)
-    assert changed is not level and len(changed.vectors) == len(vectors)
+    assert changed is not plan and len(changed.vectors) == len(vectors)
 
 
 def test_with_patterns_keeps_weights_files_and_shares_one_plan():

@@ -13,7 +13,7 @@ from ..errors import UserError
 from . import data, demo, doctor, evaluate, grade, paint, paper, plan, reproduce, train, weights
 
 # click's, which newer versions of typer bring along themselves
-UsageError: type[Exception] = typer.BadParameter.__base__
+UsageError: Any = typer.BadParameter.__base__
 REPAIRS = {
     FileExistsError: "A file stands where a folder is needed: choose another name, or move it.",
     NotADirectoryError: "A file stands where a folder is needed: choose another name, or move it.",

@@ -20,7 +20,8 @@ def demo(
     keep_weights: Annotated[Path | None, typer.Option(help="Also store the weights in this folder.")] = None,
 ) -> None:
     """Train pix2pixHD, pix2pixHD++ and SPADE alike on Streets and report what each learned (about 10 minutes)."""
-    from ..experiments.demo import MODELS, run_demo
+    from ..experiments.demo import run_demo
+    from ..experiments.report import MODELS
 
     report = run_demo(out, preset_name=preset, seed=seed, keep_weights=keep_weights)
     print(f"{'':14} {'mIoU':>6} {'accuracy':>9} {'FD':>8} {'uniform':>8}")

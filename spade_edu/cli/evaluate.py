@@ -66,8 +66,10 @@ def _open(
 
     if images is not None:
         return from_folder(images, data, root, count)
-    opener, path = (from_run, run) if run is not None else (from_official, official)
-    return opener(path, data, root, count, seed, default_device())
+    if run is not None:
+        return from_run(run, data, root, count, seed, default_device())
+    assert official is not None  # one of the three is
+    return from_official(official, data, root, count, seed, default_device())
 
 
 def _score(
@@ -93,7 +95,9 @@ def _show(subject: Any, results: list, notes: list[str], diversity: dict | None)
 
     first = results[0]
     expected = first.protocol.images
-    amount = f"{first.n} images" + (f" of the protocol's {expected}" if expected and first.n != expected else "")
+    amount = f"{first.n} images"
+    if expected and first.n != expected:
+        amount += f" of the protocol's {expected}"
     print(f"{subject.title}: {amount}, {subject.place.data}, segmenter {first.protocol.segmenter}\n")
     heads = ["mIoU %", "accuracy %", first.distance_name or "distance", first.kernel_name or "kernel distance"]
     print(_row("protocol", heads))
@@ -119,7 +123,9 @@ def _row(title: str, cells: list[str]) -> str:
 
 def _cells(scores: Any) -> list[str]:
     def share(value: float | None, interval: tuple[float, float]) -> str:
-        return "-" if value is None else f"{100 * value:.1f} [{100 * interval[0]:.1f}, {100 * interval[1]:.1f}]"
+        if value is None:
+            return "-"
+        return f"{100 * value:.1f} [{100 * interval[0]:.1f}, {100 * interval[1]:.1f}]"
 
     figures = [share(scores.miou, scores.miou_interval), share(scores.accuracy, scores.accuracy_interval)]
     return figures + ["-" if v is None else f"{v:.4g}" for v in (scores.distance, scores.kernel)]
@@ -129,8 +135,10 @@ def _spread(results: list) -> list[str]:
     cells = []
     for name, unit in (("miou", 100), ("accuracy", 100), ("distance", 1), ("kernel", 1)):
         values = [getattr(scores, name) for scores in results]
-        known = None not in values
-        cells.append(f"{unit * (max(values) - min(values)):.4g}" if known else "-")
+        if None in values:
+            cells.append("-")
+        else:
+            cells.append(f"{unit * (max(values) - min(values)):.4g}")
     return cells
 
 
@@ -154,7 +162,9 @@ def _finite(value: Any) -> Any:
         return {key: _finite(v) for key, v in value.items()}
     if isinstance(value, (list, tuple)):
         return [_finite(v) for v in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
 
 
 def draw(scores: Any, title: str, path: Path) -> None:

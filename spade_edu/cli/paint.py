@@ -24,14 +24,15 @@ def paint(
 
 def prepare(run: Path | None, port: int) -> Any:
     """The painter of a run, or of the stored network, ready to serve; its scenes are the run's data set."""
-    from ..data import Streets, open_dataset
+    from ..data import Dataset, Streets, open_dataset
     from ..runs.loading import load_config, load_networks, load_stored
     from ..widgets.maps import EditedMap
     from ..widgets.page import PageServer
     from ..widgets.painter import Painting
 
+    scenes: Dataset = Streets(200, split="val")
     if run is None:
-        generator, scenes = load_stored("spade").generator, Streets(200, split="val")
+        generator = load_stored("spade").generator
     else:
         config = load_config(run)
         scenes, _ = open_dataset(config.data, config.root or None, "val", height=config.height, width=config.width)

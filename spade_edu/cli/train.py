@@ -34,16 +34,16 @@ def train(
 ) -> None:
     """Train a generator; the same command again goes on where a run was stopped."""
     from .. import distributed, presets
+    from ..data import open_splits
     from ..runs.run import Run
 
     device = distributed.start(default_device())
     overrides = parse_settings(set_ or [])
-    overrides |= {"data": data} if data else {}
-    overrides |= {"root": root} if root else {}
-    overrides |= {"style": True} if style else {}
+    overrides |= {name: value for name, value in dict(data=data, root=root, style=style).items() if value}
     config = presets.preset(preset, overrides.pop("model", model), **overrides)
     config = resolve_precision(config, str(device))
-    training, preview, config = open_data(config)
+    training, preview, config, line = open_splits(config)
+    print(line)
     if distributed.rank() == 0:
         for name, value in dataclasses.asdict(config).items():
             print(f"{name:24} {value}")
@@ -62,11 +62,13 @@ def sample(
     seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Seed of the styles.")] = 0,
 ) -> None:
     """Draw images of a trained run: a row for each label map, a column for each style."""
+    from ..data import open_splits
     from ..pictures import grid, save_png, to_uint8
     from ..runs.loading import load_config, load_networks
     from ..sampling import generate, spread
 
-    _, preview, config = open_data(load_config(run))
+    _, preview, _, line = open_splits(load_config(run))
+    print(line)
     generator = load_networks(run, preview.labels).generator
     batch = spread(preview, count)
     columns = styles if generator.z_dim else 1
@@ -74,19 +76,6 @@ def sample(
     tiles = [preview.labels.colourise(batch.label), *(to_uint8(image) for image in images)]
     save_png(grid([list(row) for row in zip(*tiles)]), out)
     print(f"Wrote {out}: label map, then {columns} image(s) a row.")
-
-
-def open_data(config: Any) -> tuple[Any, Any, Any]:
-    """Training and validation data of a configuration, which comes back with the data set's name and folder."""
-    from ..data import choose, open_dataset
-
-    asked = None if config.data == "auto" else config.data
-    name, root, _ = choose(asked, config.root or None)
-    size = dict(height=config.height, width=config.width, seed=config.seed)
-    training, line = open_dataset(asked, root, "train", augment=True, length=config.images, **size)
-    preview, _ = open_dataset(name, root, "val", length=200, **size)
-    print(line)
-    return training, preview, dataclasses.replace(config, data=name, root=str(root or ""))
 
 
 def parse_settings(settings: list[str]) -> dict:
@@ -99,7 +88,9 @@ def parse_settings(settings: list[str]) -> dict:
         name, equals, text = setting.partition("=")
         if name not in defaults:
             meant = get_close_matches(name, defaults, 1)
-            advice = f"did you mean {meant[0]}?" if meant else f"there are {', '.join(sorted(defaults))}."
+            advice = f"there are {', '.join(sorted(defaults))}."
+            if meant:
+                advice = f"did you mean {meant[0]}?"
             raise UserError(f"--set {setting}: there is no such setting; {advice}")
         if not equals:
             raise UserError(f"--set takes name=value, such as {name}={defaults[name]}; got {setting!r}.")
@@ -111,7 +102,9 @@ def _parse(name: str, text: str, kind: type) -> Any:
     if kind is bool and text.lower() in ("true", "false"):
         return text.lower() == "true"
     try:
-        return kind(text) if kind is not bool else int(text) == 1
+        if kind is bool:
+            return int(text) == 1
+        return kind(text)
     except ValueError:
         raise UserError(f"{name} takes {KINDS[kind]}, not {text!r}.") from None
 

@@ -12,6 +12,7 @@ import sys
 import time
 import webbrowser
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,7 +32,7 @@ COLAB_MEMORY, PAPER_MEMORY, PAPER_DEVICES = 14 * GB, 30 * GB, 8  # of a GPU; how
 
 
 class Finding(NamedTuple):
-    """One line: what was looked at, how it is (OK, warning, failure), what was found, what to do."""
+    """One line: what was looked at; level: OK, warning or failure; what was found; advice: what to do."""
 
     what: str
     level: str
@@ -39,11 +40,14 @@ class Finding(NamedTuple):
     advice: str = ""
 
     def __str__(self) -> str:
-        advice = f"\n{'':22}-> {self.advice}" if self.advice else ""
-        return f"{self.level:8} {self.what:12} {self.found}{advice}"
+        line = f"{self.level:8} {self.what:12} {self.found}"
+        if self.advice:
+            line += f"\n{'':22}-> {self.advice}"
+        return line
 
 
-class Report(NamedTuple):
+@dataclass(frozen=True)
+class Findings:
     """All findings; printed, it can be pasted into a bug report (the home folder appears as ~)."""
 
     findings: list[Finding]
@@ -61,7 +65,7 @@ class Report(NamedTuple):
     __repr__ = __str__
 
 
-def examine(folder: str | Path = "runs", timing: bool = True) -> Report:
+def examine(folder: str | Path = "runs", timing: bool = True) -> Findings:
     """Look at everything that training, notebooks and widgets need.
 
     folder: where runs are to be written. timing: also time a generator (some seconds).
@@ -78,7 +82,7 @@ def examine(folder: str | Path = "runs", timing: bool = True) -> Report:
         widgets,
         browser,
     ]
-    return Report([f for check in checks + [speed] * timing for f in _safely(check)])
+    return Findings([f for check in checks + [speed] * timing for f in _safely(check)])
 
 
 def _safely(check: Callable[[], list[Finding]]) -> list[Finding]:
@@ -125,7 +129,11 @@ def device() -> list[Finding]:
 def _gpu() -> Finding:
     free, total = torch.cuda.mem_get_info()
     count = torch.cuda.device_count()
-    fits = "paper" if count >= PAPER_DEVICES and total >= PAPER_MEMORY else "colab" if total >= COLAB_MEMORY else "cpu"
+    fits = "cpu"
+    if total >= COLAB_MEMORY:
+        fits = "colab"
+    if total >= PAPER_MEMORY and count >= PAPER_DEVICES:
+        fits = "paper"
     found = f"{count} x {torch.cuda.get_device_name()}, {free / GB:.1f} of {total / GB:.1f} GB free; preset: {fits}"
     if free < total / 2:
         return Finding("Device", WARNING, found, "Another process holds most of the memory: end it, or train smaller.")

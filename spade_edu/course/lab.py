@@ -18,7 +18,7 @@ import torch
 
 from ..checkpoints import checkpoints
 from ..config import TrainingConfig
-from ..data import choose, open_dataset
+from ..data import choose, open_splits
 from ..data.base import Dataset, Sample
 from ..errors import UserError
 from ..labels import LabelSpace
@@ -39,7 +39,11 @@ VAL_SCENES = 200  # of Streets
 
 @dataclass(frozen=True)
 class Lab:
-    """What a notebook works with. config: the preset of its profile with the size of its data."""
+    """What a notebook works with.
+
+    stage: the notebook's number. profile: "cpu" or "gpu". device: "cpu" or "cuda".
+    config: the preset of its profile with the size of its data. train, val: the two splits of the data.
+    """
 
     stage: str
     profile: str
@@ -87,7 +91,7 @@ class Lab:
         """Train a quarter of an hour; the run can be continued by the same call or by `spade-edu train`."""
         folder = RUNS / f"{self.config.data}-{model}"
         print(f"No weights for {model} on {self.config.data}: training up to {MOST_MINUTES} minutes into {folder}.")
-        shared = dict(data=self.config.data, root=self.config.root, height=self.size[0], width=self.size[1])
+        shared: dict = dict(data=self.config.data, root=self.config.root, height=self.size[0], width=self.size[1])
         config = preset(PROFILES[self.profile], model, style=model == "spade", **shared)
         run = Run(folder, config, self.train, self.val, device=self.device)
         started = time.monotonic()
@@ -99,6 +103,7 @@ class Lab:
 def start(stage: str, profile: str | None = None, seed: int = 0) -> Lab:
     """Choose profile, device and data for a notebook, say so in two lines, and set the style of its figures.
 
+    profile: "cpu" or "gpu"; None: SPADE_EDU_PROFILE, else what the machine has. seed: of everything that is drawn.
     Errors: a UserError for a profile that doesn't exist.
     """
     from .plotting import use_style
@@ -118,19 +123,19 @@ def start(stage: str, profile: str | None = None, seed: int = 0) -> Lab:
 
 def _open(profile: str, device: str) -> tuple[TrainingConfig, Dataset, Dataset]:
     """Configuration and data sets of a profile: on a GPU Cityscapes if found, then CamVid, else Streets at 256x512."""
+    size: dict = {}
     if profile == "cpu":
-        name, root, size = "streets", None, {}
+        name, root = "streets", None
     else:
         name, root, _ = choose(None, None)
-        size: dict = {"height": 256, "width": 512} if name == "streets" else {}
+        if name == "streets":
+            size = {"height": 256, "width": 512}
         if name == "streets" and Path("datasets/camvid").is_dir():
             name, root, size = "camvid", Path("datasets/camvid"), {"height": 192, "width": 256}
         if name != "cityscapes":
             print(f"Cityscapes was not found (`spade-edu data get cityscapes` says how to get it): taking {name}.")
     config = preset(PROFILES[profile], data=name, root=str(root or ""), **size)
-    options: dict = {"height": config.height, "width": config.width}
-    train = open_dataset(name, root, "train", augment=True, length=config.images, **options)[0]
-    val = open_dataset(name, root, "val", length=VAL_SCENES, **options)[0]
+    train, val, config, _ = open_splits(config, scenes=VAL_SCENES)
     return config, train, val
 
 
@@ -142,4 +147,6 @@ def newest_run(model: str, like: TrainingConfig) -> Path | None:
         same = all(getattr(config, name) == getattr(like, name) for name in ("data", "height", "width"))
         if steps and same and config.model == model:
             found.append((steps[-1].stat().st_mtime, path.parent))
-    return max(found)[1] if found else None
+    if not found:
+        return None
+    return max(found)[1]

@@ -1,7 +1,8 @@
 """Figures in one style, for notebooks: pictures side by side, label maps with their names, maps with a scale.
 
-Every function draws one figure and shows it; `caption` is the sentence under it. White paper and dark ink, so that a
-figure reads the same on a light and on a dark page.
+Every function draws one figure and shows it. The same options mean the same everywhere: `caption` is the sentence under
+it, `title` stands above it, `titles` above its parts in turn; `columns`: parts in a row; `xlabel`, `ylabel`: the axes'
+names. White paper and dark ink, so that a figure reads the same on a light and on a dark page.
 """
 
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from collections.abc import Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
@@ -31,7 +33,7 @@ def use_style() -> None:
         "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": "#888888", "xtick.color": INK, "ytick.color": INK,
         "axes.grid": True, "grid.color": GRID, "axes.axisbelow": True, "axes.spines.top": False,
         "axes.spines.right": False, "image.interpolation": "nearest", "legend.frameon": False,
-        "axes.prop_cycle": plt.cycler(color=[*COLOURS.values(), "#009E73", "#56B4E9"]),
+        "axes.prop_cycle": cycler(color=[*COLOURS.values(), "#009E73", "#56B4E9"]),
     })  # fmt: skip
 
 
@@ -45,7 +47,7 @@ def finish(figure: Figure, caption: str = "") -> None:
 def pictures(
     images: Tensor | Sequence, titles: Sequence[str] = (), *, columns: int = 4, caption: str = "", width: float = 2.6
 ) -> None:
-    """Images in a grid: float (3, h, w) in [-1, 1] or uint8 (h, w, 3), one title each or one a column."""
+    """Images in a grid: (3, h, w) in [-1, 1] or uint8 (h, w, 3), one title each or one a column; width in inches."""
     tiles = [to_uint8(i) if torch.is_floating_point(torch.as_tensor(i)) else torch.as_tensor(i) for i in images]
     columns = min(columns, len(tiles))
     rows = -(-len(tiles) // columns)
@@ -86,7 +88,10 @@ def maps(
     values: Tensor | Sequence[Tensor], titles: Sequence[str] = (), *, columns: int = 4, caption: str = "",
     diverging: bool = True, numbers: bool = False, limit: float | None = None,
 ) -> None:  # fmt: skip
-    """Maps (h, w) of numbers with one common scale; diverging: white is zero. numbers: write each value (toy maps)."""
+    """Maps (h, w) of numbers with one common scale; diverging: white is zero. numbers: write each value (toy maps).
+
+    limit: the largest value of the scale; None: that of the maps.
+    """
     tiles = [torch.as_tensor(v).detach().float().cpu().numpy() for v in values]
     columns = min(columns, len(tiles))
     rows = -(-len(tiles) // columns)
@@ -108,7 +113,7 @@ def maps(
 
 def write_numbers(ax: Axes, tile: np.ndarray) -> None:
     """Write each value of a small map into its square, in ink that can be read on the colour below."""
-    colours = ax.images[-1].to_rgba(ax.images[-1].get_array())
+    colours = ax.images[-1].to_rgba(np.asarray(ax.images[-1].get_array()))
     for (y, x), value in np.ndenumerate(tile):
         dark = colours[y, x, :3] @ (0.3, 0.6, 0.1) < 0.5
         ax.text(x, y, f"{value:.3g}", ha="center", va="center", color="white" if dark else INK, fontsize=9)
@@ -118,11 +123,11 @@ def curves(
     lines: dict[str, Sequence], x: Sequence | Tensor | None = None, *, xlabel: str, ylabel: str, caption: str = "",
     title: str = "", log: bool = False,
 ) -> None:  # fmt: skip
-    """Lines by name over one x axis; a name in COLOURS gets its own colour."""
+    """Lines by name over one x axis; a name in COLOURS gets its own colour. log: logarithmic y axis."""
     figure, ax = plt.subplots(figsize=(7, 3.2))
     for name, values in lines.items():
-        values = torch.as_tensor(values).detach().cpu()
-        ax.plot(range(len(values)) if x is None else x, values, label=name, color=COLOURS.get(name))
+        y = torch.as_tensor(values).detach().cpu()
+        ax.plot(range(len(y)) if x is None else x, y, label=name, color=COLOURS.get(name))
     ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
     if log:
         ax.set_yscale("log")
@@ -134,7 +139,7 @@ def curves(
 def bars(
     values: dict[str, float], *, ylabel: str, caption: str = "", title: str = "", errors: Sequence[float] | None = None
 ) -> None:
-    """One bar a name with its value written above, optionally with error bars."""
+    """One bar a name with its value written above. errors: half the length of each error bar."""
     figure, ax = plt.subplots(figsize=(min(9, 1.2 + 1.1 * len(values)), 3.2))
     colours = [COLOURS.get(name, "#56B4E9") for name in values]
     drawn = ax.bar(list(values), list(values.values()), yerr=errors, color=colours, capsize=3)

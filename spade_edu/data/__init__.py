@@ -3,7 +3,7 @@
 from .ade20k import ADE20K, ADE20KOutdoor
 from .base import DataError, Dataset, Sample, stack
 from .camvid import CamVid
-from .catalogue import choose, open_dataset
+from .catalogue import choose, open_dataset, open_splits
 from .cityscapes import Cityscapes
 from .coco_stuff import COCOStuff
 from .flickr_landscapes import FlickrLandscapes
@@ -26,5 +26,6 @@ __all__ = [
     "Streets",
     "choose",
     "open_dataset",
+    "open_splits",
     "stack",
 ]

@@ -2,8 +2,11 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
+from ..config import TrainingConfig
 from .ade20k import ADE20K, ADE20KOutdoor
 from .base import DataError, Dataset
 from .camvid import CamVid
@@ -55,10 +58,34 @@ def open_dataset(
     return dataset, f"Data: {dataset.labels.name} in {folder}, {len(dataset)} {split} pairs ({why})."
 
 
+class Splits(NamedTuple):
+    """What a training reads. config: with the name and folder of the data set; line: says which it is and why."""
+
+    training: Dataset
+    validation: Dataset
+    config: TrainingConfig
+    line: str
+
+
+def open_splits(config: TrainingConfig, *, scenes: int = 200) -> Splits:
+    """The data set of a configuration, augmented for training, and its validation split.
+
+    scenes: how many validation scenes Streets has (the others have their own number).
+    Errors: a DataError as for `open_dataset`.
+    """
+    asked = None if config.data == "auto" else config.data
+    name, root, _ = choose(asked, config.root or None)
+    size: dict = dict(height=config.height, width=config.width, seed=config.seed)
+    training, line = open_dataset(asked, root, "train", augment=True, length=config.images, **size)
+    validation, _ = open_dataset(name, root, "val", length=scenes, **size)
+    return Splits(training, validation, replace(config, data=name, root=str(root or "")), line)
+
+
 def find(name: str) -> Path | None:
     """The folder of a data set: CITYSCAPES_DATASET for Cityscapes, else ./datasets/NAME."""
-    variable = os.environ.get(ROOT_VARIABLE) if name == "cityscapes" else None
-    folder = Path(variable) if variable else DOWNLOADS / name.removesuffix("-outdoor")
+    folder = DOWNLOADS / name.removesuffix("-outdoor")
+    if name == "cityscapes" and os.environ.get(ROOT_VARIABLE):
+        folder = Path(os.environ[ROOT_VARIABLE])
     return folder if folder.is_dir() else None
 
 
@@ -81,5 +108,7 @@ def choose(name: str | None, root: str | Path | None) -> tuple[str, Path | None,
     if folder is not None and is_cityscapes(folder):
         return "cityscapes", folder, "no data set named, Cityscapes found"
     variable = os.environ.get(ROOT_VARIABLE)
-    found = f"{ROOT_VARIABLE}={variable} holds none" if variable else f"{ROOT_VARIABLE} is not set"
+    found = f"{ROOT_VARIABLE} is not set"
+    if variable:
+        found = f"{ROOT_VARIABLE}={variable} holds none"
     return "streets", None, f"no data set named and no Cityscapes found: {found}"

@@ -27,7 +27,7 @@ LONG_SIDE = 513  # as the demo of deeplab-pytorch, where the weights come from, 
 SHORTEST_SIDE = 8  # the network has stride 8 and looks at a copy of half the size, too
 
 
-class Report(NamedTuple):
+class Labelled(NamedTuple):
     """What `label_photographs` did: maps written, maps that were there already, a line about each bad photograph."""
 
     written: int
@@ -57,7 +57,7 @@ def label_photographs(
     long_side: int = LONG_SIDE,
     device: str | torch.device = "cpu",
     progress: Callable[[Iterable], Iterable] = iter,
-) -> Report:
+) -> Labelled:
     """Copy each photograph to out/images/NAME.jpg and write its label map to out/labels/NAME.png.
 
     photos: by name, as `find_photographs` gives them. segmenter, long_side, device: see `label_map`.
@@ -81,7 +81,7 @@ def label_photographs(
             ids = label_map(picture, segmenter, long_side=long_side, device=device)
             save_png(Image.fromarray(ids), out / "labels" / f"{name}.png")
             written += 1
-    return Report(written, len(photos) - written - len(problems), problems)
+    return Labelled(written, len(photos) - written - len(problems), problems)
 
 
 @torch.inference_mode()

@@ -168,8 +168,7 @@ def match(photos: dict[str, Path], labels: dict[str, Path], instances: dict[str,
         elif instances is not None and name not in instances:
             incomplete.append(f"{photos[name]} has no instance map.")
         else:
-            instance = instances[name] if instances is not None else None
-            complete.append(Pair(name, photos[name], labels[name], instance))
+            complete.append(Pair(name, photos[name], labels[name], (instances or {}).get(name)))
     return Pairs(complete, incomplete)
 
 
@@ -187,8 +186,9 @@ def require_pairs(pairs: Pairs, where: str, expected: str) -> Pairs:
     """Raise a DataError unless there is at least one complete pair; `expected` describes the layout."""
     if pairs.complete:
         return pairs
-    count = len(pairs.incomplete)
-    found = f"{count} files without partner, the first: {pairs.incomplete[0]}" if count else "no files at all."
+    found = "no files at all."
+    if pairs.incomplete:
+        found = f"{len(pairs.incomplete)} files without partner, the first: {pairs.incomplete[0]}"
     raise DataError(f"{where}: expected pictures with label maps ({expected}), found {found}")
 
 

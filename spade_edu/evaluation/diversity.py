@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Integer
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from ..data.base import Dataset, stack
+from ..generators import Generator
 from ..pretrained.weights import CATALOGUE
 from ..sampling import generate
 from .protocol import resize_label
@@ -54,8 +55,11 @@ def diversity(
 
 
 @torch.no_grad()
-def pixel_diversity(generator: nn.Module, dataset: Dataset, *, maps: int = 8, styles: int = 8) -> float:
-    """Mean absolute pixel difference (0..255) between images of one label map with different z."""
+def pixel_diversity(generator: Generator, dataset: Dataset, *, maps: int = 8, styles: int = 8) -> float:
+    """Mean absolute pixel difference (0..255) between images of one label map with different z.
+
+    maps: how many label maps of the data set, from its first. styles: images of each.
+    """
     batch = stack([dataset[i] for i in range(min(maps, len(dataset)))])
     images = torch.stack([generate(generator, batch, dataset.labels, seed=s) for s in range(styles)])
     pairs = torch.combinations(torch.arange(styles))

@@ -12,14 +12,19 @@ from torch import Tensor
 
 from ..data.base import DataError, Dataset
 from ..data.files import BROKEN, PHOTO_SUFFIXES
+from ..data.paired import PairedFiles
 from ..errors import UserError
+from ..pictures import from_uint8, to_uint8
 
 # what SPADE's and Cityscapes' file names append to the name of a scene
 ENDINGS = ("_leftImg8bit", "_gtFine_labelIds", "_synthesized_image", "_fake_B", "_synthesized")
 
 
 class Original(NamedTuple):
-    """label: ids of the published score, void 255. image: the photograph. Both in the data set's full size."""
+    """name: of the scene. label: ids of the published score, void 255. image: the photograph.
+
+    Both in the data set's full size.
+    """
 
     name: str
     label: Int64[Tensor, "h w"]
@@ -46,20 +51,20 @@ class Originals:
     def __getitem__(self, index: int) -> Original:
         if not 0 <= index < self.count:
             raise IndexError(index)
-        if hasattr(self.dataset, "pairs"):
+        if isinstance(self.dataset, PairedFiles):
             photo, ids, _ = self.dataset.read(self.dataset.pairs[index])
             image, label = _from_pil(photo), torch.from_numpy(ids).long()
             name = self.dataset.pairs[index].name
         else:
             sample = self.dataset[index]
-            image, label, name = to_bytes(sample.image), sample.label, sample.name
+            image, label, name = to_bytes(sample.image), sample.label, str(sample.name)
         return Original(name, self.labels.to_score_ids(label), image)
 
     def names(self) -> list[str]:
         """The names of all, in order."""
-        if hasattr(self.dataset, "pairs"):
+        if isinstance(self.dataset, PairedFiles):
             return [pair.name for pair in self.dataset.pairs[: self.count]]
-        return [self.dataset[i].name for i in range(self.count)]
+        return [str(self.dataset[i].name) for i in range(self.count)]
 
 
 class ImageFolder(Sequence):
@@ -78,7 +83,9 @@ class ImageFolder(Sequence):
     def __len__(self) -> int:
         return len(self.paths)
 
-    def __getitem__(self, index: int) -> UInt8[Tensor, "3 h w"]:
+    def __getitem__(  # type: ignore[override]  # a slice would be images in memory, and nobody takes one
+        self, index: int
+    ) -> UInt8[Tensor, "3 h w"]:
         path = self.paths[index]
         with _open(path) as picture:
             try:
@@ -94,12 +101,12 @@ def first_size(folder: str | Path) -> tuple[int, int]:
 
 def to_bytes(image: Float[Tensor, "*n 3 h w"]) -> UInt8[Tensor, "*n 3 h w"]:
     """[-1, 1] to 0..255, as when a picture is saved: tensors and their files then score alike."""
-    return ((image.detach().float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    return to_uint8(image).movedim(-1, -3)
 
 
 def from_bytes(image: UInt8[Tensor, "*n 3 h w"]) -> Float[Tensor, "*n 3 h w"]:
     """0..255 to [-1, 1]."""
-    return image.float() / 127.5 - 1
+    return from_uint8(image.movedim(-3, -1))
 
 
 def _one_size(paths: list[Path]) -> tuple[int, int]:
@@ -134,13 +141,12 @@ def _from_pil(picture: Image.Image) -> UInt8[Tensor, "3 h w"]:
 def _pair(folder: Path, names: list[str]) -> list[Path]:
     """The file of each name."""
     files = _images_in(folder)
+    missing = [name for name in names if _key(name) not in files]
     if len(files) < len(names):
-        missing = next(name for name in names if _key(name) not in files)
         raise UserError(
-            f"{folder} holds {len(files)} images for {len(names)} label maps, the first without one: {missing}. "
+            f"{folder} holds {len(files)} images for {len(names)} label maps, the first without one: {missing[0]}. "
             "Generate all of them, or give --count."
         )
-    missing = [name for name in names if _key(name) not in files]
     if missing:
         known = {_key(name) for name in names}
         stray = next((path.name for key, path in files.items() if key not in known), "")

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import torch
 from jaxtyping import UInt8
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..errors import UserError
+from ..generators import Generator
 from ..sampling import paint
 from .frechet import FeatureStatistics
 from .images import Originals
@@ -22,7 +23,7 @@ class Scorer:
 
     name: of the protocol; "" for the data set's own. judges: None takes the protocol's. known: real sides gathered so
     far, shared by the Scorers of several protocols. file: of the real side's features: read if it is there, else
-    written.
+    written. device: where generators and judges compute.
     """
 
     def __init__(
@@ -37,7 +38,7 @@ class Scorer:
     ):
         self.place, self.device, self.file = place, torch.device(device), file
         self.plan = protocol(name or default_protocol(place.data), place.data)
-        self.judges = judges_of(self.plan, device=self.device) if judges is None else judges
+        self.judges = judges or judges_of(self.plan, device=self.device)
         self.known = {} if known is None else known
 
     @cached_property
@@ -45,7 +46,7 @@ class Scorer:
         """The label maps, with the photographs that belong to them."""
         return self.place.originals("val", self.plan.full)
 
-    def images(self, generator: nn.Module, seed: int = 0) -> list[UInt8[Tensor, "3 h w"]]:
+    def images(self, generator: Generator, seed: int = 0) -> list[UInt8[Tensor, "3 h w"]]:
         """What a generator paints for the label maps."""
         return paint(generator, self.place.inputs(), count=len(self.originals), device=self.device, seed=seed)
 
@@ -83,6 +84,5 @@ class Scorer:
     def _gather(self, originals: Originals) -> FeatureStatistics:
         statistics = real_statistics(originals, self.plan, self.judges, self.place.size)
         if self.file is not None:
-            self.file.parent.mkdir(parents=True, exist_ok=True)
             statistics.save(self.file)
         return statistics

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from ..errors import UserError
+from ..pretrained.judge import Judge
 from .frechet import FeatureStatistics
 from .images import Originals, from_bytes
 from .protocol import Protocol, resize_image
@@ -21,7 +22,10 @@ BATCH = 16
 
 
 class Features(NamedTuple):
-    """A feature space: images in [-1, 1] to (n, d), and what distances in it are called."""
+    """A feature space. extract: images in [-1, 1] to (n, d); name: of the space.
+
+    distance, kernel: what the Fréchet and the kernel distance in it are called.
+    """
 
     extract: Callable[[Float[Tensor, "n 3 h w"]], Float[Tensor, "n d"]]
     name: str
@@ -30,7 +34,10 @@ class Features(NamedTuple):
 
 
 class Judges(NamedTuple):
-    """Who judges: a segmenter, (n, 3, h, w) in [-1, 1] to logits (n, c, h, w), and features; None: not asked."""
+    """Who judges, on `device`: a segmenter, (n, 3, h, w) in [-1, 1] to logits (n, c, h, w), and features.
+
+    None: not asked.
+    """
 
     segmenter: nn.Module | None
     features: Features | None
@@ -41,9 +48,11 @@ class Judges(NamedTuple):
 class Scores:
     """The figures of one set of images under one protocol.
 
-    miou, accuracy and iou in [0, 1] with 95 % bootstrap intervals over images; averaged: the classes that miou is the
-    mean of; distance and kernel under their names
-    (FID and KID only in the published Inception features). None: not computed.
+    n: images scored; n_real: photographs that the distance compares with.
+    miou, accuracy and iou in [0, 1]; miou_interval, accuracy_interval: 95 % bootstrap intervals over images;
+    averaged: the classes that miou is the mean of.
+    distance and kernel, in `features`, under distance_name and kernel_name (FID and KID only in the published
+    Inception features). None: not computed.
     """
 
     protocol: Protocol
@@ -72,7 +81,10 @@ class Scores:
 
 
 def judges_of(plan: Protocol, *, segmentation: bool = True, distance: bool = True, device: torch.device) -> Judges:
-    """Who judges under a protocol: the published networks of its data set, or Streets' own judge."""
+    """Who judges under a protocol: the published networks of its data set, or Streets' own judge.
+
+    segmentation, distance: leave out the segmenter, or the features, where False.
+    """
     options: dict = dict(segmentation=segmentation, distance=distance, device=device)
     if plan.data == "streets":
         return streets_judges(**options, at_one_size=plan.name != "streets")
@@ -99,9 +111,8 @@ def streets_judges(*, segmentation: bool, distance: bool, device: torch.device, 
     """
     from ..pretrained.judge import load_judge
 
-    judge = load_judge().to(device)
-    if at_one_size:
-        judge = AtOneSize(judge)
+    trained = load_judge().to(device)
+    judge = AtOneSize(trained) if at_one_size else trained
     features = Features(judge.features, "Streets judge", "FD (Streets judge)", "KD (Streets judge)")
     return Judges(judge if segmentation else None, features if distance else None, device)
 
@@ -112,7 +123,7 @@ class AtOneSize(nn.Module):
     Images are brought to that size and logits back, for it never saw objects of any other size.
     """
 
-    def __init__(self, judge: nn.Module, size: tuple[int, int] = (64, 128)):
+    def __init__(self, judge: Judge, size: tuple[int, int] = (64, 128)):
         super().__init__()
         self.judge, self.size = judge, size
 
@@ -140,7 +151,8 @@ def score(
     """Score images 0..255 against the labels that they were made from, and against real photographs.
 
     generated[i] belongs to originals[i]. real, fake: what `real_statistics` and `generated_statistics` gathered, needed
-    where judges have features. Errors: a UserError where the numbers of images and labels differ.
+    where judges have features. seed: of the bootstrap.
+    Errors: a UserError where the numbers of images and labels differ.
     """
     if len(generated) != len(originals):
         raise UserError(f"{len(generated)} generated images for {len(originals)} label maps: expected one for each.")
@@ -163,6 +175,7 @@ def real_statistics(
     originals: Originals, protocol: Protocol, judges: Judges, generated_size: tuple[int, int]
 ) -> FeatureStatistics:
     """Features of real photographs, resized as the protocol says; worth saving, for they never change."""
+    assert judges.features is not None
     statistics = FeatureStatistics(judges.features.name, KEPT, real_side(protocol, len(originals), generated_size))
     for i in tqdm(range(len(originals)), "real features", leave=False, disable=None):
         image = from_bytes(originals[i].image[None].to(judges.device))
@@ -179,6 +192,7 @@ def real_side(protocol: Protocol, count: int, generated_size: tuple[int, int]) -
 @torch.inference_mode()
 def generated_statistics(generated: Sequence[UInt8[Tensor, "3 h w"]], judges: Judges) -> FeatureStatistics:
     """Features of the generated images at their own size."""
+    assert judges.features is not None
     statistics = FeatureStatistics(judges.features.name, KEPT, "generated")
     for batch in tqdm(list(_batches(len(generated))), "generated features", leave=False, disable=None):
         images = torch.stack([generated[i] for i in batch]).to(judges.device)
@@ -190,11 +204,12 @@ def _segmentation(
     generated: Sequence[UInt8[Tensor, "3 h w"]], originals: Originals, protocol: Protocol, judges: Judges, seed: int
 ) -> dict:
     """mIoU, accuracy and per-class IoU with intervals; one image at a time, for full sizes may differ."""
+    assert judges.segmenter is not None
     names = originals.labels.score_names
     tallies = []
     for i in tqdm(range(len(generated)), "segmentation", leave=False, disable=None):
         image, label = from_bytes(generated[i][None].to(judges.device)), originals[i].label[None].to(judges.device)
-        seen = protocol.feed(image, tuple(label.shape[1:]), tuple(image.shape[2:]))
+        seen = protocol.feed(image, (label.shape[1], label.shape[2]), (image.shape[2], image.shape[3]))
         confusion = ConfusionMatrix(len(names), ignored=protocol.ignored)
         confusion.update(*protocol.meet(judges.segmenter(seen), label))
         tallies.append(torch.stack(confusion.tallies()).cpu())
@@ -220,13 +235,16 @@ def bootstrap(
 ) -> tuple[tuple[float, float], tuple[float, float]]:
     """95 % intervals of mIoU and accuracy: images drawn with replacement, percentiles of the figures they give.
 
+    draws: how many sets of n images, drawn from `seed`.
+
     Not for Fréchet and kernel distance: an image that is drawn twice looks like a loss of diversity to them.
     """
     n, _, classes = tallies.shape
     drawn = torch.randint(n, (draws, n), generator=torch.Generator().manual_seed(seed))
     times = torch.zeros(draws, n, dtype=torch.float64).scatter_add_(1, drawn, torch.ones(draws, n).double())
     sums = (times @ tallies.reshape(n, -1).double()).long().view(draws, 3, classes)
-    return tuple(_interval(values) for values in summarise(sums, absent))
+    miou, accuracy = summarise(sums, absent)
+    return _interval(miou), _interval(accuracy)
 
 
 def _interval(values: Float[Tensor, "b"]) -> tuple[float, float]:

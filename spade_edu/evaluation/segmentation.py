@@ -28,7 +28,7 @@ class ConfusionMatrix:
     """Pixel counts by target class (row) and predicted class (column), summed over all `update`s."""
 
     def __init__(self, num_classes: int, ignored: Iterable[int] = ()):
-        """ignored: the target values whose pixels do not count."""
+        """num_classes: ids are 0 to num_classes - 1. ignored: the target values whose pixels do not count."""
         self.num_classes = num_classes
         self.ignored = tuple(ignored)
         self.counts: Int64[Tensor, "c c"] = torch.zeros(num_classes, num_classes, dtype=torch.int64)

@@ -5,21 +5,27 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..data import choose, open_dataset, stack
 from ..data.base import Dataset
 from ..errors import UserError
+from ..generators import Generator
 from ..sampling import paint
 from .images import ImageFolder, Originals, first_size
 
 STREETS_COUNT = 200  # scenes of Streets that are scored, unless --count says otherwise
-OFFICIAL = {"cityscapes": dict(num_upsampling_layers="more", crop_size=512, aspect_ratio=2.0)}  # else the defaults
+# The options of the official trainings; where a data set isn't named: load_generator's defaults.
+OFFICIAL: dict[str, dict] = {"cityscapes": dict(num_upsampling_layers="more", crop_size=512, aspect_ratio=2.0)}
 
 
 @dataclass(frozen=True)
 class Place:
-    """A data set, the size (height, width) of the generated images, and how many label maps are scored."""
+    """Where label maps and photographs come from.
+
+    data: a name of spade_edu.data. root: its folder; None for Streets. size: (height, width) of the generated images.
+    count: how many label maps are scored; None: all, on Streets STREETS_COUNT.
+    """
 
     data: str
     root: Path | None
@@ -38,18 +44,23 @@ class Place:
         height, width = self.size
         if self.data != "streets":
             return open_dataset(self.data, self.root, split, height=height, width=width)[0]
-        length = (self.count or STREETS_COUNT) * (2 if split == "test" else 1)
+        length = self.count or STREETS_COUNT
+        if split == "test":
+            length *= 2
         return open_dataset("streets", None, split, height=scale * height, width=scale * width, length=length)[0]
 
 
 @dataclass(frozen=True)
 class Subject:
-    """Images 0..255, in the order of a place's label maps; the generator, where there is one."""
+    """images: 0..255, in the order of the place's label maps. title: what they are called in the table.
+
+    generator: the one that painted them, where there is one.
+    """
 
     title: str
     place: Place
     images: Sequence[Tensor]
-    generator: nn.Module | None = None
+    generator: Generator | None = None
 
 
 def from_folder(folder: Path, data: str, root: str, count: int | None) -> Subject:
@@ -85,13 +96,16 @@ def from_official(file: Path, data: str, root: str, count: int | None, seed: int
     return _generated(str(file), place, generator, seed, device)
 
 
-def _generated(title: str, place: Place, generator: nn.Module, seed: int, device: str) -> Subject:
+def _generated(title: str, place: Place, generator: Generator, seed: int, device: str) -> Subject:
     images = paint(generator.to(device), place.inputs(), count=place.count, device=device, seed=seed)
     return Subject(title, place, images, generator)
 
 
 def diversity_of(subject: Subject, seed: int, device: str, *, maps: int = 8, samples: int = 5) -> dict | None:
-    """Diversity of a generator that draws noise, over a few label maps; None where there is none to draw."""
+    """Diversity of a generator that draws noise, over a few label maps; None where there is none to draw.
+
+    maps: how many label maps. samples: images of each, their noise drawn from `seed` on.
+    """
     from ..sampling import generate
     from .diversity import diversity, perceptual_space
 

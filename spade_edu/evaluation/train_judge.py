@@ -49,8 +49,7 @@ def class_weights(target: Int64[Tensor, "n h w"]) -> Float[Tensor, "19"]:
 def _random_batches(dataset: Dataset, steps: int, batch_size: int) -> Iterator[Sample]:
     for step in range(steps):
         indices = torch.randint(len(dataset), (batch_size,)).tolist()
-        if hasattr(dataset, "set_epoch"):
-            dataset.set_epoch(step)
+        dataset.set_epoch(step)
         yield stack([dataset[i] for i in indices])
 
 
@@ -75,12 +74,12 @@ def main() -> None:
     arguments = parser.parse_args()
     # Scenes of a seed of their own: no generator is trained on them.
     training, real = Streets(arguments.scenes, seed=1, augment=True), Streets(200, split="val")
-    kinds = {"judge": (Judge, 0), "second_opinion": (SecondOpinion, 1)}
-    for name, (kind, seed) in kinds.items():
+    kinds: dict[str, type[Judge | SecondOpinion]] = {"judge": Judge, "second_opinion": SecondOpinion}
+    for seed, (name, kind) in enumerate(kinds.items()):
         torch.manual_seed(seed)
         network, started = kind(), time.monotonic()
         train_segmenter(network, training, steps=arguments.steps)
-        matrix = confusion(network if name == "judge" else network.logits, real)
+        matrix = confusion(network if isinstance(network, Judge) else network.logits, real)
         seconds, parameters = time.monotonic() - started, sum(p.numel() for p in network.parameters())
         save_weights(network, arguments.out / f"{name}.safetensors", half=True)
         print(f"{name}: {parameters:,} parameters, {seconds:.0f} s, mIoU {matrix.miou():.3f} (all classes), ", end="")

@@ -4,9 +4,10 @@ from itertools import combinations
 
 import torch
 from jaxtyping import Float, Int64
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..data.base import Dataset
+from ..generators import Generator
 from ..labels import LabelSpace
 
 
@@ -25,7 +26,7 @@ def uniform_labels(
 
 @torch.no_grad()
 def uniform_images(
-    generator: nn.Module, labels: LabelSpace, class_ids: list[int], height: int, width: int
+    generator: Generator, labels: LabelSpace, class_ids: list[int], height: int, width: int
 ) -> Float[Tensor, "k 3 h w"]:
     """What the generator (in evaluation mode) paints on a uniform map of each class, all with the style code z = 0."""
     label, instance = uniform_labels(class_ids, height, width)

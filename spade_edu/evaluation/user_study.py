@@ -19,7 +19,11 @@ from ..errors import UserError
 
 @dataclass(frozen=True)
 class Choice:
-    """One answer of one person to one pair of images. Errors: a UserError for a value that can't be."""
+    """One answer of one participant to one pair of images, in so many seconds.
+
+    mask: the label map's name. left, right: the systems whose images stood there. chosen: "left" or "right".
+    Errors: a UserError for a value that can't be.
+    """
 
     mask: str
     left: str
@@ -43,7 +47,9 @@ class Choice:
     @property
     def winner(self) -> str:
         """The system whose image was chosen."""
-        return self.left if self.chosen == "left" else self.right
+        if self.chosen == "left":
+            return self.left
+        return self.right
 
 
 def append_choice(
@@ -85,7 +91,10 @@ def _parse(line: str, place: str) -> Choice:
 
 @dataclass(frozen=True)
 class Preference:
-    """How often `system` was chosen over `other`; `interval`: exact 95 % interval of the share, in [0, 1]."""
+    """How often `system` was chosen over `other`: `wins` of `answers`, by so many participants.
+
+    `interval`: exact 95 % interval of the share, in [0, 1].
+    """
 
     system: str
     other: str

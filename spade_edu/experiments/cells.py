@@ -23,14 +23,15 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..config import TrainingConfig, resolve_precision
-from ..data import Sample, choose, open_dataset
+from ..data import Sample, choose, open_splits
 from ..errors import UserError
 from ..evaluation.pipeline import Scorer
 from ..evaluation.subjects import STREETS_COUNT, Place
 from ..files import write_whole
+from ..generators import Generator
 from ..models import count_parameters
 from ..pictures import save_png, to_uint8
 from ..presets import ROWS, preset
@@ -43,8 +44,8 @@ TABLE_STEPS = {"cpu": 180}  # where --steps is not given; other presets run thei
 
 
 # Where the paper's training differs from the preset `paper`, which is Cityscapes'. It doesn't state COCO's decay.
-_SQUARE = dict(width=256, num_upsampling_layers="normal")
-PUBLISHED = {
+_SQUARE: dict = dict(width=256, num_upsampling_layers="normal")
+PUBLISHED: dict[str, dict] = {
     "ade20k": _SQUARE,
     "ade20k-outdoor": _SQUARE,
     "coco-stuff": _SQUARE | dict(epochs=100, epochs_decay=0),
@@ -54,7 +55,7 @@ PUBLISHED = {
 
 @dataclass(frozen=True)
 class Cell:
-    """`system`: "" where `config` says all, else a name of spade_edu.related.SYSTEMS."""
+    """A training of so many steps. `system`: "" where `config` says all, else a name of spade_edu.related.SYSTEMS."""
 
     config: TrainingConfig
     steps: int
@@ -73,6 +74,8 @@ class Cell:
 class Bench:
     """What the cells of one command share: data (read or rendered once), preset, number of steps, judge.
 
+    out: the folder that keeps everything. preset_name: a preset of presets.py. root: the data set's folder, if it
+    isn't found by itself. device: where networks train and paint. progress: show bars.
     data: a name of spade_edu.data, "auto" for Cityscapes where it is found, else Streets. steps: of each training;
     None: the preset's whole schedule. On Streets a shorter training sees fewer scenes through the whole schedule of
     rates; other data sets have their number of images, so there it stops earlier.
@@ -85,29 +88,30 @@ class Bench:
     ):  # fmt: skip
         self.out, self.preset_name, self.device, self.progress = Path(out), preset_name, device, progress
         self.data, found, _ = choose(None if data == "auto" else data, root or None)
-        self.settings = PUBLISHED.get(self.data, {}) if preset_name == "paper" else {}
+        self.settings: dict = {}
+        if preset_name == "paper":
+            self.settings = PUBLISHED.get(self.data, {})
         config = preset(preset_name, data=self.data, root=str(found or ""), **self.settings)
         if steps is not None and steps < 1:
             raise UserError(f"A training has at least one step, not {steps}.")
         if self.data == "streets" and steps is not None:
             config = replace(config, images=-(-steps // (config.epochs + config.epochs_decay)) * config.batch_size)
-        self.base = config
         self.size = config.height, config.width
-        size = dict(height=config.height, width=config.width)
-        self.training = open_dataset(self.data, found, "train", augment=True, length=config.images, **size)[0]
-        self.val = open_dataset(self.data, found, "val", length=self.scenes, **size)[0]
+        self.training, self.val, self.base, _ = open_splits(config, scenes=self.scenes)
         whole = len(self.training) // config.batch_size * (config.epochs + config.epochs_decay)
         self.steps = min(steps or whole, whole)
 
     @property
     def scenes(self) -> int:
         """How many validation scenes of Streets are scored."""
-        return 4 if self.preset_name == "test" else STREETS_COUNT
+        if self.preset_name == "test":
+            return 4
+        return STREETS_COUNT
 
     def cell(self, row: str, seed: int, **overrides: Any) -> Cell:
         """The cell of a row: of presets.ROWS, or of spade_edu.related.SYSTEMS (which take SPADE's settings)."""
         system = "" if row in ROWS else row
-        settings = dict(data=self.base.data, root=self.base.root, images=self.base.images, seed=seed)
+        settings: dict = dict(data=self.base.data, root=self.base.root, images=self.base.images, seed=seed)
         config = preset(self.preset_name, "spade" if system else row, **self.settings | settings | overrides)
         if config.norm == "batch":  # one process: sync batch norm has nobody to exchange statistics with
             config = replace(config, norm="syncbatch")
@@ -120,7 +124,9 @@ class Bench:
     def known(self, cell: Cell) -> dict | None:
         """A cell's result, if it is done."""
         path = self.folder(cell) / "result.json"
-        return json.loads(path.read_text()) if path.exists() else None
+        if not path.exists():
+            return None
+        return json.loads(path.read_text())
 
     def result(self, cell: Cell) -> dict:
         """A cell's result; trains (or goes on training) and scores where it isn't there yet.
@@ -146,18 +152,18 @@ class Bench:
         write_whole(self.folder(cell) / "result.json", json.dumps(result, indent=2))
         return result
 
-    def train(self, cell: Cell) -> tuple[nn.Module, float]:
+    def train(self, cell: Cell) -> tuple[Generator, float]:
         """The trained generator of a cell, in evaluation mode, and the seconds that training took."""
         if cell.system:
             from ..related import SYSTEMS
 
             started, seed = time.monotonic(), cell.config.seed
-            options = dict(steps=cell.steps, seed=seed, progress=self.progress)
-            generator = SYSTEMS[cell.system](self.training, cell.config, **options)
+            train = SYSTEMS[cell.system]
+            generator = train(self.training, cell.config, steps=cell.steps, seed=seed, progress=self.progress)
             return generator, time.monotonic() - started
         save_every = min(500, cell.steps // 3 + 1)
-        options = dict(device=self.device, save_every=save_every)
-        run = Run(self.folder(cell), cell.config, self.training, self.val, **options)
+        folder = self.folder(cell)
+        run = Run(folder, cell.config, self.training, self.val, device=self.device, save_every=save_every)
         run.train(until=cell.steps, progress=self.progress)
         return load_networks(run.folder, self.val.labels).generator.to(self.device), run.seconds
 
@@ -190,7 +196,7 @@ class Bench:
         pixels = torch.from_numpy(np.array(Image.open(self.folder(cell) / "samples.png")))
         return pixels.view(-1, self.base.height, self.base.width, 3)
 
-    def _keep_samples(self, generator: nn.Module, folder: Path) -> None:
+    def _keep_samples(self, generator: Generator, folder: Path) -> None:
         tiles = to_uint8(generate(generator, self.samples(), self.val.labels, self.device))
         save_png(Image.fromarray(tiles.flatten(0, 1).numpy()), folder / "samples.png")
 
@@ -204,4 +210,6 @@ class Bench:
     @cached_property
     def bound(self) -> dict | None:
         """The figures of real renders: what nobody can be expected to pass. Streets only."""
-        return self.scorer.bound().row() if self.data == "streets" else None
+        if self.data != "streets":
+            return None
+        return self.scorer.bound().row()

@@ -33,7 +33,10 @@ from .report import MODELS, write_report
 
 
 def run_demo(out: Path, *, preset_name: str = "cpu", seed: int = 0, keep_weights: Path | None = None) -> dict:
-    """Train the three models into `out`/NAME, score them, write report.html and report.json; gives the report."""
+    """Train the three models into `out`/NAME, score them, write report.html and report.json; gives the report.
+
+    preset_name: a preset of presets.py. seed: of everything. keep_weights: a folder that gets the trained weights, too.
+    """
     started, seconds = time.monotonic(), {}
     configs = {name: model_config(name, preset_name, seed) for name in MODELS}
     config = configs["spade"]

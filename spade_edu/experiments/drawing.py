@@ -17,13 +17,14 @@ def tile_grid(
     """Draw tiles, a list a column, under the columns' names; `rows`: a name beside each row."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     lists = list(columns.values())
     count, (height, width) = len(lists[0]), lists[0][0].shape[:2]
     side = (WIDTH - (NAMES if rows else 0)) / len(lists)
-    figure = Figure(figsize=(WIDTH, count * side * height / width + 0.6), layout="constrained")
+    layout = ConstrainedLayoutEngine(w_pad=0.015, h_pad=0.015, wspace=0, hspace=0)
+    figure = Figure(figsize=(WIDTH, count * side * height / width + 0.6), layout=layout)
     FigureCanvasAgg(figure)
-    figure.get_layout_engine().set(w_pad=0.015, h_pad=0.015, wspace=0, hspace=0)
     axes = figure.subplots(count, len(lists), squeeze=False)
     for j, (name, tiles) in enumerate(columns.items()):
         axes[0, j].set_title(name, fontsize=9)

@@ -18,11 +18,11 @@ def reproduce(bench: Bench) -> dict:
     `colour`: how far the mean colour of an image is from its style picture's, 0..255, mean over the grid; `other`: the
     same to the other style pictures. Style is carried over where the first is clearly the smaller.
     """
-    networks, labels, maps = styled(bench), bench.val.labels, spread(bench.val, MAPS)
+    (generator, encoder), labels, maps = styled(bench), bench.val.labels, spread(bench.val, MAPS)
     style = style_pictures(bench)
     with torch.no_grad():
-        codes = networks.encoder(style.image.to(bench.device))[0]
-    painted = [generate(networks.generator, maps, labels, bench.device, z=z.expand(len(maps.label), -1)) for z in codes]
+        codes = encoder(style.image.to(bench.device))[0]
+    painted = [generate(generator, maps, labels, bench.device, z=z.expand(len(maps.label), -1)) for z in codes]
     blank = torch.full_like(to_uint8(style.image[0]), 255)
     columns = {"label map / style": [blank, *labels.colourise(maps.label)]}
     for k, images in enumerate(painted):
@@ -44,7 +44,7 @@ def style_pictures(bench: Bench) -> Sample:
     first: dict[str, Sample] = {}
     for index in range(len(bench.val)):
         sample = bench.val[index]
-        first.setdefault(sample.style, sample)
+        first.setdefault(str(sample.style), sample)
     return stack(list(first.values()))
 
 

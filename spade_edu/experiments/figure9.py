@@ -2,8 +2,9 @@
 
 import torch
 
+from ..encoder import StyleEncoder
 from ..evaluation.diversity import diversity, perceptual_space
-from ..models import Networks
+from ..generators import Generator
 from ..pictures import to_uint8
 from ..runs.loading import load_networks
 from ..sampling import generate, spread
@@ -13,12 +14,13 @@ from .drawing import tile_grid
 MAPS, DRAWN = 4, 5  # label maps (rows), styles of each (columns)
 
 
-def styled(bench: Bench) -> Networks:
+def styled(bench: Bench) -> tuple[Generator, StyleEncoder]:
     """Generator and encoder of SPADE with style (seed 0), trained if they are not there yet."""
     cell = bench.cell("decoder w/ SPADE", 0, style=True)
     bench.result(cell)
-    networks = load_networks(bench.folder(cell), bench.val.labels)
-    return Networks(*(network.to(bench.device) for network in networks))
+    generator, _, encoder = load_networks(bench.folder(cell), bench.val.labels).to(bench.device)
+    assert encoder is not None  # as style is set
+    return generator, encoder
 
 
 def reproduce(bench: Bench) -> dict:
@@ -27,11 +29,9 @@ def reproduce(bench: Bench) -> dict:
     `diversity`: as evaluation/diversity.py defines it. `code_std`: standard deviation of the codes that the encoder
     gives real pictures, over pictures, mean over dimensions; 1 would fit the N(0, 1) that z is drawn from.
     """
-    networks, labels, sample = styled(bench), bench.val.labels, spread(bench.val, MAPS)
-    codes = torch.randn(DRAWN, networks.generator.z_dim, generator=torch.Generator().manual_seed(0))
-    drawn = [
-        generate(networks.generator, sample, labels, bench.device, z=z.expand(len(sample.label), -1)) for z in codes
-    ]
+    (generator, encoder), labels, sample = styled(bench), bench.val.labels, spread(bench.val, MAPS)
+    codes = torch.randn(DRAWN, encoder.z_dim, generator=torch.Generator().manual_seed(0))
+    drawn = [generate(generator, sample, labels, bench.device, z=z.expand(len(sample.label), -1)) for z in codes]
     columns = {"Label": labels.colourise(sample.label), "Ground truth": to_uint8(sample.image)}
     columns |= {f"z {i + 1}": to_uint8(images) for i, images in enumerate(drawn)}
     title = f"One label map, z from N(0, 1) ({bench.data}, {bench.steps} steps)"
@@ -40,7 +40,7 @@ def reproduce(bench: Bench) -> dict:
     each = [diversity(torch.stack(images), label.to(bench.device), space.maps, labels.num_ids).mean
             for label, *images in zip(sample.label, *drawn)]  # fmt: skip
     with torch.no_grad():
-        mu = networks.encoder(spread(bench.val, 50).image.to(bench.device))[0]
+        mu = encoder(spread(bench.val, 50).image.to(bench.device))[0]
     return {
         "diversity": round(sum(each) / len(each), 4),
         "diversity_features": space.name,

@@ -24,7 +24,7 @@ SOURCES = {
 
 @dataclass(frozen=True)
 class Row:
-    """One row: its name, a cell per data set, sources (keys of SOURCES), and the paper's #param in millions if given.
+    """One row: its name, cells (one per data set), sources (keys of SOURCES), and the paper's #param in millions.
 
     `settings` names the row of spade_edu.presets.ROWS that builds the model; None where this package has none.
     """
@@ -43,7 +43,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """One table of the paper; notes say what else is known about it."""
+    """One table of the paper: its number, title and rows; columns: the data sets. notes: what else is known of it."""
 
     number: int
     title: str
@@ -181,9 +181,12 @@ TABLES = {
 def parameters(row: Row, channels: int = ADE20K_CHANNELS) -> tuple[int, int] | None:
     """Trainable numbers of the row's generator and discriminator, counted now, at the paper's size.
 
-    The networks are built without memory for their weights. None where this package has no such model.
+    channels: of the label maps. The networks are built without memory for their weights.
+    None where this package has no such model.
     """
-    return None if row.settings is None else _parameters(row.settings, channels)
+    if row.settings is None:
+        return None
+    return _parameters(row.settings, channels)
 
 
 @cache
@@ -204,8 +207,10 @@ def render(table: Table) -> str:
         mark = "" if row.verified else " [memory]"
         cells = [row.name, *(cell + mark for cell in row.cells)]
         if any(counted):
-            paper = "-" if row.millions is None else f"{row.millions}M{mark}"
-            cells += [paper, *(f"{number / 1e6:.2f}M" for number in count)]
+            paper = "-"
+            if row.millions is not None:
+                paper = f"{row.millions}M{mark}"
+            cells += [paper, *(f"{number / 1e6:.2f}M" for number in count or ())]
         lines.append(cells + [" ".join(row.sources)])
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     body = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines]

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import torch
 from PIL import Image
-from torch import nn
 
 from ..data import Sample, stack
 from ..data.streets import STYLES, Streets
+from ..encoder import StyleEncoder
 from ..evaluation.uniform import class_ids, uniform_images
 from ..files import write_whole
+from ..generators import Generator
 from ..labels import CITYSCAPES
 from ..models import Networks
 from ..pictures import grid, png_bytes, save_png, to_uint8
@@ -152,19 +153,19 @@ def _uniform(scenes: Streets, generators: dict, report: dict) -> str:
 
 
 def _styles(scenes: Streets, networks: Networks, maps: int = 3, drawn: int = 5) -> str:
-    batch = stack([scenes[i] for i in range(maps)])
-    codes = {f"z {s + 1}": _draw(networks.generator.z_dim, s) for s in range(drawn)}
+    batch, encoder = stack([scenes[i] for i in range(maps)]), networks.encoder
+    assert encoder is not None  # the demo trains SPADE with style
+    codes = {f"z {s + 1}": _draw(encoder.z_dim, s) for s in range(drawn)}
     return (
         "<h2>One label map, several styles</h2><p>SPADE with style codes z drawn from N(0, 1); each column is one code. The KL weight of so short a run is small "
         "(0.01), so the codes of real pictures spread wider than N(0, 1), and drawn codes stay near the middle.</p>"
         + _painted(networks.generator, batch, codes)
         + "<p>The same maps in the styles of real renders: the encoder's mean code of eight pictures of each style, none of "
-        "which shows these scenes.</p>"
-        + _painted(networks.generator, batch, style_codes(networks.encoder, scenes.size))
+        "which shows these scenes.</p>" + _painted(networks.generator, batch, style_codes(encoder, scenes.size))
     )
 
 
-def _painted(generator: nn.Module, batch: Sample, codes: dict[str, torch.Tensor]) -> str:
+def _painted(generator: Generator, batch: Sample, codes: dict[str, torch.Tensor]) -> str:
     count = len(batch.label)
     images = [to_uint8(generate(generator, batch, CITYSCAPES, z=z.expand(count, -1))) for z in codes.values()]
     rows = [[colour, *row] for colour, *row in zip(CITYSCAPES.colourise(batch.label), *images)]
@@ -176,7 +177,7 @@ def _draw(z_dim: int, seed: int) -> torch.Tensor:
 
 
 @torch.no_grad()
-def style_codes(encoder: nn.Module, size: tuple[int, int], count: int = 8) -> dict[str, torch.Tensor]:
+def style_codes(encoder: StyleEncoder, size: tuple[int, int], count: int = 8) -> dict[str, torch.Tensor]:
     """For each style of Streets the mean code (1, z_dim) of `count` real renders in it."""
     codes = {}
     for style in STYLES:
@@ -229,7 +230,9 @@ def _settings(report: dict) -> str:
 
 
 def _bold(key: str, settings: dict) -> str:
-    return ' class="best"' if len({str(s[key]) for s in settings.values()}) > 1 else ""
+    if len({str(s[key]) for s in settings.values()}) == 1:
+        return ""
+    return ' class="best"'
 
 
 def _made_by(report: dict) -> str:
@@ -264,10 +267,7 @@ def _data_url(png: bytes) -> str:
 def _number(value: object) -> str:
     if value is None:
         return ""
-    return (
-        f"{value:.3f}"
-        if isinstance(value, float) and value < 1
-        else f"{value:.1f}"
-        if isinstance(value, float)
-        else str(value)
-    )
+    if not isinstance(value, float):
+        return str(value)
+    digits = 3 if value < 1 else 1
+    return f"{value:.{digits}f}"

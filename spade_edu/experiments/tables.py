@@ -27,7 +27,7 @@ MARKERS = {
 def rows_of(number: int) -> dict[str, str]:
     """Names of a table's rows, in the paper's order, with the row of presets.ROWS or the system that is trained."""
     if number != 1:
-        return {row.name: row.settings for row in TABLES[number].rows}
+        return {row.name: row.settings for row in TABLES[number].rows if row.settings is not None}
     from ..related import SYSTEMS
 
     rows = {row.name: TABLE1.get(row.name, row.name) for row in TABLES[1].rows} | {name: name for name in SYSTEMS}
@@ -53,7 +53,7 @@ def reproduce(number: int, bench: Bench, seeds: int) -> dict:
 
 def table(number: int, bench: Bench, cells: dict[tuple[str, int], Cell]) -> dict:
     """Everything that is known of a table: circumstances, then a row each with one entry a seed."""
-    rows = {name: {"name": name, "parameters": None, "seeds": []} for name, _ in cells}
+    rows: dict[str, dict] = {name: {"name": name, "parameters": None, "seeds": []} for name, _ in cells}
     distance = ""
     for (name, seed), cell in cells.items():
         if (result := bench.known(cell)) is not None:
@@ -85,8 +85,9 @@ def paper_row(number: int, name: str) -> Row | None:
 def paper_figures(number: int, name: str, figure: str = "miou") -> list[float | None]:
     """The paper's mIoU or accuracy in percent, or FID, an entry a column (data set); None where it has none."""
     row, k = paper_row(number, name), FIGURES.index(figure)
-    cells = row.cells if row else ["n/a"] * len(TABLES[number].columns)
-    return [None if cell == "n/a" else float(cell.split(" / ")[k]) for cell in cells]
+    if row is None:
+        return [None] * len(TABLES[number].columns)
+    return [None if cell == "n/a" else float(cell.split(" / ")[k]) for cell in row.cells]
 
 
 def figures_in(number: int) -> tuple[str, ...]:
@@ -99,9 +100,9 @@ def agreement(result: dict, figure: str = "miou") -> dict[str, tuple[int, int]]:
     done = [row for row in result["rows"] if row["mean"]]
     found = {}
     for k, column in enumerate(TABLES[result["table"]].columns):
-        known = [(row["mean"][figure], paper_figures(result["table"], row["name"], figure)[k]) for row in done]
-        pairs = [(a, b) for a, b in combinations(known, 2) if None not in (a[1], b[1])]
-        signs = [(a[0] - b[0]) * (a[1] - b[1]) for a, b in pairs]
+        paper = [paper_figures(result["table"], row["name"], figure)[k] for row in done]
+        known = [(row["mean"][figure], value) for row, value in zip(done, paper) if value is not None]
+        signs = [(a[0] - b[0]) * (a[1] - b[1]) for a, b in combinations(known, 2)]
         found[column] = sum(s > 0 for s in signs), sum(s != 0 for s in signs)
     return found
 
@@ -155,10 +156,14 @@ def _cells(number: int, row: dict, columns: int) -> list[str]:
 
 def figure_cells(mean: dict, std: dict) -> list[str]:
     """mIoU and accuracy in percent and the distance, as text: mean ± standard deviation where there is one."""
+    if not mean:
+        return ["-"] * len(FIGURES)
     cells = []
     for key, factor, digits in (("miou", 100, 1), ("accuracy", 100, 1), ("fd", 1, 2)):
-        spread = f" ± {factor * std[key]:.{digits}f}" if std.get(key) is not None else ""
-        cells.append(f"{factor * mean[key]:.{digits}f}{spread}" if mean else "-")
+        cell = f"{factor * mean[key]:.{digits}f}"
+        if std.get(key) is not None:
+            cell += f" ± {factor * std[key]:.{digits}f}"
+        cells.append(cell)
     return cells
 
 

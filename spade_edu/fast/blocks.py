@@ -13,6 +13,13 @@ from .spade import PatternSPADE
 class LeanBlock(SPADEResnetBlock):
     """A residual block whose convolutions keep no input for the backward pass: SPADE computes it again from its own."""
 
+    norm_0: PatternSPADE
+    norm_1: PatternSPADE
+    norm_s: PatternSPADE
+    conv_0: nn.Conv2d
+    conv_1: nn.Conv2d
+    conv_s: nn.Conv2d
+
     def __init__(self, block: SPADEResnetBlock):
         nn.Module.__init__(self)
         self.__dict__.update(block.__dict__)
@@ -28,17 +35,19 @@ class LeanBlock(SPADEResnetBlock):
 
 def _lean(norm: PatternSPADE, conv: nn.Conv2d, x: Tensor, segmap: Tensor, slope: float) -> Tensor:
     """conv(leaky_relu(norm(x))), with what SPADE gives computed again in the backward pass where that is cheap."""
-    y, again = norm.activated(x, segmap, slope)
-    if again is None:
+    y, recompute = norm.activated(x, segmap, slope)
+    if recompute is None:
         return conv(y)
-    place = y.data_ptr()
+    address, shape = y.data_ptr(), y.shape  # not y itself, which would stay in memory with the functions below
 
+    # Autograd hands every tensor that the convolution wants to keep to `pack`, keeps what that gives, and gets the
+    # tensor back from `unpack` in the backward pass. Its input y is kept as the function that computes it; its weight
+    # as it is. y is known by where it lies: autograd hands over a tensor object of its own.
     def pack(tensor: Tensor) -> Tensor | Callable[[], Tensor]:
-        return again if tensor.data_ptr() == place and tensor.shape == y_shape else tensor
+        return recompute if tensor.data_ptr() == address and tensor.shape == shape else tensor
 
     def unpack(kept: Tensor | Callable[[], Tensor]) -> Tensor:
         return kept if isinstance(kept, Tensor) else kept()
 
-    y_shape = y.shape
     with torch.autograd.graph.saved_tensors_hooks(pack, unpack):
         return conv(y)

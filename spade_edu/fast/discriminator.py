@@ -1,6 +1,7 @@
 """The discriminator on fake and real images of the same label maps, with the label map's part computed once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -8,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .. import losses
-from ..discriminators import MultiScaleDiscriminator, halves
+from ..discriminators import MultiScaleDiscriminator, PatchDiscriminator, halves
 from ..normalization import BatchNorm2d
 from ..spectral import SpectralConv2d
 
@@ -47,14 +48,16 @@ def discriminate(
     """
     if any(isinstance(m, nn.BatchNorm2d | BatchNorm2d) for m in discriminator.modules()):
         raise ValueError("Images can't be judged in separate batches by a discriminator with batch norm.")
-    results = [[] for _ in batches]
+    results: list[losses.Scales] = [[] for _ in batches]
     for scale in discriminator.scales:
-        maps = _first_layer(scale.layers[0], segmap, batches)
+        assert isinstance(scale, PatchDiscriminator)
+        first, *others = cast(Iterable[nn.Sequential], scale.layers)
+        maps = _first_layer(first, segmap, batches)
         features = [[x] for x in maps]
-        for layer in scale.layers[1:]:
+        for layer in others:
             maps = _layer(layer, maps)
             features = [found + [x] for found, x in zip(features, maps)]
-        results = [found + [x] for found, x in zip(results, features)]
+        results = [[*found, x] for found, x in zip(results, features)]
         segmap, *batches = (
             F.avg_pool2d(x, 3, stride=2, padding=1, count_include_pad=False) for x in (segmap, *batches)
         )
@@ -63,6 +66,7 @@ def discriminate(
 
 def _first_layer(layer: nn.Sequential, segmap: Tensor, batches: Sequence[Tensor]) -> list[Tensor]:
     conv, activation = layer
+    assert isinstance(conv, nn.Conv2d)
     of_labels, of_image = conv.weight.split([segmap.shape[1], batches[0].shape[1]], dim=1)
     labels = F.conv2d(segmap, of_labels, None, conv.stride, conv.padding)
     repeated = [labels.repeat(len(x) // len(labels), 1, 1, 1) if len(x) > len(labels) else labels for x in batches]
@@ -72,7 +76,7 @@ def _first_layer(layer: nn.Sequential, segmap: Tensor, batches: Sequence[Tensor]
 
 def _layer(layer: nn.Sequential, batches: list[Tensor]) -> list[Tensor]:
     """A convolution with its norm and activation on each batch; spectral norm advances once."""
-    conv, *rest = layer
+    conv, rest = layer[0], layer[1:]  # norm and activation
+    assert isinstance(conv, nn.Conv2d)
     weight = conv.normalised_weight() if isinstance(conv, SpectralConv2d) else conv.weight
-    rest = nn.Sequential(*rest)
     return [rest(F.conv2d(x, weight, conv.bias, conv.stride, conv.padding)) for x in batches]

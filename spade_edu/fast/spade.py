@@ -35,8 +35,12 @@ MIN_SIZE = 512  # pixels of a map: on smaller ones most windows are distinct, so
 CPU_PIECE = 2**17  # values of a map that stay in a CPU's cache, with what is looked up for them
 
 
-class Level:
-    """The plan at one resolution: the label vectors that occur, and the windows of SPADE's two convolutions."""
+class WindowPlan:
+    """What SPADE computes for a batch of label maps at one resolution: once for each distinct window, not each pixel.
+
+    vectors: (ids, l), the label vectors that occur. hidden, output: SPADE's two convolutions, on their distinct
+    windows. index: the output window of each pixel, (n h w). pixels: the reverse, the pixels of each output window.
+    """
 
     def __init__(self, vectors: Float[Tensor, "ids l"], hidden: Windows, output: Windows):
         self.vectors, self.index = vectors, output.pixels.index
@@ -44,14 +48,14 @@ class Level:
         self.pixels = Groups(output.pixels.order, output.pixels.starts, run=RUN)
 
 
-def make_level(
+def make_plan(
     ids: Int64[Tensor, "n h w"],
     vectors: Float[Tensor, "ids l"],
     kernel_size: int,
     hidden_channels: int,
     *,
     always: bool = False,
-) -> Level | None:
+) -> WindowPlan | None:
     """The plan for a map of ids, or None where so many windows are distinct that convolutions are faster."""
     hidden = distinct_windows(ids, len(vectors), kernel_size)
     if hidden.share > MAX_COST and not always:
@@ -59,7 +63,7 @@ def make_level(
     output = distinct_windows(hidden.pixels.index.view(ids.shape), len(hidden.ids), kernel_size)
     if hidden.share + output.share * LOOKUP_CHANNELS / hidden_channels > MAX_COST and not always:
         return None
-    return Level(vectors, hidden, output)
+    return WindowPlan(vectors, hidden, output)
 
 
 def label_ids(segmap: Float[Tensor, "n l h w"]) -> tuple[Int64[Tensor, "n h w"], Float[Tensor, "ids l"]]:
@@ -83,30 +87,37 @@ class LabelPatterns:
     convolutions would be faster (for tests).
     """
 
+    _segmap: Tensor | None  # the batch that all below is about
+    _version: int
+    _ids: tuple[Tensor, Tensor] | None  # label_ids of it
+    _plans: dict[tuple[tuple[int, int], int, int], WindowPlan | None]
+    _resized: dict[tuple[int, int], Tensor]
+
     def __init__(self, *, always: bool = False):
         self.always = always
         self._forget(None)
 
-    def level(
+    def plan(
         self,
         segmap: Float[Tensor, "n l H W"],
         size: tuple[int, int],
         kernel_size: int,
         hidden_channels: int,
         *,
-        together: bool = False,
-    ) -> Level | None:
+        all_alike: bool = False,
+    ) -> WindowPlan | None:
         """The plan at a resolution, or None where SPADE is to convolve.
 
-        `together`: with several processes all convolve if one must, since both ways exchange different messages.
+        all_alike: with several processes all convolve if one must, since both ways exchange different messages.
         """
         self._see(segmap)
         key = (size, kernel_size, hidden_channels)
-        if key not in self._levels:
-            level = self._make_level(segmap, *key)
-            agreed = not together or all_agree(level is not None, segmap.device)
-            self._levels[key] = level if agreed else None
-        return self._levels[key]
+        if key not in self._plans:
+            plan = self._make_plan(segmap, *key)
+            if all_alike and not all_agree(plan is not None, segmap.device):
+                plan = None
+            self._plans[key] = plan
+        return self._plans[key]
 
     def resized(self, segmap: Float[Tensor, "n l H W"], size: tuple[int, int]) -> Float[Tensor, "n l h w"]:
         """`segmap` at a resolution, resized once."""
@@ -119,9 +130,9 @@ class LabelPatterns:
         return self._resized[size]
 
     @torch.no_grad()
-    def _make_level(
+    def _make_plan(
         self, segmap: Tensor, size: tuple[int, int], kernel_size: int, hidden_channels: int
-    ) -> Level | None:
+    ) -> WindowPlan | None:
         too_small = size[0] * size[1] < MIN_SIZE and not self.always
         if too_small or segmap.requires_grad or segmap.device.type == "meta":
             return None
@@ -129,7 +140,7 @@ class LabelPatterns:
             self._ids = label_ids(segmap)
         ids, vectors = self._ids
         resized = F.interpolate(ids[:, None].double(), size=size, mode="nearest")[:, 0].long()
-        return make_level(resized, vectors, kernel_size, hidden_channels, always=self.always)
+        return make_plan(resized, vectors, kernel_size, hidden_channels, always=self.always)
 
     def _see(self, segmap: Tensor) -> None:
         version = 0 if segmap.is_inference() else segmap._version
@@ -138,7 +149,7 @@ class LabelPatterns:
 
     def _forget(self, segmap: Tensor | None, version: int = 0) -> None:
         self._segmap, self._version = segmap, version
-        self._ids, self._levels, self._resized = None, {}, {}
+        self._ids, self._plans, self._resized = None, {}, {}
 
     def __deepcopy__(self, memo: dict) -> "LabelPatterns":
         return LabelPatterns(always=self.always)
@@ -147,45 +158,65 @@ class LabelPatterns:
 class _Modulate(torch.autograd.Function):
     """y = a((1 + gamma) (x - mean) rstd + beta), with gamma and beta looked up: no map of them is ever kept.
 
-    gamma, beta: (p, c), a row for each window. a: leaky ReLU of this slope; 1 for none. count: how many values the mean
-    is of, in all processes together (0: mean and rstd are constants). Where they are statistics of x, the gradient of
-    batch norm is included; the two sums over all pixels that it needs follow from those of gamma and beta. result: an
-    empty list; y may be put into it for the backward pass, which needs its sign and computes it again otherwise.
+    gamma, beta: (p, c), a row for each window. a: leaky ReLU of this slope; 1 for none. mean, rstd: (c), with
+    rstd = 1 / sqrt(variance + eps). count: how many values the mean is of, in all processes together; 0 where mean and
+    rstd are constants (evaluation, or a norm that is not batch norm).
+    recomputed: an empty list. The backward pass needs y for its sign only, so y isn't kept: whoever has computed it
+    again by then (see PatternSPADE.activated) leaves it in this list, else it is computed again there.
     """
 
     @staticmethod
     def forward(
         ctx: Any, x: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, rstd: Tensor,
-        level: Level, count: int, slope: float, result: list[Tensor],
+        plan: WindowPlan, count: int, slope: float, recomputed: list[Tensor],
     ) -> Tensor:  # fmt: skip
         ctx.save_for_backward(x, gamma, beta, mean, rstd)
-        ctx.level, ctx.count, ctx.slope, ctx.result = level, count, slope, result
-        return _modulated(x, gamma, beta, mean, rstd, level, slope)
+        ctx.plan, ctx.count, ctx.slope, ctx.recomputed = plan, count, slope, recomputed
+        return _modulated(x, gamma, beta, mean, rstd, plan, slope)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
+        # Write x' = (x - mean) rstd and u = (1 + gamma) x' + beta, so y = a(u). A pixel's gamma and beta are those of
+        # its window. By the chain rule, with du the gradient of u:
+        #
+        #     du     = dy, times the slope where y < 0         (y has the sign of u)
+        #     dbeta  = sum of du                               over the pixels of each window
+        #     dgamma = sum of du x' = rstd sum of du (x - mean)   over the same pixels
+        #     dx'    = (1 + gamma) du
         x, gamma, beta, mean, rstd = ctx.saved_tensors
-        index, pixels = ctx.level.index, ctx.level.pixels
+        index, pixels = ctx.plan.index, ctx.plan.pixels
         dy = dy.contiguous(memory_format=torch.channels_last)
         if ctx.slope != 1:
-            y = ctx.result.pop() if ctx.result else _modulated(x, gamma, beta, mean, rstd, ctx.level, ctx.slope)
-            dy = torch.ops.aten.leaky_relu_backward(dy, y, ctx.slope, True)
+            if not ctx.recomputed:
+                ctx.recomputed.append(_modulated(x, gamma, beta, mean, rstd, ctx.plan, ctx.slope))
+            dy = torch.ops.aten.leaky_relu_backward(dy, ctx.recomputed.pop(), ctx.slope, True)  # du
         scale = (1 + gamma.to(mean.dtype)) * rstd
         dx = torch.empty_like(x, memory_format=torch.channels_last)
         for _, x_part, dy_part, dx_part in _pieces(index, x, dy, dx):
-            torch.sub(x_part, mean, out=dx_part).mul_(dy_part)
+            torch.sub(x_part, mean, out=dx_part).mul_(dy_part)  # du (x - mean), in dx's memory
         dgamma, dbeta = pixels.sum(_rows(dx)) * rstd, pixels.sum(_rows(dy))
-        slope, offset = torch.zeros_like(mean), torch.zeros_like(mean)
+        # With constant mean and rstd, dx = rstd dx'. Where they are statistics of x, they move with it, which takes two
+        # means over all N = count values away (batch norm's own gradient, notebook 01):
+        #
+        #     dx = rstd (dx' - sum(dx') / N - x' sum(dx' x') / N)
+        #
+        # All pixels of a window share one gamma, which therefore comes out of their sum: no further pass over the map.
+        #
+        #     sum over pixels of dx'    = sum over windows of (1 + gamma) dbeta
+        #     sum over pixels of dx' x' = sum over windows of (1 + gamma) dgamma
+        #
+        # Sorted by what is multiplied by x, with scale = rstd (1 + gamma):  dx = offset + factor x + scale du.
+        factor, offset = torch.zeros_like(mean), torch.zeros_like(mean)
         if ctx.count:
-            sums = torch.stack([(scale * dbeta).sum(0), (scale * dgamma).sum(0)])
-            if ctx.count > len(index):
+            sums = torch.stack([(scale * dbeta).sum(0), (scale * dgamma).sum(0)])  # rstd times both
+            if ctx.count > len(index):  # the mean is of more pixels than are here: other processes hold the rest
                 dist.all_reduce(sums)
-            offset, slope = -sums / ctx.count
-            slope = slope * rstd
-            offset = offset - slope * mean
+            offset, factor = -sums / ctx.count
+            factor = factor * rstd
+            offset = offset - factor * mean
         for window, x_part, dy_part, dx_part in _pieces(index, x, dy, dx):
-            torch.addcmul(offset, x_part, slope, out=dx_part).addcmul_(scale.index_select(0, window), dy_part)
+            torch.addcmul(offset, x_part, factor, out=dx_part).addcmul_(scale.index_select(0, window), dy_part)
         return dx, dgamma.to(gamma.dtype), dbeta.to(beta.dtype), None, None, None, None, None, None
 
 
@@ -200,11 +231,11 @@ def _scale_and_shift(gamma: Tensor, beta: Tensor, mean: Tensor, rstd: Tensor) ->
 
 @torch.no_grad()
 def _modulated(
-    x: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, rstd: Tensor, level: Level, slope: float
+    x: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, rstd: Tensor, plan: WindowPlan, slope: float
 ) -> Tensor:
     y = torch.empty_like(x, memory_format=torch.channels_last)
     table = _scale_and_shift(gamma, beta, mean, rstd)
-    for window, x_part, y_part in _pieces(level.index, x, y):
+    for window, x_part, y_part in _pieces(plan.index, x, y):
         scale_part, shift_part = table.index_select(0, window).chunk(2, dim=1)
         torch.addcmul(shift_part, x_part, scale_part, out=y_part)
         if slope != 1:
@@ -232,16 +263,19 @@ def _statistics(norm: nn.Module, x: Float[Tensor, "n c h w"]) -> tuple[Tensor, T
     dtype, channels = _accurate(x.dtype), x.shape[1]
     if not isinstance(norm, nn.BatchNorm2d | BatchNorm2d):
         return norm(x), x.new_zeros(channels, dtype=dtype), x.new_ones(channels, dtype=dtype), 0
+    running_mean, running_var, batches = norm.running_mean, norm.running_var, norm.num_batches_tracked
+    # torch's batch norm can do without running averages; no norm of make_norm does
+    assert running_mean is not None and running_var is not None and batches is not None and norm.momentum is not None
     if not norm.training:
-        return x, norm.running_mean, (norm.running_var + norm.eps).rsqrt(), 0
+        return x, running_mean, (running_var + norm.eps).rsqrt(), 0
     with torch.no_grad():
         if isinstance(norm, SyncBatchNorm) and several_processes():
             mean, variance, count = norm.statistics(x)
         else:
             mean, variance, count = *_mean_and_variance(x), x.numel() // channels
-        norm.running_mean.lerp_(mean, norm.momentum)
-        norm.running_var.lerp_(variance * count / (count - 1), norm.momentum)
-        norm.num_batches_tracked += 1
+        running_mean.lerp_(mean, norm.momentum)
+        running_var.lerp_(variance * count / (count - 1), norm.momentum)
+        batches += 1
     return x, mean, (variance + norm.eps).rsqrt(), count
 
 
@@ -276,31 +310,38 @@ class PatternSPADE(SPADE):
     def activated(
         self, x: Float[Tensor, "n c h w"], segmap: Float[Tensor, "n l H W"], slope: float
     ) -> tuple[Float[Tensor, "n c h w"], Callable[[], Tensor] | None]:
-        """SPADE and a leaky ReLU of `slope` (1: none) in one; and what computes the result again from x, if it can."""
-        size = tuple(x.shape[-2:])
+        """SPADE and a leaky ReLU of `slope` (1: none) in one, y; and a function that computes y again from x.
+
+        The second is None where SPADE convolved: nothing is cheap to compute again then.
+        """
+        size = (x.shape[-2], x.shape[-1])
         kernel, _ = self.mlp_gamma.kernel_size
-        level = self.patterns.level(segmap, size, kernel, self.mlp_gamma.in_channels, together=self.training)
-        if level is None:
+        plan = self.patterns.plan(segmap, size, kernel, self.mlp_gamma.in_channels, all_alike=self.training)
+        if plan is None:
             y = super().forward(x, self.patterns.resized(segmap, size))
-            return (y if slope == 1 else F.leaky_relu(y, slope, inplace=True)), None
+            if slope != 1:
+                F.leaky_relu(y, slope, inplace=True)
+            return y, None
         x = x.contiguous(memory_format=torch.channels_last)
         x, mean, rstd, count = _statistics(self.param_free_norm, x)
-        gamma, beta = self.tables(level)
-        result = []
-        y = _Modulate.apply(x, gamma, beta, mean, rstd, level, count, slope, result)
+        gamma, beta = self.tables(plan)
+        recomputed: list[Tensor] = []
+        y = _Modulate.apply(x, gamma, beta, mean, rstd, plan, count, slope, recomputed)
         x, gamma, beta = x.detach(), gamma.detach(), beta.detach()
 
-        def again() -> Tensor:
-            y = _modulated(x, gamma, beta, mean, rstd, level, slope)
-            result[:] = [y] if slope != 1 else []
+        def recompute() -> Tensor:
+            y = _modulated(x, gamma, beta, mean, rstd, plan, slope)
+            if slope != 1:
+                recomputed[:] = [y]  # for _Modulate.backward, which runs next
             return y
 
-        return y, again
+        return y, recompute
 
-    def tables(self, level: Level) -> tuple[Float[Tensor, "windows c"], Float[Tensor, "windows c"]]:
+    def tables(self, plan: WindowPlan) -> tuple[Float[Tensor, "windows c"], Float[Tensor, "windows c"]]:
         """gamma and beta of each distinct window."""
-        hidden = F.relu(level.hidden(level.vectors, self.mlp_shared[0]))
-        return level.output(hidden, self.mlp_gamma), level.output(hidden, self.mlp_beta)
+        first: Any = self.mlp_shared[0]  # a convolution
+        hidden = F.relu(plan.hidden(plan.vectors, first))
+        return plan.output(hidden, self.mlp_gamma), plan.output(hidden, self.mlp_beta)
 
 
 def with_patterns(network: nn.Module, *, always: bool = False) -> nn.Module:

@@ -67,7 +67,8 @@ class _ConvOverSigma(torch.autograd.Function):
         ctx.divide_weight = not larger or x.dtype == torch.float16  # where W * x may be too large a number
         if ctx.divide_weight:
             ctx.save_for_backward(x, weight, sigma, u, v, None)
-            bias = None if bias is None else bias.to(x.dtype)
+            if bias is not None:
+                bias = bias.to(x.dtype)
             return F.conv2d(x, (weight * (1 / sigma)).to(x.dtype), bias, *settings)
         y = F.conv2d(x, weight.to(x.dtype), None, *settings)
         few = y[:, 0].numel() <= FEW_PIXELS and groups == 1 and ctx.needs_input_grad[1]
@@ -78,11 +79,21 @@ class _ConvOverSigma(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
+        # u and v count as constants, so sigma = u^T W v has the derivative u v^T, a matrix of rank one. With D the
+        # gradient that a plain convolution with W would get from dy / sigma:
+        #
+        #     dx    = transposed convolution of dy / sigma with W
+        #     dW    = D - sum(D W) / sigma u v^T     the quotient rule: W in the numerator, sigma in the denominator
+        #     dbias = sum of dy over batch and pixels
+        #
+        # The convolution is linear in W, so sum(D W) = sum(dy / sigma (W * x)): with W * x kept, D isn't needed for it.
         x, weight, sigma, u, v, y = ctx.saved_tensors
         stride, padding, dilation, groups = ctx.settings
         dbias = dy.sum((0, 2, 3), dtype=weight.dtype) if ctx.needs_input_grad[2] else None
-        used = (weight * (1 / sigma) if ctx.divide_weight else weight).to(x.dtype)
-        dy = dy if ctx.divide_weight else dy * (1 / sigma)
+        if ctx.divide_weight:
+            used = (weight * (1 / sigma)).to(x.dtype)
+        else:
+            used, dy = weight.to(x.dtype), dy * (1 / sigma)
         wanted = [ctx.needs_input_grad[0], ctx.needs_input_grad[1] and y is None, False]
         dx, dweight, _ = torch.ops.aten.convolution_backward(
             dy, x, used, None, stride, padding, dilation, False, [0, 0], groups, wanted
@@ -119,6 +130,8 @@ class _DivideBySigma(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        # The quotient rule again: dW = dy / sigma - sum(dy W) / sigma^2 dsigma / dW, where sigma = u^T W v has the
+        # derivative u v^T. With D = dy / sigma that is D - sum(D W) / sigma u v^T.
         weight, sigma, u, v = ctx.saved_tensors
         result = torch.empty_like(weight).copy_(grad).mul_(1 / sigma)
         _subtract_change_of_sigma(result, weight, sigma, u, v)

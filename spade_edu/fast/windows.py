@@ -1,5 +1,8 @@
 """Which k x k windows of a label map are distinct, and a convolution that runs once for each of them."""
 
+import operator
+from dataclasses import dataclass
+from functools import reduce
 from typing import Any, NamedTuple
 
 import torch
@@ -32,10 +35,13 @@ class Groups:
     def sum(self, values: Float[Tensor, "rows c"]) -> Float[Tensor, "groups c"]:
         """The sum of each group's rows, zero for an empty group; runs of 16-bit values are added in float32."""
         sums = F.embedding_bag(self.rows, values, self.starts, mode="sum")
-        return sums if self.runs is None else self.runs.sum(sums.to(_accurate(sums.dtype)))
+        if self.runs is None:
+            return sums
+        return self.runs.sum(sums.to(_accurate(sums.dtype)))
 
 
-class Distinct(NamedTuple):
+@dataclass(frozen=True)
+class Distinct:
     """The distinct values among some: which one each is (`index`), and all places sorted by value, with its starts."""
 
     index: Int64[Tensor, " places"]
@@ -63,7 +69,7 @@ class Windows(NamedTuple):
     ids: (p, k^2), the ids in each; `num_ids` stands for outside. pixels: (n h w), which window each pixel is in.
     """
 
-    ids: Int64[Tensor, "p taps"]
+    ids: Int64[Tensor, "p k_k"]
     pixels: Distinct
     num_ids: int
 
@@ -84,8 +90,8 @@ def distinct_windows(ids: Int64[Tensor, "n h w"], num_ids: int, kernel_size: int
     padded = F.pad(ids, (reach,) * 4, value=num_ids)
     (_, h, w), (_, height, width) = ids.shape, padded.shape
     hashes = numbers[padded]
-    hashes = sum(hashes[:, i : i + h] * rows[i] for i in range(kernel_size))
-    hashes = sum(hashes[:, :, j : j + w] * columns[j] for j in range(kernel_size))
+    hashes = reduce(operator.add, (hashes[:, i : i + h] * rows[i] for i in range(kernel_size)))
+    hashes = reduce(operator.add, (hashes[:, :, j : j + w] * columns[j] for j in range(kernel_size)))
     pixels = distinct(hashes.flatten() & (2**63 - 1))  # non-negative numbers sort faster
     example = pixels.examples
     corner = (example // (h * w) * height + example // w % h) * width + example % w
@@ -104,15 +110,19 @@ def _random_numbers(count: int, kernel_size: int, device: torch.device) -> tuple
 class WindowConv:
     """A convolution on distinct windows: a table with a row for each id becomes one with a row for each window.
 
-    Every id is multiplied by the weight of every tap once, then a window adds up k^2 of the products. Windows share
-    ids, so that is less work than multiplying window by window.
+    The weight is one matrix (c2, c) for each of the k^2 places of a window. Every id's row is multiplied by all of
+    these once, then a window adds up k^2 of the products. Windows share ids, so that is less work than multiplying
+    window by window.
+
+    products: (p, k^2), which products each window adds up; id i at place t is number i k^2 + t. users: the reverse,
+    the windows that use each product.
     """
 
     def __init__(self, windows: Windows):
-        taps = windows.ids.shape[1]
-        self.products = windows.ids * taps + torch.arange(taps, device=windows.ids.device)
-        counts = torch.bincount(self.products.flatten(), minlength=(windows.num_ids + 1) * taps)
-        self.users = Groups(self.products.flatten().argsort(stable=True) // taps, counts.cumsum(0) - counts)
+        places = windows.ids.shape[1]
+        self.products = windows.ids * places + torch.arange(places, device=windows.ids.device)
+        counts = torch.bincount(self.products.flatten(), minlength=(windows.num_ids + 1) * places)
+        self.users = Groups(self.products.flatten().argsort(stable=True) // places, counts.cumsum(0) - counts)
 
     def __call__(self, table: Float[Tensor, "ids c"], conv: nn.Conv2d) -> Float[Tensor, "windows c2"]:
         """The convolution's value at the centre of each window."""
@@ -127,21 +137,28 @@ class _ConvWindows(torch.autograd.Function):
     def forward(ctx: Any, table: Tensor, weight: Tensor, dtype: torch.dtype, windows: WindowConv) -> Tensor:
         ctx.save_for_backward(table, weight)
         ctx.users = windows.users
-        products = F.linear(F.pad(table, (0, 0, 0, 1)), _taps(weight, dtype))  # the last id, outside, is zero
+        products = F.linear(F.pad(table, (0, 0, 0, 1)), _matrices(weight, dtype))  # the last id, outside, is zero
         return F.embedding_bag(windows.products, products.view(-1, len(weight)), mode="sum")
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        # y_w = sum over places t of P[i, t], with i the id that window w has at t, and P[i, t] = W_t e_i the product of
+        # id i's row e_i. A product gets the gradients of all windows that use it; the rest is that of W_t e_i:
+        #
+        #     dP[i, t] = sum of dy_w   over the windows w with id i at place t
+        #     dW_t     = sum over i of dP[i, t] e_i^T
+        #     de_i     = sum over t of W_t^T dP[i, t]
         table, weight = ctx.saved_tensors
         c2, c, *kernel = weight.shape
         products = ctx.users.sum(grad.to(table.dtype).contiguous()).view(len(table) + 1, -1)[:-1]
         dweight = (products.t() @ table).view(*kernel, c2, c).permute(2, 3, 0, 1)
-        dtable = products @ _taps(weight, table.dtype) if ctx.needs_input_grad[0] else None
+        dtable = products @ _matrices(weight, table.dtype) if ctx.needs_input_grad[0] else None
         return dtable, torch.empty_like(weight).copy_(dweight), None, None
 
 
-def _taps(weight: Float[Tensor, "c2 c k k"], dtype: torch.dtype) -> Float[Tensor, "k_k_c2 c"]:
+def _matrices(weight: Float[Tensor, "c2 c k k"], dtype: torch.dtype) -> Float[Tensor, "k_k_c2 c"]:
+    """W_t, (c2, c), for each place t of a window, one below the other."""
     return weight.to(dtype).permute(2, 3, 0, 1).reshape(-1, weight.shape[1])
 
 

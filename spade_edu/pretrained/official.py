@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from ..discriminators import MultiScaleDiscriminator
+from ..discriminators import MultiScaleDiscriminator, PatchDiscriminator
 from ..encoder import StyleEncoder
 from ..errors import UserError
 from ..generators import InstanceFeatureEncoder, LocalEnhancer, Pix2PixHDGenerator, SPADEGenerator
@@ -94,13 +94,15 @@ def load_discriminator(source: Source) -> MultiScaleDiscriminator:
     """SPADE's discriminator, in evaluation mode: D(segmap, image) -> for each scale, finest first, its feature maps."""
     state = _read(source, "SPADE discriminator")
     normed = any(name.startswith("discriminator_0.model1.0.0.") for name in state)
-    batch = "discriminator_0.model1.0.1.running_mean" in state
+    norm = "none"
+    if normed:
+        norm = "syncbatch" if "discriminator_0.model1.0.1.running_mean" in state else "instance"
     return _fill_discriminator(
         state,
         first=state["discriminator_0.model0.0.weight"],
         scales=_count(state, r"^discriminator_(\d+)\."),
         layers=_count(state, r"\.model(\d+)\."),
-        norm="none" if not normed else "syncbatch" if batch else "instance",
+        norm=norm,
         spectral=any(name.endswith("weight_orig") for name in state),
         bias=not normed,
     )
@@ -139,14 +141,14 @@ def load_pix2pixhd(source: Source, kind: str = "global") -> nn.Module:
     return fill[kind](state)
 
 
-def _fill_global(state: State) -> nn.Module:
+def _fill_global(state: "_State") -> nn.Module:
     width, channels = state["model.1.weight"].shape[:2]
     downs = _count(state, r"^model\.(\d+)\.weight") // 2 - 1
     blocks = _count(state, r"^model\.(\d+)\.conv_block")
     return _fill(state, Pix2PixHDGenerator, channels, ngf=width, num_downsampling=downs, num_blocks=blocks)
 
 
-def _fill_local(state: State) -> nn.Module:
+def _fill_local(state: "_State") -> nn.Module:
     width, channels = state["model1_1.1.weight"].shape[:2]
     depths = dict(
         num_downsampling=_count(state, r"^model\.(\d+)\.weight") // 2,  # G1 without its last convolution
@@ -156,13 +158,13 @@ def _fill_local(state: State) -> nn.Module:
     return _fill(state, LocalEnhancer, channels, ngf=width, **depths)
 
 
-def _fill_feature_encoder(state: State) -> nn.Module:
+def _fill_feature_encoder(state: "_State") -> nn.Module:
     width, channels = state["model.1.weight"].shape[:2]
     downs = _count(state, r"^model\.(\d+)\.weight") // 2 - 1
     return _fill(state, InstanceFeatureEncoder, channels, nef=width, num_downsampling=downs)
 
 
-def _fill_pix2pixhd_discriminator(state: State) -> nn.Module:
+def _fill_pix2pixhd_discriminator(state: "_State") -> nn.Module:
     return _fill_discriminator(
         state,
         first=state["scale0_layer0.0.weight"],
@@ -175,7 +177,7 @@ def _fill_pix2pixhd_discriminator(state: State) -> nn.Module:
 
 
 def _fill_discriminator(
-    state: State, *, first: Tensor, scales: int, layers: int, **options: Any
+    state: "_State", *, first: Tensor, scales: int, layers: int, **options: Any
 ) -> MultiScaleDiscriminator:
     ndf, channels = first.shape[:2]
     widest = max(len(value) for value in state.values() if value.ndim == 4)
@@ -183,7 +185,7 @@ def _fill_discriminator(
     return _fill(state, MultiScaleDiscriminator, channels - 3, **sizes, **options)
 
 
-def _fill(state: State, kind: type[Network], *args: Any, **options: Any) -> Network:
+def _fill(state: "_State", kind: type[Network], *args: Any, **options: Any) -> Network:
     """Build a network without memory of its own, check names and shapes, and give it copies of the tensors."""
     with torch.device("meta"):
         network = kind(*args, **options)
@@ -243,15 +245,17 @@ def _discriminator_names(module: MultiScaleDiscriminator) -> Callable[[str], str
 
     SPADE nests a layer that has a norm once more. pix2pixHD's is the one that keeps a bias before the norm.
     """
-    layers = module.scales[0].layers
-    normed = not isinstance(layers[1][1], nn.Identity)
-    pix2pixhd = normed and layers[1][0].bias is not None
+    finest = module.scales[0]
+    assert isinstance(finest, PatchDiscriminator)
+    conv, norm, _ = finest.layers[1].children()
+    normed = not isinstance(norm, nn.Identity)
+    pix2pixhd = normed and conv.bias is not None
 
     def rename(name: str) -> str:
         _, scale, _, layer, position = name.split(".")
         if pix2pixhd:
             return f"scale{len(module.scales) - 1 - int(scale)}_layer{layer}.{position}"
-        nest = "0." if normed and 0 < int(layer) < len(layers) - 1 else ""
+        nest = "0." if normed and 0 < int(layer) < len(finest.layers) - 1 else ""
         return f"discriminator_{scale}.model{layer}.{nest}{position}"
 
     return rename

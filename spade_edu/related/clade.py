@@ -140,6 +140,4 @@ def train_clade(
     for epoch, sample in batches(dataset, config, steps=steps, progress=progress):
         trainer.set_epoch(epoch)
         trainer.step_tensors(to_batch(sample, dataset.labels, device, config.channels_last))
-    generator = trainer.best_generator().eval()
-    assert isinstance(generator, Generator)
-    return generator
+    return trainer.best_generator().eval()

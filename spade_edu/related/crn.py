@@ -46,7 +46,9 @@ def layer_norm(channels: int) -> nn.Module:
 
 def average_labels(segmap: Float[Tensor, "n l H W"], size: tuple[int, int]) -> Float[Tensor, "n l h w"]:
     """The label map at a coarser size: each pixel holds the share of every class in its area."""
-    return segmap if segmap.shape[-2:] == size else F.interpolate(segmap, size=size, mode="area")
+    if segmap.shape[-2:] == size:
+        return segmap
+    return F.interpolate(segmap, size=size, mode="area")
 
 
 class RefinementModule(nn.Module):
@@ -184,7 +186,9 @@ def regression_features(config: TrainingConfig) -> Features:
     if config.lambda_vgg == 0:
         return lambda image: []
     if config.features != "vgg":
-        return feature_network(config, torch.device("cpu"))[0]
+        network, _ = feature_network(config, torch.device("cpu"))
+        assert network is not None  # as lambda_vgg is above 0
+        return network
     try:
         return AveragePooledVGG()
     except (OSError, RuntimeError, HTTPException) as error:

@@ -75,12 +75,15 @@ def memory_advice(config: TrainingConfig) -> Iterator[None]:
 
 
 def _no_memory(config: TrainingConfig) -> TrainingError:
-    less = [f"--set batch_size={config.batch_size // 2}"] if config.batch_size > 1 else []
-    less += [] if config.checkpointing else ["--set checkpointing=true"]
-    less += [] if config.fast else ["--set fast=true"]
-    less += ["--set precision=auto"] if config.precision == "fp32" else []
-    less += [f"--set ngf={config.ngf // 2}"] if config.ngf > 1 else []
-    less += [f"--set height={config.height // 2} --set width={config.width // 2}"]
+    possible = {
+        f"--set batch_size={config.batch_size // 2}": config.batch_size > 1,
+        "--set checkpointing=true": not config.checkpointing,
+        "--set fast=true": not config.fast,
+        "--set precision=auto": config.precision == "fp32",
+        f"--set ngf={config.ngf // 2}": config.ngf > 1,
+        f"--set height={config.height // 2} --set width={config.width // 2}": True,
+    }
+    less = [setting for setting, helps in possible.items() if helps]
     return TrainingError(
         f"Out of memory at {config.height}x{config.width}, batch {config.batch_size}, {config.precision}. Each of "
         f"these needs less, in a new --out: {'; '.join(less)}. `spade-edu plan` says what fits a GPU."

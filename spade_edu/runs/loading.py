@@ -1,4 +1,4 @@
-"""TODO."""
+"""Reading a run back, or what comes with the package: its configuration and its trained networks."""
 
 import json
 from pathlib import Path
@@ -55,8 +55,9 @@ def load_networks(folder: Path, labels: LabelSpace) -> Networks:
 
 
 def load_stored(name: str = "spade", folder: Path = ASSETS) -> Networks:
-    """The networks that come with the package, trained by the demo on Streets: "spade", "pix2pixhd", "pix2pixhd_pp".
+    """The networks that come with the package, trained by the demo on Streets.
 
+    name: "spade", "pix2pixhd" or "pix2pixhd_pp". folder: where their files lie.
     Generator and encoder are trained and in evaluation mode; the discriminator is not stored, so it is untrained.
     """
     path = folder / f"{name}.json"

@@ -30,11 +30,14 @@ USED = 0.05
 SIXTEEN = 2  # times as fast as 32 bits (an estimate, far below the data sheets)
 MOST_MEMORY = 100_000  # GB that a card may be said to have
 # Card: memory in GB, peak TFLOP/s in 32 bits (data sheets).
-CARDS = {"T4": (16, 8.1), "L4": (24, 30), "V100": (32, 15.7), "A100": (40, 19.5), "H100": (80, 67)}
+CARDS = {"T4": (16.0, 8.1), "L4": (24.0, 30), "V100": (32.0, 15.7), "A100": (40.0, 19.5), "H100": (80.0, 67)}
 
 
 class Step(NamedTuple):
-    """One training step. resident: bytes of weights, averages and optimizer; peak: those and all else; flops."""
+    """One training step of batch_size images, and its arithmetic (flops).
+
+    resident: bytes of weights, averages and optimizer. peak: those and all else, where it is most.
+    """
 
     batch_size: int
     resident: int
@@ -46,7 +49,7 @@ class LiveBytes(TorchDispatchMode):
     """Adds up the storages that operations make, until each is freed."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # torch's own has no types
         self.now = self.most = 0
         self.seen: weakref.WeakSet[torch.UntypedStorage] = weakref.WeakSet()
 
@@ -74,6 +77,7 @@ class LiveBytes(TorchDispatchMode):
 def simulate(config: TrainingConfig, labels: LabelSpace | int = CITYSCAPES, batch_size: int | None = None) -> Step:
     """Memory and arithmetic of one step (G, then D) of the plain code in `config`, for one process.
 
+    labels: a label space, or its number of channels.
     batch_size: images a process sees at once (default: config.batch_size). The saving of `fast` isn't simulated, since
     it depends on the label maps: it needs less. VGG is left out as well.
     """

@@ -14,8 +14,10 @@ import time
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
+from typing import cast
 
 import torch
+import torch.utils.data
 from torch import Tensor
 from torch.utils.data import DataLoader
 from tqdm import tqdm
@@ -38,9 +40,11 @@ from .loading import load_config
 class Run:
     """One training run.
 
+    folder: where all is kept; a run in it goes on, if `config` is its own. device: where the networks train.
     `dataset` is trained on, `preview` (of the same kind) gives the label maps of the sample grids. Every `save_every`
     steps a checkpoint and a grid are written. `workers` processes read the data (None: see `data_workers`); the samples
     are the same for any number of them.
+    Errors: a UserError where the folder holds another run, or the data set is smaller than a batch.
     """
 
     def __init__(
@@ -100,7 +104,7 @@ class Run:
                     self.after_step(values, bar, last)
         except KeyboardInterrupt:
             bar.close()
-            if distributed.number() == 1:  # several are stopped at different points, so none can save alone
+            if distributed.processes() == 1:  # several are stopped at different points, so none can save alone
                 self.save()
                 stopped = f"Stopped and saved at step {self.step} of {self.total_steps}."
                 print(f"{stopped} The same command goes on from here.")
@@ -112,17 +116,16 @@ class Run:
     def epoch(self, epoch: int, last: int) -> Iterator[Batch]:
         """The batches of `epoch` (from 1) that are still to come."""
         self.trainer.set_epoch(epoch)
-        if hasattr(self.dataset, "set_epoch"):
-            self.dataset.set_epoch(epoch)
+        self.dataset.set_epoch(epoch)
         order = epoch_order(len(self.dataset), self.config.seed, epoch)
         done = self.step % self.steps_per_epoch
         todo = min(self.steps_per_epoch, done + last - self.step)
         indices = order[done * self.config.batch_size : todo * self.config.batch_size]
         indices = distributed.share_of(indices, self.config.batch_size)
         # A generator of its own: making the loader's iterator would otherwise use up a number of the global one.
-        loader = DataLoader(
-            self.dataset,
-            self.config.batch_size // distributed.number(),
+        loader: DataLoader = DataLoader(
+            cast(torch.utils.data.Dataset, self.dataset),  # all that the loader asks for is __getitem__
+            self.config.batch_size // distributed.processes(),
             sampler=indices,
             collate_fn=stack,
             generator=torch.Generator(),
@@ -247,4 +250,4 @@ def data_workers(dataset: Dataset, device: torch.device) -> int:
     """
     if device.type == "cpu" or isinstance(dataset, Streets):
         return 0
-    return min(8, (os.cpu_count() or 1) // distributed.number())
+    return min(8, (os.cpu_count() or 1) // distributed.processes())

@@ -6,7 +6,7 @@ They work in JupyterLab, Colab and VS Code; where widgets can't be shown (GitHub
 from .explorer import Explorer
 from .painter import Painter
 from .sampler import Sampler
-from .study import Pair, Study
+from .study import PicturePair, Study
 from .style_board import StyleBoard
 
-__all__ = ["Explorer", "Painter", "Pair", "Sampler", "Study", "StyleBoard"]
+__all__ = ["Explorer", "Painter", "PicturePair", "Sampler", "Study", "StyleBoard"]

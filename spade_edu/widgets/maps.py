@@ -17,12 +17,12 @@ from .host import whole_number
 MOST_IDS = 256  # a map travels as one byte a pixel
 
 
-def to_bytes(label: Integer[Tensor, "h w"]) -> bytes:
+def ids_to_bytes(label: Integer[Tensor, "h w"]) -> bytes:
     """A label map as one byte a pixel, row by row."""
     return label.to(torch.uint8).cpu().numpy().tobytes()
 
 
-def from_bytes(buffers: list, size: tuple[int, int], labels: LabelSpace) -> Integer[Tensor, "h w"]:
+def ids_from_bytes(buffers: list, size: tuple[int, int], labels: LabelSpace) -> Integer[Tensor, "h w"]:
     """The label map (int64) in a request. Errors: a LabelError for another length, or for ids outside the space."""
     height, width = size
     found = memoryview(buffers[0]).nbytes if len(buffers) == 1 else f"{len(buffers)} maps and not one map"
@@ -63,7 +63,7 @@ def ids_picture(label: Integer[Tensor, "h w"], labels: LabelSpace) -> Image.Imag
 
     (Cityscapes' own *_labelIds.png hold the same values without colours.)
     """
-    picture = Image.frombytes("P", (label.shape[1], label.shape[0]), to_bytes(label))
+    picture = Image.frombytes("P", (label.shape[1], label.shape[0]), ids_to_bytes(label))
     picture.putpalette(labels.colourise(torch.arange(labels.num_ids)).flatten().tolist())
     return picture
 
@@ -97,7 +97,9 @@ class EditedMap:
     def start(self) -> tuple[Tensor, Tensor]:
         """Label and instance map below the paint."""
         label, instance = self.given if self.scene < 0 else self._maps_of(self.scene)
-        return (label.flip(1), instance.flip(1)) if self.flipped else (label, instance)
+        if self.flipped:
+            return label.flip(1), instance.flip(1)
+        return label, instance
 
     @property
     def instance(self) -> Integer[Tensor, "h w"]:
@@ -107,7 +109,7 @@ class EditedMap:
 
     def paint(self, request: dict, buffers: list) -> None:
         """Take a map from the browser: its bytes, the scene below it, and whether that is flipped."""
-        label = from_bytes(buffers, self.size, self.labels)
+        label = ids_from_bytes(buffers, self.size, self.labels)
         scene = whole_number(request, "scene", -1, self._number_of_scenes() - 1)
         self.label, self.scene, self.flipped = label, scene, request.get("flipped") is True
 
@@ -134,9 +136,9 @@ class EditedMap:
         colours = self.labels.colourise(torch.arange(self.labels.num_ids)).tolist()
         return {
             "size": list(self.size),
-            "ids": to_bytes(self.label),
-            "start": to_bytes(self.start[0]),
-            "blank": to_bytes(blank(self.labels, self.size)),
+            "ids": ids_to_bytes(self.label),
+            "start": ids_to_bytes(self.start[0]),
+            "blank": ids_to_bytes(blank(self.labels, self.size)),
             "scene": self.scene,
             "scenes": self._number_of_scenes(),
             "flipped": self.flipped,

@@ -20,7 +20,7 @@ SIDES = ("left", "right")
 
 
 @dataclass(frozen=True)
-class Pair:
+class PicturePair:
     """One question. mask: the label map's name; images: two systems' pictures in [-1, 1] of it; label: its colours."""
 
     mask: str
@@ -40,7 +40,7 @@ class Comparison(Core):
 
     actions = ("begin", "choose")
 
-    def __init__(self, pairs: Sequence[Pair], path: str | Path, seed: int | None = None):
+    def __init__(self, pairs: Sequence[PicturePair], path: str | Path, seed: int | None = None):
         if not pairs:
             raise UserError("A study needs at least one pair of pictures.")
         dice = random.Random(seed)
@@ -99,5 +99,5 @@ class Study(Tool[Comparison]):
 
     _esm = script("common.js", "study.js")
 
-    def __init__(self, pairs: Sequence[Pair], path: str | Path, *, seed: int | None = None):
+    def __init__(self, pairs: Sequence[PicturePair], path: str | Path, *, seed: int | None = None):
         super().__init__(Comparison(pairs, path, seed))

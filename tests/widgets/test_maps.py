@@ -6,21 +6,21 @@ from hypothesis import strategies as st
 from spade_edu import CAMVID, CITYSCAPES, LabelError, SPADEGenerator, UserError
 from spade_edu.data import Streets
 from spade_edu.data.files import read_ids
-from spade_edu.widgets.maps import EditedMap, blank, from_bytes, ids_picture, image_size, to_bytes
+from spade_edu.widgets.maps import EditedMap, blank, ids_from_bytes, ids_picture, ids_to_bytes, image_size
 
 ROAD, SKY, CAR = (CITYSCAPES.id(name) for name in ("road", "sky", "car"))
 STREETS = Streets(3, split="val", height=32, width=64)
 
 
 def painted(edited: EditedMap, label: torch.Tensor, **request) -> None:
-    edited.paint({"scene": -1, "flipped": False} | request, [to_bytes(label)])
+    edited.paint({"scene": -1, "flipped": False} | request, [ids_to_bytes(label)])
 
 
 @given(st.integers(1, 9), st.integers(1, 9), st.data())
 def test_a_map_survives_the_journey(height, width, data):
     ids = data.draw(st.lists(st.integers(0, CAMVID.num_ids - 1), min_size=height * width, max_size=height * width))
     label = torch.tensor(ids).reshape(height, width)
-    assert torch.equal(from_bytes([memoryview(to_bytes(label))], (height, width), CAMVID), label)
+    assert torch.equal(ids_from_bytes([memoryview(ids_to_bytes(label))], (height, width), CAMVID), label)
 
 
 @given(st.integers(0, 60))
@@ -28,14 +28,14 @@ def test_a_map_of_another_length_is_refused_in_one_line(length):
     if length == 24:
         return
     with pytest.raises(LabelError, match=rf"has {length} bytes; expected 24") as caught:
-        from_bytes([bytes(length)], (4, 6), CITYSCAPES)
+        ids_from_bytes([bytes(length)], (4, 6), CITYSCAPES)
     assert "\n" not in str(caught.value)
 
 
 def test_no_map_and_two_maps_are_refused():
     for buffers in ([], [bytes(24), bytes(24)]):
         with pytest.raises(LabelError, match="not one map"):
-            from_bytes(buffers, (4, 6), CITYSCAPES)
+            ids_from_bytes(buffers, (4, 6), CITYSCAPES)
 
 
 @given(st.integers(CITYSCAPES.num_ids, 255), st.integers(0, 23))
@@ -43,7 +43,7 @@ def test_an_unknown_id_anywhere_is_refused(strange, place):
     content = bytearray(24)
     content[place] = strange
     with pytest.raises(LabelError, match=str(strange)):
-        from_bytes([bytes(content)], (4, 6), CITYSCAPES)
+        ids_from_bytes([bytes(content)], (4, 6), CITYSCAPES)
 
 
 def test_a_refused_map_leaves_the_old_one():

@@ -11,9 +11,9 @@ from spade_edu.data import Streets
 from spade_edu.evaluation.user_study import load_choices
 from spade_edu.fast.speed_up import speed_up
 from spade_edu.normalization import SPADE
-from spade_edu.widgets import Explorer, Painter, Pair, Sampler, Study, StyleBoard
+from spade_edu.widgets import Explorer, Painter, PicturePair, Sampler, Study, StyleBoard
 from spade_edu.widgets.looks import code, read_recipe
-from spade_edu.widgets.maps import to_bytes
+from spade_edu.widgets.maps import ids_to_bytes
 
 STREETS = Streets(4, split="val", height=32, width=64)
 SCENE = STREETS[0]
@@ -33,7 +33,7 @@ def painter(generator):
 def with_car() -> bytes:
     label = SCENE.label.clone()
     label[20:28, 20:40] = CAR
-    return to_bytes(label)
+    return ids_to_bytes(label)
 
 
 def size_of(png: bytes) -> tuple[int, int]:
@@ -96,7 +96,7 @@ def make_all(generator) -> list:
         Sampler(generator, label, CITYSCAPES, instance),
         StyleBoard(generator, encoder, label, CITYSCAPES, [SCENE.image, STREETS[1].image]),
         Explorer(generator, label, CITYSCAPES),
-        Study([Pair("m", {"A": SCENE.image, "B": -SCENE.image}, CITYSCAPES.colourise(label))], "choices.jsonl"),
+        Study([PicturePair("m", {"A": SCENE.image, "B": -SCENE.image}, CITYSCAPES.colourise(label))], "choices.jsonl"),
     ]
 
 
@@ -130,7 +130,7 @@ def test_a_stroke_changes_counts_and_picture(painter):
     assert painter.core.answer({"do": "paint", "scene": -1}, [memoryview(with_car())]) == ""
     assert painter.counts()["car"] > before
     assert not torch.equal(painter.image, image)
-    assert painter.core.answer({"do": "paint", "scene": -1}, [to_bytes(SCENE.label)]) == ""
+    assert painter.core.answer({"do": "paint", "scene": -1}, [ids_to_bytes(SCENE.label)]) == ""
     assert torch.equal(painter.image, image)
 
 
@@ -161,8 +161,8 @@ def test_a_generator_of_any_size_needs_a_map():
 def test_save_writes_what_the_download_link_gives(painter, tmp_path):
     painter.save(tmp_path / "maps" / "map.png")
     saved = Image.open(tmp_path / "maps" / "map.png")
-    assert saved.tobytes() == to_bytes(SCENE.label)
-    assert Image.open(io.BytesIO(painter.state["saved"])).tobytes() == to_bytes(SCENE.label)
+    assert saved.tobytes() == ids_to_bytes(SCENE.label)
+    assert Image.open(io.BytesIO(painter.state["saved"])).tobytes() == ids_to_bytes(SCENE.label)
 
 
 # ---- sampler ------------------------------------------------------------------------------------------------------
@@ -311,10 +311,10 @@ def test_a_generator_without_spade_is_refused():
 # ---- study --------------------------------------------------------------------------------------------------------
 
 
-def make_pairs(count: int = 6) -> list[Pair]:
+def make_pairs(count: int = 6) -> list[PicturePair]:
     """SPADE's pictures are white, the other system's black."""
     white = torch.ones(3, 4, 6)
-    return [Pair(f"m{i}", {"SPADE": white, "CRN": -white}, torch.zeros(4, 6, 3).byte()) for i in range(count)]
+    return [PicturePair(f"m{i}", {"SPADE": white, "CRN": -white}, torch.zeros(4, 6, 3).byte()) for i in range(count)]
 
 
 def test_answers_are_written_with_the_systems_that_were_shown(tmp_path):
@@ -362,6 +362,6 @@ def test_an_answer_that_cannot_be_written_is_asked_again(tmp_path):
 
 def test_a_pair_has_two_systems():
     with pytest.raises(UserError, match="two systems"):
-        Pair("m", {"A": torch.zeros(3, 4, 6)}, torch.zeros(4, 6, 3).byte())
+        PicturePair("m", {"A": torch.zeros(3, 4, 6)}, torch.zeros(4, 6, 3).byte())
     with pytest.raises(UserError, match="at least one pair"):
         Study([], "choices.jsonl")
