@@ -1,18 +1,18 @@
 """What an exercise is: a record with a reference, the cases it is tried on, and the mistakes that are known by name."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
 from typing import Any, TypeVar
 
-Wrong = frozenset[str]  # the mistakes that a `mistaken` function makes
-Value = TypeVar("Value")
+T = TypeVar("T")
+Wrong = frozenset[str]  # the mistakes that a `mistaken` function is to make, by name
 
 
-def pick(wrong: Wrong, mistaken: Mapping[str, Value], right: Value) -> Value:
-    """The value of the first mistake of `mistaken` that is in `wrong`; the right one if none is."""
-    return next((value for name, value in mistaken.items() if name in wrong), right)
+def variant(wrong: Wrong, right: T, **mistakes: T) -> T:
+    """The value that goes with the first of `mistakes` (name = value) that is in `wrong`; `right` if none is."""
+    return next((value for name, value in mistakes.items() if name in wrong), right)
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,9 @@ class Case:
 
     def follows(self, name: str) -> bool:
         """Whether gradients with respect to the argument called `name` are compared."""
-        return name in self.gradient if isinstance(self.gradient, tuple) else self.gradient
+        if isinstance(self.gradient, tuple):
+            return name in self.gradient
+        return self.gradient
 
 
 def case(text: str, *arguments: Any, gradient: bool | tuple[str, ...] = True) -> Case:

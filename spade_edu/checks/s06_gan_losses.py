@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from .exercise import Case, Exercise, Wrong, case, pick
+from .exercise import Case, Exercise, Wrong, case, variant
 
 Scales = list[list[Tensor]]  # what a discriminator returns: for each scale its feature maps, prediction last
 
@@ -85,7 +85,7 @@ def _hinge_generator_mistaken(wrong: Wrong, fake: Scales) -> Tensor:
         "squared": lambda v: (v - 1).square(),
         "detached": lambda v: -v.detach(),
     }
-    loss = pick(wrong, losses, torch.neg)
+    loss = variant(wrong, torch.neg, **losses)
     return reduced(wrong, [loss(v) for v in predictions(wrong, fake)])
 
 
@@ -149,7 +149,7 @@ def mistaken_hinge(wrong: Wrong, real: Scales, fake: Scales) -> Tensor:
     if "least_squares" in wrong:
         return reduced(wrong, [(v - 1).square() for v in r]) + reduced(wrong, [v.square() for v in f])
     clips: dict[str, Callable[[Tensor], Tensor]] = {"unclipped": torch.clone, "softplus": F.softplus}
-    clip = pick(wrong, clips, F.relu)
+    clip = variant(wrong, F.relu, **clips)
     margin = 0.0 if "no_margin" in wrong else 1.0
     side = -1 if "same_sign" in wrong else 1
     on_real = reduced(wrong, [clip(margin - v) for v in r])
@@ -163,7 +163,7 @@ def mistaken_hinge(wrong: Wrong, real: Scales, fake: Scales) -> Tensor:
     total = on_real - on_fake if "minus" in wrong else on_real + on_fake
     if "detached" in wrong:
         total = total.detach()
-    return total * pick(wrong, {"sign": -1.0, "half": 0.5}, 1.0)
+    return total * variant(wrong, 1.0, sign=-1.0, half=0.5)
 
 
 HINGE = {
@@ -233,7 +233,7 @@ def _matching_mistaken(wrong: Wrong, fake: Scales, real: Scales) -> Tensor:
         "only_prediction": slice(-1, None),
         "with_prediction": slice(None),
     }
-    part = pick(wrong, parts, slice(0, -1))
+    part = variant(wrong, slice(0, -1), **parts)
     totals = []
     for f, r in zip(fake, real):
         f, r = f[part], r[part]

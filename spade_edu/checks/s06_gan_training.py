@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from .. import losses
 from .calling import Complaint
-from .exercise import Case, Exercise, Wrong, case, pick
+from .exercise import Case, Exercise, Wrong, case, variant
 from .s05_spade_generator import label_maps
 from .s06_gan_losses import HINGE, Scales, hinge_discriminator, hinge_generator, mistaken_hinge
 
@@ -442,16 +442,16 @@ def _returned(output: object, averaged: nn.Module, network: nn.Module, decay: fl
 
 def _counter(wrong: Wrong, old: Tensor, new: Tensor, decay: float) -> Tensor:
     mixed = (decay * old + (1 - decay) * new).to(old.dtype)
-    return pick(wrong, {"counter_left": old, "counter_mixed": mixed}, new)
+    return variant(wrong, new, counter_left=old, counter_mixed=mixed)
 
 
 def _mixed(wrong: Wrong, old: Tensor, new: Tensor, decay: float) -> Tensor:
     mistaken = {"no_decay": old + (1 - decay) * new, "plain_mean": (old + new) / 2, "copied": new}
-    return pick(wrong, mistaken, decay * old + (1 - decay) * new)
+    return variant(wrong, decay * old + (1 - decay) * new, **mistaken)
 
 
 def _average_mistaken(wrong: Wrong, averaged: nn.Module, network: nn.Module, decay: float) -> nn.Module:
-    decay = pick(wrong, {"reversed": 1 - decay, "fixed": 0.999}, decay)
+    decay = variant(wrong, decay, reversed=1 - decay, fixed=0.999)
     buffers = {name for name, _ in averaged.named_buffers()}
     if "unchanged" in wrong:
         return averaged

@@ -7,7 +7,7 @@ from jaxtyping import Float, Float64, Int64, Integer
 from torch import Tensor
 
 from .calling import Complaint
-from .exercise import Case, Exercise, Wrong, case, pick
+from .exercise import Case, Exercise, Wrong, case, variant
 
 
 def as_number(output: Any, empty: bool) -> object:
@@ -159,14 +159,14 @@ def _weight(wrong: Wrong, count: int, n: int, total: int) -> float:
     if {"no_shift", "old_centre", "new_centre"} & wrong:
         return 0.0
     weights = {"weight_one": 1.0, "weight_share": n / total, "weight_product": float(count * n)}
-    weight = pick(wrong, weights, count * n / total)
+    weight = variant(wrong, count * n / total, **weights)
     return weight / total if "shift_mean" in wrong else weight
 
 
 def _between(wrong: Wrong, shift: Tensor, weight: float) -> Tensor:
     """The distance of the two means as a matrix, or what is taken for it."""
     products = {"shift_vector": shift * shift, "shift_diagonal": torch.diag(shift.square())}
-    return pick(wrong, products, torch.outer(shift, shift)) * weight
+    return variant(wrong, torch.outer(shift, shift), **products) * weight
 
 
 def _update_mistaken(
@@ -181,7 +181,7 @@ def _update_mistaken(
         "momentum": 0.9 * mean + 0.1 * batch_mean,
         "plain_mean": (mean + batch_mean) / 2,
     }
-    new_mean = pick(wrong, means, mean + shift * n / total)
+    new_mean = variant(wrong, mean + shift * n / total, **means)
     centres = {
         "old_centre": mean,
         "old_and_shift": mean,
@@ -189,9 +189,9 @@ def _update_mistaken(
         "new_and_shift": new_mean,
         "uncentred": torch.zeros_like(mean),
     }
-    centred = batch - pick(wrong, centres, batch_mean)
+    centred = batch - variant(wrong, batch_mean, **centres)
     inside = centred.T @ centred
-    inside = pick(wrong, {"averaged": inside / n, "covariance": inside / (n - 1)}, inside)
+    inside = variant(wrong, inside, averaged=inside / n, covariance=inside / (n - 1))
     between = _between(wrong, shift, _weight(wrong, count, n, total))
     new_scatter = inside + between if "forgotten" in wrong else scatter + inside + between
     return n if "count_of_batch" in wrong else total, new_mean, new_scatter
@@ -326,11 +326,11 @@ def _frechet_mistaken(wrong: Wrong, mu1: Tensor, cov1: Tensor, mu2: Tensor, cov2
         "not_squared": shift.norm(),
         "absolute": shift.abs().sum(),
     }
-    means = pick(wrong, distances, shift.square().sum())
+    means = variant(wrong, shift.square().sum(), **distances)
     if "only_means" in wrong:
         return float(means)
     traces = cov1.sum() + cov2.sum() if "matrix_sum" in wrong else cov1.trace() + cov2.trace()
-    factor = pick(wrong, {"no_overlap": 0, "once": 1}, 2)
+    factor = variant(wrong, 2, no_overlap=0, once=1)
     sign = 1 if "plus" in wrong else -1
     total = means + traces + sign * factor * _overlap(wrong, cov1, cov2)
     return float(total.clamp(min=0).sqrt() if "root" in wrong else total)
@@ -573,7 +573,7 @@ def _kept_classes(wrong: Wrong, hits: Tensor, target: Tensor, predicted: Tensor,
         kept = kept & (predicted > 0)
     if "both_only" in wrong:
         kept = kept & (predicted > 0) & (target > 0)
-    kept = kept & pick(wrong, {"target_only": target > 0, "hits_only": hits > 0}, torch.ones_like(kept))
+    kept = kept & variant(wrong, torch.ones_like(kept), target_only=target > 0, hits_only=hits > 0)
     if "without_first" in wrong and "weighted" not in wrong:
         kept[0] = False
     return kept
@@ -594,7 +594,7 @@ def _iou_mistaken(wrong: Wrong, counts: Tensor) -> float:
         "recall_nan": target,
         "hits_twice": target + predicted,
     }
-    values = hits / pick(wrong, unions, target + predicted - hits)
+    values = hits / variant(wrong, target + predicted - hits, **unions)
     of_all = _mean_of_all(wrong, values)
     if of_all is not None:
         return of_all
@@ -699,7 +699,7 @@ def _accuracy_mistaken(wrong: Wrong, prediction: Tensor, target: Tensor, ignored
     if "per_picture" in wrong:
         return ((right * counted).sum((1, 2)) / counted.sum((1, 2))).nanmean().item()
     result = right[counted].mean()
-    result = pick(wrong, {"sum": right[counted].sum(), "error": 1 - result, "percent": 100 * result}, result)
+    result = variant(wrong, result, sum=right[counted].sum(), error=1 - result, percent=100 * result)
     return (result.nan_to_num(0.0) if "empty_0" in wrong else result).item()
 
 

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from .exercise import Case, Exercise, Wrong, case, pick
+from .exercise import Case, Exercise, Wrong, case, variant
 
 # --- 8.1 mean and standard error ---
 
@@ -53,7 +53,7 @@ def _error_mistaken(wrong: Wrong, scores: Tensor) -> tuple[Tensor, Tensor]:
         "deviation": variance.sqrt(),
         "variance": variance,
     }
-    error = pick(wrong, errors, torch.sqrt(variance / seeds))
+    error = variant(wrong, torch.sqrt(variance / seeds), **errors)
     if "interval" in wrong:
         error = 1.96 * error
     return (error, mean) if "swapped" in wrong else (mean, error)

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Integer
 from torch import Tensor, nn
 
-from .exercise import Case, Exercise, Wrong, case, pick
+from .exercise import Case, Exercise, Wrong, case, variant
 from .s05_spade_generator import label_maps
 
 # --- 9.1 KL divergence ---
@@ -36,18 +36,18 @@ def _kl_cases() -> list[Case]:
 
 
 def _kl_mistaken(wrong: Wrong, mu: Tensor, logvar: Tensor) -> Tensor:
-    squares = pick(wrong, {"no_mu": torch.zeros_like(mu), "absolute": mu.abs(), "not_squared": mu}, mu.square())
+    squares = variant(wrong, mu.square(), no_mu=torch.zeros_like(mu), absolute=mu.abs(), not_squared=mu)
     variances = {"log_deviation": torch.exp(2 * logvar), "no_exp": logvar, "deviation": torch.exp(0.5 * logvar)}
-    variance = pick(wrong, variances, logvar.exp())
-    logarithm = pick(wrong, {"log_deviation": 2 * logvar, "log_again": logvar.abs().log()}, logvar)
+    variance = variant(wrong, logvar.exp(), **variances)
+    logarithm = variant(wrong, logvar, log_deviation=2 * logvar, log_again=logvar.abs().log())
     one = 0 if "no_one" in wrong else 1
     signs = {"plus_variance": one + logarithm - squares + variance, "plus_mu": one + logarithm + squares - variance}
-    terms = pick(wrong, signs, one + logarithm - squares - variance)
+    terms = variant(wrong, one + logarithm - squares - variance, **signs)
     if "only_log" in wrong:
         terms = terms + squares + variance
     if "reverse" in wrong:
         terms = 1 - logvar - (1 + mu.square()) / logvar.exp()
-    terms = pick(wrong, {"sign": 0.5, "no_half": -1.0}, -0.5) * terms
+    terms = variant(wrong, -0.5, sign=0.5, no_half=-1.0) * terms
     totals = {
         "mean": terms.mean(),
         "per_code": terms.sum(dim=1).mean(),
@@ -55,7 +55,7 @@ def _kl_mistaken(wrong: Wrong, mu: Tensor, logvar: Tensor) -> Tensor:
         "weighted": 0.05 * terms.sum(),
         "detached": terms.sum().detach(),
     }
-    return pick(wrong, totals, terms.sum())
+    return variant(wrong, terms.sum(), **totals)
 
 
 _KL = Exercise(
@@ -142,7 +142,7 @@ def _pooled(wrong: Wrong, values: Tensor, picture: Tensor) -> Tensor:
         "median": values.median(dim=1, keepdim=True).values,
         "max": values.amax(dim=1, keepdim=True),
     }
-    result = pick(wrong, pooled, values.mean(dim=1, keepdim=True))
+    result = variant(wrong, values.mean(dim=1, keepdim=True), **pooled)
     return result.mean(dim=0, keepdim=True).expand_as(result) if "channels" in wrong else result
 
 
@@ -269,7 +269,7 @@ def _diversity_mistaken(wrong: Wrong, samples: Tensor) -> Tensor:
         "with_itself": 2 * total / len(samples) ** 2,
         "pairs_summed": total,
     }
-    result = pick(wrong, mistaken, distances.mean())
+    result = variant(wrong, distances.mean(), **mistaken)
     return result.detach() if "detached" in wrong else result
 
 
@@ -368,7 +368,7 @@ def _transfer_mistaken(wrong: Wrong, generator: nn.Module, encoder: nn.Module, s
         "noise_of_one": mu + deviation,
         "logvar": logvar,
     }
-    z = pick(wrong, codes, mu)
+    z = variant(wrong, mu, **codes)
     if "first_map" in wrong:
         segmap = segmap[:1]
     painted: Tensor = generator(segmap, z.expand(len(segmap), -1))
