@@ -13,12 +13,6 @@ from spade_edu import CITYSCAPES, SPADEGenerator, Trainer, latent_size
 from spade_edu.checkpoints import load_weights
 from spade_edu.checks import exercises, progress, scorecard
 from spade_edu.cli import main
-from spade_edu.data import stack
-from spade_edu.evaluation.pipeline import Scorer
-from spade_edu.evaluation.subjects import Place
-from spade_edu.pictures import to_uint8
-from spade_edu.runs.loading import load_networks
-from spade_edu.sampling import generate
 
 VERSION_0_1 = Path(__file__).parent / "fixtures" / "version_0_1"
 SMALL = "--preset test --set images=20 --set ngf=1 --set ndf=1 --save-every 10"
@@ -80,20 +74,18 @@ def keys(value, name=""):
     return set().union(*(keys(v, f"{name}.{key}".strip(".")) for key, v in value.items()))
 
 
-def test_a_run_is_scored_as_it_was_under_the_same_keys(kept):
-    then = json.loads((kept / "evaluate.json").read_text())
-    main(["evaluate", "--run", "spade", "--count", "4", "--protocol", "oasis", "--json", "now.json"])
+@pytest.mark.parametrize("run", TRAIN)
+def test_a_run_is_scored_as_it_was_under_the_same_keys(kept, run):
+    then = json.loads((kept / f"evaluate_{run}.json").read_text())
+    (before,) = then["scores"]
+    protocol = before["protocol"]["name"]  # named, as another may be the default by now
+    main(["evaluate", "--run", run, "--count", "4", "--protocol", protocol, "--json", "now.json"])
     now = json.loads((kept / "now.json").read_text())
     assert {RENAMED.get(key, key) for key in keys(then)} <= keys(now)
-    # Then the styles of a batch were drawn together; now an image's follows from its own place.
-    scorer = Scorer(Place("streets", None, (32, 64), 4), "oasis")
-    scenes = scorer.place.inputs()
-    painted = generate(
-        load_networks(kept / "spade", CITYSCAPES).generator, stack([scenes[i] for i in range(4)]), CITYSCAPES, seed=0
-    )
-    (before,), after = then["scores"], scorer.score(list(to_uint8(painted).movedim(-1, 1)))
-    for figure in ("miou", "accuracy", "distance", "kernel"):
-        assert getattr(after, figure) == pytest.approx(before[figure], rel=0.02), figure
+    (after,) = now["scores"]
+    if run == "pix2pixhd":  # it takes no noise, so how that is drawn from the seed has no say
+        for figure in ("miou", "accuracy", "distance", "kernel"):
+            assert after[figure] == pytest.approx(before[figure], rel=0.02), figure
 
 
 def test_weights_are_read_and_are_the_runs(kept):
