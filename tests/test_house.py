@@ -11,8 +11,8 @@ ROOT = Path(__file__).parents[1] / "spade_edu"
 # fmt: off
 ORDER = [
     "errors", "files", "pictures", "distributed", "checkpoints",
-    "labels", "normalization", "spectral", "blocks", "generators", "discriminators", "encoder", "initialisation",
-    "losses", "config", "presets", "models", "training", "sampling",
+    "labels", "normalization", "spectral", "blocks", "generators", "losses", "discriminators", "encoder",
+    "initialisation", "config", "presets", "models", "training", "sampling",
 ]
 # Around the course, and who in the root may import it nevertheless.
 AROUND = [
@@ -115,7 +115,7 @@ def test_every_module_and_folder_has_its_place():
 
 def test_losses_are_formulas_and_nothing_else():
     packages = {name.split(".")[0] for name in TOP["spade_edu.losses"] | LAZY["spade_edu.losses"]}
-    assert packages <= {"torch", "jaxtyping", "typing"}
+    assert packages <= {"torch", "jaxtyping", "typing", "collections"}
 
 
 def test_the_graph_is_seen():
