@@ -56,7 +56,8 @@ class PartsFile:
         self.rulers = [(i, match[1] or "", match[2]) for i, match in found if match]  # line, stage, title
         parts = [self._part(node) for node in self.body if isinstance(node, Definition)]
         self.parts = {part.name: part for part in parts}
-        self.names = frozenset(s.get_name() for s in _table(text).get_symbols() if s.is_assigned() or s.is_imported())
+        always = ast.Module([node for node in self.body if not isinstance(node, ast.If)], [])
+        self.names = _bound(_table(ast.unparse(always)))
         statements = [node for node in self.body if isinstance(node, ast.Import | ast.ImportFrom)]
         self.imports = {name: dotted for node in statements for name, dotted in _imported(node)}
 
@@ -159,13 +160,12 @@ def span(node: Definition, lines: list[str]) -> slice:
 def needs(source: str) -> frozenset[str]:
     """The names that a piece of code takes from its module: neither its own nor Python's."""
     top = _table(source)
-    own = {s.get_name() for s in top.get_symbols() if s.is_assigned() or s.is_imported()}
     tables, found = [top], set[str]()
     for table in tables:
         tables += table.get_children()
         symbols = [s for s in table.get_symbols() if s.is_referenced()]
         found |= {s.get_name() for s in symbols if table is top or s.is_global()}
-    return frozenset(found - own - BUILTINS)
+    return frozenset(found - _bound(top) - BUILTINS)
 
 
 def _order(statement: str) -> tuple[bool, str]:
@@ -174,6 +174,10 @@ def _order(statement: str) -> tuple[bool, str]:
 
 def _table(source: str) -> symtable.SymbolTable:
     return symtable.symtable(source, NAME, "exec")
+
+
+def _bound(table: symtable.SymbolTable) -> frozenset[str]:
+    return frozenset(s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported())
 
 
 def _imported(node: ast.Import | ast.ImportFrom) -> list[tuple[str, str]]:
