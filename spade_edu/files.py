@@ -1,10 +1,16 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and the folder of the student's own."""
 
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 ASSETS = Path(__file__).parent / "assets"  # weights, class tables and results that come with the package
+FOLDER_VARIABLE = "SPADE_EDU_FOLDER"
+
+
+def student_folder() -> Path:
+    """Where the student's file and scorecard lie: the folder that SPADE_EDU_FOLDER names, else the current one."""
+    return Path(os.environ.get(FOLDER_VARIABLE) or ".").expanduser().absolute()
 
 
 def write_whole(path: Path, content: str | bytes) -> None:

@@ -1,12 +1,15 @@
-"""`python tools/build_exercises.py`: exercises/NN_name.ipynb and solutions/NN_name.ipynb from solutions/NN_name.py.
+"""`python tools/build_exercises.py`: exercises/NN_name.ipynb and solutions/NN_name.ipynb from solutions/NN_name.py;
+and the copies of notebooks and exercises that `spade-edu start` puts into a student's folder (spade_edu/assets/course).
 
 In the source (percent format) each cell tagged "solution" holds one function of `spade_edu.checks.exercises()`; the
 text cell before it starts with a heading. The learner's copy gets signature and docstring, cells for hints and
 the check, and the solution folded; the solution notebook gets the function and the check. Neither holds outputs;
-cell ids follow from the position, so that building twice gives the same bytes.
+cell ids follow from the position, so that building twice gives the same bytes. In a student's folder notebooks and
+exercises lie side by side: NN_name.ipynb and NN_name_exercises.ipynb, without badges, which lead to other copies.
 """
 
 import ast
+import re
 from pathlib import Path
 
 import jupytext
@@ -16,13 +19,15 @@ from notebook_files import INSTALL, ROOT, badge, in_order
 
 from spade_edu.checks import Exercise, exercises
 
-SOURCES, LEARNERS = ROOT / "solutions", ROOT / "exercises"
+SOURCES, LEARNERS, COURSE = ROOT / "solutions", ROOT / "exercises", ROOT / "spade_edu" / "assets" / "course"
 SET_UP = f"""# Safe to run twice; keeps the installed torch and numpy.
 {INSTALL}
 from spade_edu.course import plotting
 from spade_edu.checks import check, hint, picture, progress
 
 plotting.use_style()"""
+BADGE = re.compile(r"\[!\[Open in Colab\].*\n\n?")
+LINK = re.compile(r"\.\./exercises/(\w+)\.ipynb")
 STUB_BODY = "    ...  # your code here"
 
 
@@ -92,9 +97,26 @@ def as_text(target: Path, cells: list) -> str:
     return nbformat.writes(in_order(nbformat.v4.new_notebook(cells=cells), target.name[:2]), version=4) + "\n"
 
 
+def course_copies() -> dict[Path, str]:
+    """The copies for a student's folder: {path: text}."""
+    notebooks = {p.stem: jupytext.read(p) for p in sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.py"))}
+    learners = {s.stem: build(s)[LEARNERS / f"{s.stem}.ipynb"] for s in sources()}
+    exercises_ = {f"{stem}_exercises": nbformat.reads(text, as_version=4) for stem, text in learners.items()}
+    return {COURSE / f"{stem}.ipynb": course_copy(stem, n) for stem, n in (notebooks | exercises_).items()}
+
+
+def course_copy(stem: str, notebook: nbformat.NotebookNode) -> str:
+    """One copy: without badge, links as the student's folder needs them."""
+    for cell in notebook.cells:
+        cell.source = LINK.sub(r"\1_exercises.ipynb", cell.source)
+    title = notebook.cells[0]
+    title.source = BADGE.sub("", title.source)
+    return nbformat.writes(in_order(notebook, stem[:2]), version=4) + "\n"
+
+
 if __name__ == "__main__":
-    for source in sources():
-        for target, text in build(source).items():
-            target.parent.mkdir(exist_ok=True)
-            target.write_text(text, encoding="utf-8", newline="\n")
-            print(target.relative_to(ROOT))
+    targets = [built for source in sources() for built in build(source).items()]
+    for target, text in [*targets, *course_copies().items()]:
+        target.parent.mkdir(exist_ok=True)
+        target.write_text(text, encoding="utf-8", newline="\n")
+        print(target.relative_to(ROOT))

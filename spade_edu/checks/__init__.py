@@ -32,6 +32,7 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from functools import cache
 
+from ..course.overview import overview
 from . import scorecard
 from .calling import Outcome, call
 from .comparing import Difference, difference
@@ -39,7 +40,7 @@ from .diagnosis import broken_property, drawn_at_random, exercise_cases, expecte
 from .exercise import Case, Exercise, Result
 from .scorecard import Scorecard
 
-__all__ = ["Exercise", "Result", "check", "exercises", "hint", "picture", "progress"]
+__all__ = ["Exercise", "Result", "check", "exercises", "has_check", "hint", "picture", "progress"]
 
 STAGES = sorted(name for _, name, _ in pkgutil.iter_modules(__path__) if re.fullmatch(r"s\d\d_\w+", name))
 
@@ -63,6 +64,11 @@ def check(name: str, function: object) -> Result:
     result = Result(exercise.name, not message, message or f"right. {exercise.title}: solved.")
     scorecard.record(exercise.name, result.passed)
     return result
+
+
+def has_check(name: str) -> bool:
+    """Whether `check` knows an answer of this name."""
+    return isinstance(_find(name), Exercise)
 
 
 def _find(name: str) -> Exercise | str:
@@ -133,12 +139,12 @@ def hint(name: str, step: int = 1) -> Hint:
 
 
 def progress() -> Scorecard:
-    """What is solved, across all stages."""
+    """What is solved, across all stages, and what stands in the student's my_spade.py, where there is one."""
     solved = scorecard.read()
     stages: dict[str, dict[str, bool]] = {}
     for exercise in exercises():
         stages.setdefault(exercise.stage, {})[exercise.name] = solved.get(exercise.name, False)
-    return Scorecard(stages)
+    return Scorecard(stages, overview())
 
 
 @contextlib.contextmanager

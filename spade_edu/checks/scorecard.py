@@ -1,4 +1,4 @@
-"""The scorecard: which exercises are solved, in a small file in the working folder."""
+"""The scorecard: which exercises are solved, in a small file in the student's folder."""
 
 import contextlib
 import json
@@ -6,16 +6,17 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..files import write_whole
+from ..files import student_folder, write_whole
 
 FILE = Path("spade_edu_progress.json")
 
 
 @dataclass(frozen=True)
 class Scorecard:
-    """Solved and open exercises by stage: {stage: {name: solved}}."""
+    """Solved and open exercises by stage: {stage: {name: solved}}; and the lines on the parts of my_spade.py."""
 
     stages: dict[str, dict[str, bool]]
+    parts: str = ""
 
     def __repr__(self) -> str:
         solved = sum(sum(names.values()) for names in self.stages.values())
@@ -24,7 +25,7 @@ class Scorecard:
             marks = "".join("□■"[done] for done in names.values())
             open_ones = ", ".join(name for name, done in names.items() if not done)
             lines.append(f"{stage}  {marks:8} " + (f"open: {open_ones}" if open_ones else "all solved"))
-        return "\n".join(lines)
+        return "\n".join([*lines, *self.parts.splitlines()])
 
     def _repr_html_(self) -> str:
         return f"<pre>{self!r}</pre>"
@@ -40,7 +41,7 @@ def in_notebook() -> bool:
 def read() -> dict[str, bool]:
     """name: solved, as stored; an unreadable file counts as empty."""
     try:
-        stored = json.loads(FILE.read_text())
+        stored = json.loads((student_folder() / FILE).read_text())
         return {str(name): value is True for name, value in stored.items()}
     except (OSError, ValueError, AttributeError, RecursionError):
         return {}
@@ -54,4 +55,4 @@ def record(name: str, passed: bool) -> None:
     if known.get(name):
         return
     with contextlib.suppress(OSError):
-        write_whole(FILE, json.dumps({**known, name: True}, indent=1) + "\n")
+        write_whole(student_folder() / FILE, json.dumps({**known, name: True}, indent=1) + "\n")
