@@ -4,6 +4,8 @@ In the source (percent format) each cell tagged "solution" holds one function of
 text cell before it starts with a heading. The learner's copy gets signature and docstring, cells for hints and
 the check, and the solution folded; the solution notebook gets the function and the check. Neither holds outputs;
 cell ids follow from the position, so that building twice gives the same bytes.
+
+solutions/my_spade.py, the reference of the student's own file, is copied into the package.
 """
 
 import ast
@@ -17,6 +19,7 @@ from notebook_files import INSTALL, ROOT, badge, in_order
 from spade_edu.checks import Exercise, exercises
 
 SOURCES, LEARNERS = ROOT / "solutions", ROOT / "exercises"
+MY_SPADE, MY_SPADE_COPY = SOURCES / "my_spade.py", ROOT / "spade_edu" / "assets" / "my_spade.py"
 SET_UP = f"""# Safe to run twice; keeps the installed torch and numpy.
 {INSTALL}
 from spade_edu.course.lab import plotting
@@ -98,3 +101,5 @@ if __name__ == "__main__":
             target.parent.mkdir(exist_ok=True)
             target.write_text(text, encoding="utf-8", newline="\n")
             print(target.relative_to(ROOT))
+    MY_SPADE_COPY.write_bytes(MY_SPADE.read_bytes())
+    print(MY_SPADE_COPY.relative_to(ROOT))
