@@ -6,6 +6,8 @@ text cell before it starts with a heading. The learner's copy gets signature and
 the check, and the solution folded; the solution notebook gets the function and the check. Neither holds outputs;
 cell ids follow from the position, so that building twice gives the same bytes. In a student's folder notebooks and
 exercises lie side by side: NN_name.ipynb and NN_name_exercises.ipynb, without badges, which lead to other copies.
+
+solutions/my_spade.py, the reference of the student's own file, is copied into the package.
 """
 
 import ast
@@ -20,6 +22,7 @@ from notebook_files import INSTALL, ROOT, badge, in_order
 from spade_edu.checks import Exercise, exercises
 
 SOURCES, LEARNERS, COURSE = ROOT / "solutions", ROOT / "exercises", ROOT / "spade_edu" / "assets" / "course"
+MY_SPADE, MY_SPADE_COPY = SOURCES / "my_spade.py", ROOT / "spade_edu" / "assets" / "my_spade.py"
 SET_UP = f"""# Safe to run twice; keeps the installed torch and numpy.
 {INSTALL}
 from spade_edu.course import plotting
@@ -120,3 +123,5 @@ if __name__ == "__main__":
         target.parent.mkdir(exist_ok=True)
         target.write_text(text, encoding="utf-8", newline="\n")
         print(target.relative_to(ROOT))
+    MY_SPADE_COPY.write_bytes(MY_SPADE.read_bytes())
+    print(MY_SPADE_COPY.relative_to(ROOT))
