@@ -105,12 +105,15 @@ class Kernel:
     """The kernel of an open notebook, asked past the browser."""
 
     def __init__(self, lab: Lab, notebook: str):
+        import zmq
         from jupyter_client import BlockingKernelClient
 
         with urllib.request.urlopen(f"{lab.address}/api/sessions") as answer:
             sessions = json.load(answer)
         number = next(s["kernel"]["id"] for s in sessions if s["path"] == notebook)
-        self.client = BlockingKernelClient(connection_file=str(lab.runtime / f"kernel-{number}.json"))
+        file = str(lab.runtime / f"kernel-{number}.json")
+        # A context of its own would be ended whenever the client is collected, and may wait there for ever.
+        self.client = BlockingKernelClient(connection_file=file, context=zmq.Context.instance())
         self.client.load_connection_file()
         self.client.start_channels(iopub=False, stdin=False, hb=False)
 
