@@ -1,8 +1,9 @@
 """SPADE on the distinct neighbourhoods of a label map: the same function and gradients, for less arithmetic and memory.
 
 gamma and beta at a pixel depend only on the labels around it: with two 3x3 convolutions, on a 5x5 window. Label maps
-are large patches of one class, so most windows occur again and again. `PatternSPADE` finds the distinct ones, runs
-SPADE's two convolutions on those alone, and looks every pixel's gamma and beta up in the resulting table:
+are large patches of one class, so most windows occur again and again. `PatternSPADE` finds the distinct ones, the
+map's patterns, runs SPADE's two convolutions on those alone, and looks every pixel's gamma and beta up in the
+resulting table:
 
     ids       one number a pixel: which of the few label vectors (class, edge) it has
     hidden    3x3 windows of ids;          relu(mlp_shared) once for each distinct one
