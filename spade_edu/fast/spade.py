@@ -25,7 +25,7 @@ from torch.nn import functional as F
 from ..blocks import replace_modules
 from ..distributed import all_agree, several_processes
 from ..labels import resize_segmap
-from ..normalization import SPADE, BatchNorm2d, SyncBatchNorm
+from ..normalization import SPADE, BatchNorm2d, SyncBatchNorm, set_averages
 from .windows import RUN, Groups, WindowConv, Windows, _accurate, distinct, distinct_windows
 
 # Which is faster? Multiplying costs a share of the convolutions' time, looking up costs as much as so many hidden
@@ -239,9 +239,8 @@ def _statistics(norm: nn.Module, x: Float[Tensor, "n c h w"]) -> tuple[Tensor, T
             mean, variance, count = norm.statistics(x)
         else:
             mean, variance, count = *_mean_and_variance(x), x.numel() // channels
-        norm.running_mean.lerp_(mean, norm.momentum)
-        norm.running_var.lerp_(variance * count / (count - 1), norm.momentum)
-        norm.num_batches_tracked += 1
+        unbiased = variance * count / (count - 1)
+        set_averages(norm, norm.running_mean.lerp(mean, norm.momentum), norm.running_var.lerp(unbiased, norm.momentum))
     return x, mean, (variance + norm.eps).rsqrt(), count
 
 
