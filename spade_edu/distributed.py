@@ -77,6 +77,12 @@ def average(tensors: Iterable[Tensor]) -> None:
         tensor.copy_(part.view(tensor.shape))
 
 
+def maximum(tensor: Tensor) -> None:
+    """Replace a tensor by its largest value over the processes."""
+    if several_processes():
+        dist.all_reduce(tensor, dist.ReduceOp.MAX)
+
+
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
     """Give every process the mean of all gradients: that of the whole batch, as the losses are means over images.
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 ASSETS = Path(__file__).parent / "assets"  # weights, class tables and results that come with the package
@@ -23,13 +24,35 @@ def write_whole_with(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write(part)` write a file under a temporary name beside `path`, then rename it.
 
     part: path.part, which does not exist then (nothing is written through a link), and is removed if `write` raises.
+    It is on the disk before it has its name, so a power cut leaves the old file or the new one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     try:
         part.unlink(missing_ok=True)
         write(part)
+        sync_file(part)
         os.replace(part, path)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+    sync_folder(path.parent)
+
+
+def sync_file(path: Path) -> None:
+    """Wait until what was written to a file is on the disk."""
+    _sync(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+
+
+def sync_folder(path: Path) -> None:
+    """Wait until the names in a folder are on the disk, where the system and its drive can be asked to."""
+    with suppress(OSError):  # Windows, and some mounted drives, know no such thing
+        _sync(path, os.O_RDONLY)
+
+
+def _sync(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

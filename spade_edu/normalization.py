@@ -70,14 +70,42 @@ class BatchNorm2d(nn.Module):
         mean, variance = batch_statistics(x)
         return mean, variance, x.numel() // x.shape[1]
 
-    @torch.no_grad()
     def update_running_averages(self, mean: Tensor, variance: Tensor, count: int) -> None:
         """running = (1 - momentum) running + momentum new; the variance is first made unbiased."""
         if count < 2:
             raise ValueError("Batch norm in training needs more than one value a channel: use a larger batch or image.")
-        self.running_mean.lerp_(mean, self.momentum)
-        self.running_var.lerp_(variance * count / (count - 1), self.momentum)
-        self.num_batches_tracked += 1
+        unbiased = variance * count / (count - 1)
+        set_averages(self, self.running_mean.lerp(mean, self.momentum), self.running_var.lerp(unbiased, self.momentum))
+
+
+@torch.no_grad()
+def set_averages(norm: Any, mean: Float[Tensor, " c"], variance: Float[Tensor, " c"]) -> None:
+    """Give a batch norm, torch's or ours, its next running averages; a channel that overflowed keeps what it has.
+
+    One such value would stay in the average for good. The choice is made on the device: a GPU's host needn't wait.
+    """
+    sound = torch.isfinite(variance)  # it isn't where the mean isn't
+    norm.running_mean.copy_(torch.where(sound, mean, norm.running_mean))
+    norm.running_var.copy_(torch.where(sound, variance, norm.running_var))
+    norm.num_batches_tracked += 1
+
+
+def _fused(norm: Any, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+    """Batch norm by torch's kernel, which moves copies of the running averages."""
+    if not norm.training:
+        return F.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias, False, 0.0, norm.eps)
+    mean, variance = norm.running_mean.clone(), norm.running_var.clone()
+    y = F.batch_norm(x, mean, variance, norm.weight, norm.bias, True, norm.momentum, norm.eps)
+    set_averages(norm, mean, variance)
+    return y
+
+
+class FusedBatchNorm(nn.BatchNorm2d):
+    """torch's batch norm, but for running averages that no overflow gets into."""
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        """Normalise and, if affine, scale and shift."""
+        return _fused(self, x)
 
 
 class SyncBatchNorm(BatchNorm2d):
@@ -92,18 +120,7 @@ class SyncBatchNorm(BatchNorm2d):
         """Normalise with the statistics of all processes."""
         if several_processes() and self.training:
             return super().forward(x)
-        if self.training:
-            self.num_batches_tracked += 1
-        return F.batch_norm(
-            x,
-            self.running_mean,
-            self.running_var,
-            self.weight,
-            self.bias,
-            self.training,
-            self.momentum,
-            self.eps,
-        )
+        return _fused(self, x)
 
     def statistics(self, x: Float[Tensor, "n c h w"]) -> tuple[Tensor, Tensor, int]:
         """Two passes again: the mean of all pixels everywhere, then the mean squared distance from it."""
@@ -138,7 +155,7 @@ def make_norm(kind: str, num_features: int, *, affine: bool = False) -> nn.Modul
     Instance norm never carries gamma and beta here, nor running averages (as in the published networks).
     """
     if kind == "batch":
-        return nn.BatchNorm2d(num_features, affine=affine)
+        return FusedBatchNorm(num_features, affine=affine)
     if kind == "syncbatch":
         return SyncBatchNorm(num_features, affine=affine)
     if kind == "instance":

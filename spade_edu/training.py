@@ -65,6 +65,7 @@ class Trainer:
         self.optimizer_d = self.adam([discriminator], config.lr_discriminator)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=config.precision == "fp16")
         self.steps_done = 0
+        self.skipped = torch.zeros((), device=self.device)  # steps in which fp16's gradients overflowed
         self.train()
 
     def adam(self, networks: Sequence[nn.Module], lr: float) -> torch.optim.Adam:
@@ -116,7 +117,7 @@ class Trainer:
             pred_fake, pred_real = self.discriminate(batch, fake)
         parts = self.gan_discriminator(pred_fake, pred_real)
         self.update(self.optimizer_d, parts)
-        self.scaler.update()
+        self.update_scale()
         return {name: value.detach() for name, value in parts.items()}
 
     def generate(self, batch: Batch) -> tuple[Float[Tensor, "n 3 h w"], Tensor | None, Tensor | None]:
@@ -154,6 +155,14 @@ class Trainer:
         distributed.average_gradients(p for group in optimizer.param_groups for p in group["params"])
         self.scaler.step(optimizer)
 
+    def update_scale(self) -> None:
+        """Adapt the loss scale of fp16; it falls where the scaler left a step out."""
+        if self.scaler.is_enabled():
+            one = torch.ones((), device=self.device)
+            before = self.scaler.scale(one)
+            self.scaler.update()
+            self.skipped += self.scaler.scale(one) < before
+
     def set_epoch(self, epoch: int) -> None:
         """Set both learning rates for `epoch` (from 1)."""
         factor = self.config.lr_factor(epoch)
@@ -177,6 +186,19 @@ class Trainer:
         named = {"G": self.generator, "D": self.discriminator, "E": self.encoder, "G_ema": self.averaged}
         return {name: network for name, network in named.items() if network is not None}
 
+    def named_tensors(self) -> Iterator[tuple[str, str, Tensor]]:
+        """All that training leaves behind: what it is ("weights of G"), its name there, and the tensor."""
+        names: dict[nn.Parameter, tuple[str, str]] = {}
+        for letter, network in self.named_networks().items():
+            for name, value in network.state_dict().items():
+                yield f"weights of {letter}", name, value
+            names |= {parameter: (letter, name) for name, parameter in network.named_parameters()}
+        for optimizer in (self.optimizer_g, self.optimizer_d):
+            for parameter, values in optimizer.state.items():
+                letter, name = names[parameter]
+                for key, value in values.items():
+                    yield f"moments of {letter}", f"{key} of {name}", value
+
     def train(self) -> None:
         """Put all networks in training mode (the averaged one only ever evaluates)."""
         for network in self.named_networks().values():
@@ -195,14 +217,21 @@ class Trainer:
             "optimizer_g": self.optimizer_g.state_dict(),
             "optimizer_d": self.optimizer_d.state_dict(),
             "scaler": self.scaler.state_dict(),
+            "skipped": int(self.skipped),
         }
 
     def load_state_dict(self, state: dict) -> None:
         """Continue from `state_dict()`."""
         self.steps_done = state["steps"]
-        self.optimizer_g.load_state_dict(state["optimizer_g"])
-        self.optimizer_d.load_state_dict(state["optimizer_d"])
+        for name, optimizer in (("optimizer_g", self.optimizer_g), ("optimizer_d", self.optimizer_d)):
+            optimizer.load_state_dict(state[name])
+            for (
+                parameter,
+                values,
+            ) in optimizer.state.items():  # in their weights' memory format, as Adam made them
+                values |= {k: torch.empty_like(parameter).copy_(values[k]) for k in ("exp_avg", "exp_avg_sq")}
         self.scaler.load_state_dict(state["scaler"])
+        self.skipped.fill_(state.get("skipped", 0))  # version 0.1 didn't count them
 
 
 @contextmanager

@@ -231,6 +231,8 @@ def malicious(path: Path) -> None:
 
 def malicious_run() -> None:
     run_folder()
+    for name in ("state.json", "state.safetensors", "checksums.json"):  # version 0.1 had state.pt
+        Path("run/checkpoints/0000001", name).unlink()
     malicious(Path("run/checkpoints/0000001/state.pt"))
 
 

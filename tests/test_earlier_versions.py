@@ -53,7 +53,7 @@ def test_a_run_goes_on_to_the_end_that_it_had(kept, run, monkeypatch):
     assert len(steps) == 10 and now[0] == then[0], "begun again"
     assert [row["step"] for row in now] == ["10", "20"]
     assert losses(now[1]) == pytest.approx(losses(then[1]), rel=1e-3)
-    assert (kept / run / "checkpoints" / "0000020" / "state.pt").exists()
+    assert (kept / run / "checkpoints" / "0000020" / "state.safetensors").exists()
     assert (kept / run / "samples" / "0000020.png").exists()
 
 

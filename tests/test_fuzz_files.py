@@ -115,7 +115,16 @@ def torch_file(folder: Path) -> Path:
 
 def checkpoint_file(folder: Path) -> Path:
     state = {"step": 1, "trainer": {"steps": 1, "optimizer_g": {"state": {}, "param_groups": []}}, "rng": []}
-    return save_checkpoint(folder / "checkpoints", 1, {"G": nn.Linear(2, 2)}, state) / "state.pt"
+    path = save_checkpoint(folder / "checkpoints", 1, {"G": nn.Linear(2, 2)}, state)
+    (path / "checksums.json").unlink()  # or no change would get any further
+    return path / "state.json"
+
+
+def earlier_checkpoint_file(folder: Path) -> Path:
+    path = checkpoint_file(folder)
+    torch.save(json.loads(path.read_text()), path.with_name("state.pt"))
+    path.unlink()
+    return path.with_name("state.pt")
 
 
 def generated_images(path: Path) -> None:
@@ -144,6 +153,10 @@ READERS = {
     "official encoder": (torch_file, official.load_encoder),
     "pix2pixHD": (torch_file, official.load_pix2pixhd),
     "checkpoint": (checkpoint_file, lambda path: load_checkpoint(path.parent, {"G": nn.Linear(2, 2)})),
+    "checkpoint of version 0.1": (
+        earlier_checkpoint_file,
+        lambda path: load_checkpoint(path.parent, {"G": nn.Linear(2, 2)}),
+    ),
 }
 
 

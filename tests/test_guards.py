@@ -15,7 +15,6 @@ from spade_edu.config import TrainingConfig
 from spade_edu.data.streets import Streets
 from spade_edu.presets import preset
 from spade_edu.runs.guards import TrainingError, memory_advice, only_one
-from spade_edu.runs.loading import load_networks
 from spade_edu.runs.run import Run
 
 CONFIG = preset("test", epochs=3)  # four steps an epoch
@@ -67,19 +66,71 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_good_weights(tmp_p
         return {name: loss * value for name, loss in step(batch).items()}
 
     first.trainer.step_tensors = broken
-    with pytest.raises(TrainingError, match=r"Step 10: the loss GAN is (nan|-?inf)\. The weights of step 5 .* lr="):
+    with pytest.raises(TrainingError, match=r"Step 6: the loss GAN is (nan|-?inf)\. The weights of step 5 .* lr="):
         first.train(progress=False)
     assert [path.name for path in checkpoints(tmp_path / "checkpoints")] == ["0000005"]
 
 
-def test_weights_that_are_no_numbers_are_never_saved(tmp_path):
-    first = run(tmp_path, save_every=1)
+def poisoned(trainer, what):
+    """The tensor of a training that the name stands for."""
+    moments = trainer.optimizer_g.state[trainer.generator.conv_img.weight]
+    return {
+        "weights of D": next(trainer.discriminator.parameters()),
+        "weights of G": next(b for n, b in trainer.generator.named_buffers() if n.endswith("running_var")),
+        "weights of G_ema": trainer.averaged.conv_img.bias,
+        "moments of G": moments["exp_avg_sq"],
+    }[what]
+
+
+@pytest.mark.parametrize("what", ["weights of D", "weights of G", "weights of G_ema", "moments of G"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_nothing_that_is_no_number_is_ever_saved(tmp_path, what, value):
+    """A weight, a running statistic, the averaged copy, a moment of the optimizer."""
+    first = run(tmp_path, replace(CONFIG, ema=0.9), save_every=1)
     first.train(1, progress=False)
     with torch.no_grad():
-        next(first.trainer.discriminator.parameters()).fill_(float("nan"))
-    with pytest.raises(TrainingError, match="Step 1: weights of D are no longer numbers"):
+        poisoned(first.trainer, what).view(-1)[-1] = value
+    with pytest.raises(TrainingError, match=rf"Step 1: {what} are no longer numbers \(.*\w\)\. The weights of step 1"):
         first.save()
-    assert torch.isfinite(next(load_networks(tmp_path, Streets.labels).discriminator.parameters())).all()
+    again = run(tmp_path, replace(CONFIG, ema=0.9))
+    again.resume()
+    assert again.step == 1 and all(torch.isfinite(t).all() for _, _, t in again.trainer.named_tensors())
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_one_overflow_in_16_bits_between_two_looks_is_found_and_spoils_nothing(tmp_path, fast):
+    """An activation of G overflows in step 3 alone; gradients are left out by the scaler, losses looked at later."""
+    config = replace(CONFIG, precision="fp16", ema=0.9, fast=fast)
+    first = run(tmp_path, config, save_every=2)
+    first.train(2, progress=False)
+    assert first.trainer.config.precision == "fp16" and first.trainer.scaler.is_enabled()
+    skipped, passes = int(first.trainer.skipped), []
+
+    def overflow(_module, _inputs, output):
+        passes.append(1)
+        if len(passes) == 1:
+            output.view(-1)[5] = float("inf")
+
+    first.trainer.generator.fc.register_forward_hook(overflow)
+    with pytest.raises(TrainingError, match=r"Step 3: the loss \w+ is nan\. The weights of step 2 "):
+        first.train(progress=False)
+    assert len(passes) > 2 and [p.name for p in checkpoints(tmp_path / "checkpoints")] == ["0000002"]
+    assert int(first.trainer.skipped) > skipped
+    for what, name, tensor in first.trainer.named_tensors():
+        assert torch.isfinite(tensor).all(), (what, name)
+
+
+def test_steps_that_the_scaler_skips_are_counted_shown_and_kept(tmp_path):
+    config = replace(CONFIG, precision="fp16")
+    first = run(tmp_path, config, save_every=2)
+    first.trainer.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**40)  # overflows in the first steps
+    first.train(4, progress=False)
+    head, line = (tmp_path / "metrics.csv").read_text().splitlines()
+    counted = int(first.trainer.skipped)
+    assert counted >= 2 and float(dict(zip(head.split(","), line.split(",")))["skipped"]) == counted
+    again = run(tmp_path, config)
+    again.resume()
+    assert int(again.trainer.skipped) == counted
 
 
 @pytest.mark.parametrize(
@@ -140,7 +191,7 @@ def test_a_full_disk_costs_no_older_checkpoint(tmp_path, monkeypatch):
     def full(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("torch.save", full)
+    monkeypatch.setattr("spade_edu.checkpoints.save_file", full)
     with pytest.raises(OSError, match="No space left"):
         first.train(4, progress=False)
     monkeypatch.undo()

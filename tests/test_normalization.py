@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
+from spade_edu.fast.spade import with_patterns
 from spade_edu.normalization import (
     SPADE,
     BatchNorm2d,
@@ -273,3 +274,54 @@ def test_sync_batch_norm_over_two_processes_is_batch_norm_of_the_whole_batch(tmp
     for name in ("running_mean", "running_var", "num_batches_tracked"):
         for part in parts:
             torch.testing.assert_close(part[name], norm.state_dict()[name], msg=name)
+
+
+# Running averages and overflows -------------------------------------------------------------------------------------
+
+
+def pattern_spade():
+    return with_patterns(nn.ModuleList([SPADE(3, 2)]), always=True)[0]
+
+
+NORMS = {
+    "ours": lambda: BatchNorm2d(3),
+    "batch": lambda: make_norm("batch", 3),
+    "syncbatch": lambda: make_norm("syncbatch", 3),
+    "in SPADE": lambda: SPADE(3, 2),
+    "in fast SPADE": pattern_spade,
+}
+
+
+def averages_after(make, *batches):
+    torch.manual_seed(0)
+    layer = make()
+    segmap = torch.eye(2)[torch.randint(2, (2, 8, 8))].permute(0, 3, 1, 2).contiguous()
+    for x in batches:
+        layer(x, segmap) if isinstance(layer, SPADE) else layer(x)
+    return {name.split(".")[-1]: b for name, b in layer.named_buffers() if "running" in name}
+
+
+@pytest.mark.parametrize("make", NORMS.values(), ids=NORMS)
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan")])
+def test_an_overflow_in_one_channel_leaves_its_running_averages(make, value):
+    first, second = activations((2, 3, 8, 8), 0), activations((2, 3, 8, 8), 1)
+    broken = second.clone()
+    broken[0, 1, 2, 3] = value
+    before, sound, after = (averages_after(make, *b) for b in ((first,), (first, second), (first, broken)))
+    for name in before:
+        assert torch.equal(after[name][1], before[name][1]), name
+        assert torch.equal(after[name][[0, 2]], sound[name][[0, 2]]), name
+
+
+@pytest.mark.parametrize("kind", ["batch", "syncbatch"])
+@pytest.mark.parametrize("affine", [False, True])
+def test_fused_norms_are_torchs_to_the_bit(kind, affine):
+    ours, theirs = make_norm(kind, 3, affine=affine), nn.BatchNorm2d(3, affine=affine)
+    for seed in range(3):
+        x, other = (activations((2, 3, 8, 8), seed).requires_grad_() for _ in range(2))
+        y, expected = ours(x), theirs(other)
+        y.square().sum().backward(), expected.square().sum().backward()
+        assert torch.equal(y, expected) and torch.equal(x.grad, other.grad)
+    for (name, mine), value in zip(ours.state_dict().items(), theirs.state_dict().values()):
+        assert torch.equal(mine, value), name
+    assert torch.equal(ours.eval()(x), theirs.eval()(x))

@@ -131,7 +131,7 @@ def test_a_run_killed_with_sigkill_ends_with_the_same_weights(tmp_path):
 def test_a_broken_newest_checkpoint_is_passed_over(tmp_path, capsys):
     make_run(tmp_path).train(until=6, progress=False)
     newest = checkpoints(tmp_path / "checkpoints")[-1]
-    (newest / "state.pt").write_bytes(b"PK")
+    (newest / "state.safetensors").write_bytes(b"PK")
     run = make_run(tmp_path)
     run.resume()
     assert run.step == 3

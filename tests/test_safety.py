@@ -147,6 +147,8 @@ def test_a_poisoned_checkpoint_is_passed_over_and_said(command, tmp_path, touche
     train = ["train", "--preset", "test", "--data", "streets", "--out", "run", "--save-every", "2"]
     assert run(*train) == 0
     newest = sorted((tmp_path / "run/checkpoints").iterdir())[-1]
+    for name in ("state.json", "state.safetensors", "checksums.json"):  # version 0.1 had state.pt
+        (newest / name).unlink()
     poison(newest / "state.pt", touched)
     (newest / "G.safetensors").write_bytes(poison(tmp_path / "bad", touched, "bare").read_bytes())
     capsys.readouterr()
@@ -168,7 +170,7 @@ def test_torch_reads_tensors_only_wherever_the_package_loads():
                     assert {"weights_only": "True"}.items() <= {
                         k.arg: ast.unparse(k.value) for k in node.keywords
                     }.items()
-    assert len(calls) >= 4
+    assert len(calls) >= 2
 
 
 # --- connections

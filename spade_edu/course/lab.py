@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from ..checkpoints import checkpoints
+from ..checkpoints import checkpoints, step_of
 from ..config import TrainingConfig
 from ..data import choose, open_splits
 from ..data.base import Dataset, Sample
@@ -84,7 +84,7 @@ class Lab:
             return load_stored(STORED[model]).to(self.device), f"stored weights of {model}, Streets, 750 steps"
         if found is None:
             found = self._train(model)
-        step = int(checkpoints(found / "checkpoints")[-1].name)
+        step = step_of(checkpoints(found / "checkpoints")[-1])
         return load_networks(found, self.labels).to(self.device), f"{found}, {self.config.data}, {step} steps"
 
     def _train(self, model: str) -> Path:

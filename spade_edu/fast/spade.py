@@ -26,7 +26,7 @@ from torch.nn import functional as F
 from ..blocks import replace_modules
 from ..distributed import all_agree, several_processes
 from ..labels import resize_segmap
-from ..normalization import SPADE, BatchNorm2d, SyncBatchNorm
+from ..normalization import SPADE, BatchNorm2d, SyncBatchNorm, set_averages
 from .windows import RUN, Groups, WindowConv, Windows, _accurate, distinct, distinct_windows
 
 # Which is faster? Multiplying costs a share of the convolutions' time, looking up costs as much as so many hidden
@@ -264,9 +264,9 @@ def _statistics(norm: nn.Module, x: Float[Tensor, "n c h w"]) -> tuple[Tensor, T
     dtype, channels = _accurate(x.dtype), x.shape[1]
     if not isinstance(norm, nn.BatchNorm2d | BatchNorm2d):
         return norm(x), x.new_zeros(channels, dtype=dtype), x.new_ones(channels, dtype=dtype), 0
-    running_mean, running_var, batches = norm.running_mean, norm.running_var, norm.num_batches_tracked
+    running_mean, running_var = norm.running_mean, norm.running_var
     # torch's batch norm can do without running averages; no norm of make_norm does
-    assert running_mean is not None and running_var is not None and batches is not None and norm.momentum is not None
+    assert running_mean is not None and running_var is not None and norm.momentum is not None
     if not norm.training:
         return x, running_mean, (running_var + norm.eps).rsqrt(), 0
     with torch.no_grad():
@@ -274,9 +274,8 @@ def _statistics(norm: nn.Module, x: Float[Tensor, "n c h w"]) -> tuple[Tensor, T
             mean, variance, count = norm.statistics(x)
         else:
             mean, variance, count = *_mean_and_variance(x), x.numel() // channels
-        running_mean.lerp_(mean, norm.momentum)
-        running_var.lerp_(variance * count / (count - 1), norm.momentum)
-        batches += 1
+        unbiased = variance * count / (count - 1)
+        set_averages(norm, running_mean.lerp(mean, norm.momentum), running_var.lerp(unbiased, norm.momentum))
     return x, mean, (variance + norm.eps).rsqrt(), count
 
 

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from ..checkpoints import load_archive
 from ..discriminators import MultiScaleDiscriminator, PatchDiscriminator
 from ..encoder import StyleEncoder
 from ..errors import UserError
@@ -322,7 +323,9 @@ def _read_file(path: Path) -> Mapping:
     if not path.is_file():
         raise UserError(f"There is no file {path}: the official checkpoints are called latest_net_G.pth and so on.")
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = load_archive(path)
+    except UserError:
+        raise
     except Exception:  # torch raises many kinds for files that are broken or hold code, which is never run
         raise UserError(
             f"{path} can't be read as a file of tensors: is the download complete, and does it hold nothing else?"

@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from ..checkpoints import load_archive
 from ..errors import UserError
 
 StateDict = Mapping[str, Tensor]
@@ -128,7 +129,9 @@ def read_state_dict(source: Source) -> StateDict:
     if not path.is_file():
         raise UserError(f"weights missing: there is no file {path}.")
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = load_archive(path)
+    except UserError:
+        raise
     except Exception:  # torch raises many kinds for files that are broken or hold code, which is never run
         raise UserError(
             f"{path} is not a file of PyTorch weights: was the download cut off, or does it hold more than tensors?"

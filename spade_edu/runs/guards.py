@@ -1,16 +1,17 @@
 """What can go wrong in a long run, said in one line: two runs in one folder, a loss that is no number, no memory."""
 
 import errno
-import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor
 
+from .. import distributed
 from ..config import TrainingConfig
 from ..errors import UserError
+from ..training import Trainer
 
 
 class TrainingError(UserError):
@@ -40,18 +41,43 @@ def only_one(folder: Path) -> Iterator[None]:
         yield
 
 
-def check_losses(losses: Mapping[str, float], step: int, folder: Path, good: int | None) -> None:
-    """Stop where a loss is not a number. good: the step of the last checkpoint, if there is one."""
-    bad = [name for name, value in losses.items() if not math.isfinite(value)]
-    if bad:
-        raise TrainingError(f"Step {step}: the loss {bad[0]} is {losses[bad[0]]}. {_advice(folder, good)}")
+class LossWatch:
+    """Remembers, on the device, at which step each loss was first no number: to look at it makes a host wait.
+
+    So no step is missed between two looks.
+    """
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.steps = self.values = torch.zeros(0)
+
+    def see(self, losses: Mapping[str, Tensor], step: int) -> None:
+        """Take note of the losses of a step."""
+        now = torch.stack([value.detach().float() for value in losses.values()])
+        if not self.names:
+            self.names, self.steps, self.values = list(losses), torch.zeros_like(now), torch.zeros_like(now)
+        first = ~torch.isfinite(now) & (self.steps == 0)
+        self.steps = torch.where(first, step, self.steps)
+        self.values = torch.where(first, now, self.values)
+
+    def check(self, folder: Path, good: int | None) -> None:
+        """Stop where a loss was no number, in any process. good: the step of the last checkpoint, if there is one."""
+        distributed.maximum(self.steps)
+        distributed.average([self.values])
+        bad = [(int(s), name, float(v)) for s, name, v in zip(self.steps.cpu(), self.names, self.values.cpu()) if s]
+        if bad:
+            step, name, value = min(bad, key=lambda found: found[0])
+            raise TrainingError(f"Step {step}: the loss {name} is {value}. {_advice(folder, good)}")
 
 
-def check_weights(networks: Mapping[str, nn.Module], step: int, folder: Path, good: int | None) -> None:
-    """Refuse to save weights that are not numbers."""
-    for name, network in networks.items():
-        if not all(torch.isfinite(p).all() for p in network.parameters()):
-            raise TrainingError(f"Step {step}: weights of {name} are no longer numbers. {_advice(folder, good)}")
+def check_state(trainer: Trainer, step: int, folder: Path, good: int | None) -> None:
+    """Refuse to save a state with anything in it that is not a number: weights, statistics, averages, moments."""
+    floats = [(what, name, t) for what, name, t in trainer.named_tensors() if t.is_floating_point()]
+    sound = torch.stack([torch.isfinite(t).all().to(trainer.device) for _, _, t in floats]).tolist()
+    broken = [(what, name) for (what, name, _), numbers in zip(floats, sound) if not numbers]
+    if broken:
+        what, name = broken[0]
+        raise TrainingError(f"Step {step}: {what} are no longer numbers ({name}). {_advice(folder, good)}")
 
 
 def _advice(folder: Path, good: int | None) -> str:

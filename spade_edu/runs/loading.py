@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from ..checkpoints import CheckpointError, checkpoints, load_weights
+from ..checkpoints import CheckpointError, checkpoints, load_weights, require_unchanged
 from ..config import TrainingConfig, stored_config
 from ..errors import UserError
 from ..files import ASSETS
@@ -42,6 +42,7 @@ def load_networks(folder: Path, labels: LabelSpace) -> Networks:
     }
     for path in reversed(found):
         try:
+            require_unchanged(path, [f"{name}.safetensors" for name, network in files.items() if network is not None])
             for name, network in files.items():
                 if network is not None:
                     load_weights(network.eval(), path / f"{name}.safetensors")

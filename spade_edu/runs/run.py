@@ -12,7 +12,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import cast
 
@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from .. import distributed
-from ..checkpoints import CheckpointError, checkpoints, load_checkpoint, save_checkpoint
+from ..checkpoints import CheckpointError, checkpoints, load_checkpoint, save_checkpoint, sweep
 from ..config import TrainingConfig, resolve_precision
 from ..data.base import Dataset, stack
 from ..data.streets import Streets
@@ -33,8 +33,9 @@ from ..models import build
 from ..pictures import grid, save_png, to_uint8
 from ..sampling import generate, spread, to_batch
 from ..training import Batch, Trainer
-from .guards import check_losses, check_weights, memory_advice, only_one
+from .guards import LossWatch, check_state, memory_advice, only_one
 from .loading import load_config
+from .stops import Stop, ignore_interrupts, stop_asked
 
 
 class Run:
@@ -64,6 +65,7 @@ class Run:
         self.workers = data_workers(dataset, self.device) if workers is None else workers
         self.save_every, self.step, self.seconds = save_every, 0, 0.0
         self.saved: int | None = None  # step of the last checkpoint
+        self.watch = LossWatch()  # over the losses since the last start
         self.steps_per_epoch = len(dataset) // config.batch_size
         if not self.steps_per_epoch:
             raise UserError(
@@ -83,35 +85,44 @@ class Run:
     def train(self, until: int | None = None, *, progress: bool = True) -> Trainer:
         """Train to step `until` (default: the end), from the last checkpoint if there is one.
 
+        Ctrl-C (or SIGTERM) finishes the step, saves and raises a KeyboardInterrupt; a second one leaves at once. One of
+        several processes (torchrun) leaves at once, unsaved: they are stopped at different points.
         Errors: a TrainingError where another run holds the folder, a loss is no number, or memory runs out.
         """
         with only_one(self.folder) if self.writes else nullcontext(), memory_advice(self.config):
             return self._train(until, progress)
 
     def _train(self, until: int | None, progress: bool) -> Trainer:
+        if self.writes:
+            sweep(self.folder / "checkpoints")
         self.resume()
         last = min(until or self.total_steps, self.total_steps)
         bar = tqdm(
             total=last, initial=self.step, desc=self.folder.name, disable=not (progress and self.writes), unit="step"
         )
         started = time.monotonic() - self.seconds
-        try:
-            while self.step < last:
+        with stop_asked() if distributed.processes() == 1 else nullcontext(Stop()) as stop, closing(bar):
+            while self.step < last and not stop.asked:
                 for batch in self.epoch(self.step // self.steps_per_epoch + 1, last):
                     values = self.trainer.step_tensors(batch)
                     self.step += 1
+                    self.watch.see(values, self.step)
                     self.seconds = time.monotonic() - started
                     self.after_step(values, bar, last)
-        except KeyboardInterrupt:
-            bar.close()
-            if distributed.processes() == 1:  # several are stopped at different points, so none can save alone
-                self.save()
-                stopped = f"Stopped and saved at step {self.step} of {self.total_steps}."
-                print(f"{stopped} The same command goes on from here.")
-            raise
-        finally:
-            bar.close()
+                    if stop.asked:
+                        break
+            if stop.asked:
+                self._stop(bar)
         return self.trainer
+
+    def _stop(self, bar: tqdm) -> None:
+        """Save and leave, between two steps. A KeyboardInterrupt in a step saves nothing: half of it is done."""
+        bar.close()
+        if self.saved != self.step:
+            self.save()
+        stopped = f"Stopped and saved at step {self.step} of {self.total_steps}."
+        print(f"{stopped} The same command goes on from here.")
+        raise KeyboardInterrupt
 
     def epoch(self, epoch: int, last: int) -> Iterator[Batch]:
         """The batches of `epoch` (from 1) that are still to come."""
@@ -131,6 +142,7 @@ class Run:
             generator=torch.Generator(),
             num_workers=self.workers,
             pin_memory=self.device.type == "cuda",
+            worker_init_fn=ignore_interrupts,
         )
         for sample in loader:
             yield to_batch(sample, self.dataset.labels, self.device, self.config.channels_last)
@@ -141,7 +153,9 @@ class Run:
         if self.step % 10 == 0 or self.step == last:
             distributed.average(values.values())
             losses = {name: float(value) for name, value in values.items()}
-            check_losses(losses, self.step, self.folder, self.saved)
+            self.watch.check(self.folder, self.saved)
+            if self.trainer.scaler.is_enabled():
+                losses["skipped"] = float(self.trainer.skipped)
             bar.set_postfix({name: f"{value:.2f}" for name, value in losses.items()})
             if self.writes:
                 self._log(losses)
@@ -151,14 +165,18 @@ class Run:
                 self.save_samples()
 
     def save(self) -> None:
-        """Write a checkpoint of this step; every process hands in the state of its random numbers."""
+        """Write a checkpoint of this step; every process hands in the state of its random numbers.
+
+        Errors: a TrainingError where a loss since the last one, or anything in the state, is no number.
+        """
+        self.watch.check(self.folder, self.saved)
         state = {
             "step": self.step,
             "seconds": self.seconds,
             "trainer": self.trainer.state_dict(),
             "rng": distributed.gather_random_states(self.device),
         }
-        check_weights(self.trainer.named_networks(), self.step, self.folder, self.saved)
+        check_state(self.trainer, self.step, self.folder, self.saved)
         if self.writes:
             save_checkpoint(self.folder / "checkpoints", self.step, self.trainer.named_networks(), state)
         self.saved = self.step
@@ -166,6 +184,7 @@ class Run:
     def resume(self) -> None:
         """Go on from the newest whole checkpoint; a broken one is passed over with a word."""
         distributed.wait()  # until process 0 has written what it was writing
+        self.watch = LossWatch()
         found = checkpoints(self.folder / "checkpoints")
         for path in reversed(found):
             try:
@@ -189,7 +208,7 @@ class Run:
         except UserError:  # whole, but of another number of processes
             raise
         except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
-            raise CheckpointError(f"{path / 'state.pt'}: not a whole checkpoint ({type(error).__name__}).") from None
+            raise CheckpointError(f"{path}: not a whole checkpoint ({type(error).__name__}).") from None
         self.step, self.seconds, self.saved = step, seconds, step
 
     def save_samples(self, count: int = 4) -> None:
@@ -221,12 +240,14 @@ class Run:
 
     def _log(self, values: dict[str, float]) -> None:
         path = self.folder / "metrics.csv"
-        new = not path.exists() or not path.stat().st_size  # a run that was killed may have left it empty
+        row = {"step": self.step, "seconds": f"{self.seconds:.1f}", **{name: f"{v:.5f}" for name, v in values.items()}}
+        lines = path.read_text().splitlines() if path.exists() else []  # a run that was killed may have left it empty
+        columns = lines[0].split(",") if lines else list(row)  # an earlier version's may have been fewer
         with path.open("a", newline="") as file:
-            writer = csv.writer(file)
-            if new:
-                writer.writerow(["step", "seconds", *values])
-            writer.writerow([self.step, f"{self.seconds:.1f}", *(f"{v:.5f}" for v in values.values())])
+            writer = csv.DictWriter(file, columns, extrasaction="ignore")
+            if not lines:
+                writer.writeheader()
+            writer.writerow(row)
 
     def _cut_metrics(self) -> None:
         """Drop the lines after this step: they belong to steps that are about to be done again."""
