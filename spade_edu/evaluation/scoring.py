@@ -41,9 +41,9 @@ class Judges(NamedTuple):
 class Scores:
     """The figures of one set of images under one protocol.
 
-    miou, accuracy and iou in [0, 1] with 95 % bootstrap intervals over images; averaged: the classes that miou is the
-    mean of; distance and kernel under their names
-    (FID and KID only in the published Inception features). None: not computed.
+    miou, accuracy and iou in [0, 1] with 95 % bootstrap intervals over images; accuracy is over the pixels that the
+    protocol counts, accuracy_with_void over all, void ones as wrong; averaged: the classes that miou is the mean of;
+    distance and kernel under their names (FID and KID only in the published Inception features). None: not computed.
     """
 
     protocol: Protocol
@@ -52,6 +52,7 @@ class Scores:
     miou_interval: tuple[float, float] | None = None
     accuracy: float | None = None
     accuracy_interval: tuple[float, float] | None = None
+    accuracy_with_void: float | None = None
     iou: dict[str, float] = field(default_factory=dict)
     averaged: tuple[str, ...] = ()
     features: str | None = None
@@ -66,9 +67,9 @@ class Scores:
         return asdict(self)
 
     def row(self) -> dict:
-        """What tables and reports keep: miou, accuracy, fd, iou by class and what fd is called."""
-        figures = dict(miou=self.miou, accuracy=self.accuracy, fd=self.distance, iou=self.iou)
-        return figures | {"distance_name": self.distance_name}
+        """What tables and reports keep: miou, both accuracies, fd, iou by class and what fd is called."""
+        figures = dict(miou=self.miou, accuracy=self.accuracy, accuracy_with_void=self.accuracy_with_void)
+        return figures | dict(fd=self.distance, iou=self.iou, distance_name=self.distance_name)
 
 
 def judges_of(plan: Protocol, *, segmentation: bool = True, distance: bool = True, device: torch.device) -> Judges:
@@ -189,19 +190,21 @@ def generated_statistics(generated: Sequence[UInt8[Tensor, "3 h w"]], judges: Ju
 def _segmentation(
     generated: Sequence[UInt8[Tensor, "3 h w"]], originals: Originals, protocol: Protocol, judges: Judges, seed: int
 ) -> dict:
-    """mIoU, accuracy and per-class IoU with intervals; one image at a time, for full sizes may differ."""
+    """mIoU, accuracies and per-class IoU with intervals; one image at a time, for full sizes may differ."""
     names = originals.labels.score_names
-    tallies = []
+    tallies, void = [], 0
     for i in tqdm(range(len(generated)), "segmentation", leave=False, disable=None):
         image, label = from_bytes(generated[i][None].to(judges.device)), originals[i].label[None].to(judges.device)
         seen = protocol.feed(image, tuple(label.shape[1:]), tuple(image.shape[2:]))
         confusion = ConfusionMatrix(len(names), ignored=protocol.ignored)
         confusion.update(*protocol.meet(judges.segmenter(seen), label))
         tallies.append(torch.stack(confusion.tallies()).cpu())
+        void += int(confusion.void)
     each = torch.stack(tallies)
     summary = dict(zip(("miou", "accuracy"), summarise(each.sum(0), protocol.absent)))
     intervals = bootstrap(each, protocol.absent, seed=seed)
     hits, in_target, predicted = each.sum(0)
+    summary["accuracy_with_void"] = pixel_accuracy(hits, in_target, predicted, void).item()
     per_class = {n: value.item() for n, value in zip(names, iou(hits, in_target, predicted)) if not value.isnan()}
     averaged = tuple(n for n, is_in in zip(names, in_the_mean(in_target, predicted, protocol.absent)) if is_in)
     return summary | dict(miou_interval=intervals[0], accuracy_interval=intervals[1], iou=per_class, averaged=averaged)

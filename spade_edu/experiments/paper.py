@@ -88,8 +88,10 @@ TABLES = {
         ),
         (
             "The paper's text gives 35.2 for SPADE's COCO-Stuff mIoU, as do Tables 3 and 5. [text] [image]",
-            "Scoring the released weights again gave others a Cityscapes accuracy of 93.5 and FID of 63.4 "
-            "(official repository, issue 100): treat 81.9 as not reproducible.",
+            "Scoring the released weights again gave others a Cityscapes accuracy of 93.5 and FID of 63.4 (official "
+            "repository, issue 100). 81.9 counts void pixels, 12.58 % of the validation split, as wrong (TSIT, issue "
+            "1): 93.5 x 0.8742 = 81.7. The FID network is another: pytorch-fid took torchvision's weights until "
+            "27 May 2019 (its commit f64228c).",
         ),
     ),
     2: Table(

@@ -57,10 +57,14 @@ def test_table_json_and_picture(place, capsys):
     printed = capsys.readouterr().out
     assert "3 images of the protocol's 500" in printed and "FID" in printed and "KID" in printed
     assert "62.3" in printed and "81.9" in printed and "FID 71.8" in printed  # the paper's row
+    row = next(line for line in printed.splitlines() if line.startswith("SPADE, cityscapes")).split()
+    assert row[2:7] == ["62.3", "-", "81.9", "FID", "71.8"], "81.9 stands below the accuracy that counts void"
     assert "3 images for 2048 features" in printed
     table = json.loads((place / "out" / "scores.json").read_text())
     scores = table["scores"][0]
     assert scores["n"] == scores["n_real"] == 3 and scores["protocol"]["fed"] == "label"
+    assert 0 <= scores["accuracy_with_void"] < scores["accuracy"]
+    assert f"{100 * scores['accuracy_with_void']:.1f}" in printed
     assert scores["distance_name"] == "FID" and 0 <= scores["miou"] <= 1 and scores["distance"] > 0
     assert Image.open(place / "out" / "iou.png").width > 100
 
