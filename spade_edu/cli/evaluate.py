@@ -35,6 +35,9 @@ def evaluate(
     count: Annotated[int | None, typer.Option(help="Only the first so many label maps.", min=2)] = None,
     segmentation: Annotated[bool, typer.Option(help="mIoU and accuracy.")] = True,
     distance: Annotated[bool, typer.Option(help="Fréchet and kernel distance (FID, KID).")] = True,
+    fid_network: Annotated[
+        str, typer.Option(help="pytorch-fid (today's), or torchvision-2019, torchvision-2018: the paper's time.")
+    ] = "",
     real: Annotated[Path | None, typer.Option(help="File of the real side's features: read, or else written.")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write all figures here.")] = None,
     picture: Annotated[Path | None, typer.Option(help="Write a picture of the IoU of each class.")] = None,
@@ -54,7 +57,7 @@ def evaluate(
     names = PUBLISHED if compare_protocols else (protocol,)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
-        results = _score(subject, names, segmentation, distance, real, seed)
+        results = _score(subject, names, segmentation, distance, real, seed, fid_network)
         diversity = diversity_of(subject, seed, default_device())
     notes = sorted({str(w.message) for w in caught if issubclass(w.category, UserWarning)})
     _show(subject, results, notes, diversity)
@@ -79,8 +82,9 @@ def _open(
 
 
 def _score(
-    subject: Any, names: Sequence[str], segmentation: bool, distance: bool, real: Path | None, seed: int
-) -> list[Any]:
+    subject: Any, names: Sequence[str], segmentation: bool, distance: bool, real: Path | None, seed: int,
+    fid_network: str,
+) -> list[Any]:  # fmt: skip
     """The figures of one set of images under each protocol, with one set of judges and of generated features."""
     import torch
 
@@ -89,7 +93,8 @@ def _score(
     from ..evaluation.scoring import generated_statistics, judges_of
 
     plan = protocol(names[0] or default_protocol(subject.place.data), subject.place.data)
-    judges = judges_of(plan, segmentation=segmentation, distance=distance, device=torch.device(default_device()))
+    device = torch.device(default_device())
+    judges = judges_of(plan, segmentation=segmentation, distance=distance, device=device, fid_network=fid_network)
     fake = generated_statistics(subject.images, judges) if distance else None
     shared: dict = dict(judges=judges, known={}, file=real, device=default_device())
     return [Scorer(subject.place, name, **shared).score(subject.images, fake=fake, seed=seed) for name in names]
@@ -114,7 +119,7 @@ def _show(subject: Any, results: list, notes: list[str], diversity: dict | None)
     miou, accuracy, fid = PAPER_ROW[data]
     accuracies = ["-", f"{accuracy}"] if data in COUNTS_VOID else [f"{accuracy}", "-"]
     print(_row(f"SPADE, {data}", [f"{miou}", *accuracies, f"FID {fid}", "-"]) + "   (the paper's Table 1)")
-    if first.distance is not None and data == subject.place.data:
+    if first.distance_name == "FID":
         print("The paper's FID is of pytorch-fid before 27 May 2019: --fid-network torchvision-2019 compares with it.")
     if data != subject.place.data:
         print("\nOn Streets the judge, the images and the features are others than the paper's: only its rows compare.")

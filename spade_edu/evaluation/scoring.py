@@ -72,25 +72,35 @@ class Scores:
         return figures | dict(fd=self.distance, iou=self.iou, distance_name=self.distance_name)
 
 
-def judges_of(plan: Protocol, *, segmentation: bool = True, distance: bool = True, device: torch.device) -> Judges:
-    """Who judges under a protocol: the published networks of its data set, or Streets' own judge."""
+def judges_of(
+    plan: Protocol, *, segmentation: bool = True, distance: bool = True, device: torch.device, fid_network: str = ""
+) -> Judges:
+    """Who judges under a protocol: the published networks of its data set, or Streets' own judge.
+
+    fid_network: a name of inception.FID_NETWORKS; "" is today's pytorch-fid. Streets has none to choose.
+    """
     options: dict = dict(segmentation=segmentation, distance=distance, device=device)
-    if plan.data == "streets":
-        return streets_judges(**options, at_one_size=plan.name != "streets")
-    return published_judges(plan.data, **options)
+    if plan.data != "streets":
+        return published_judges(plan.data, **options, fid_network=fid_network or "pytorch-fid")
+    if fid_network:
+        raise UserError("--fid-network is for photographs: on Streets its own judge has the features.")
+    return streets_judges(**options, at_one_size=plan.name != "streets")
 
 
-def published_judges(data: str, *, segmentation: bool, distance: bool, device: torch.device) -> Judges:
+def published_judges(
+    data: str, *, segmentation: bool, distance: bool, device: torch.device, fid_network: str = "pytorch-fid"
+) -> Judges:
     """The paper's segmenter of a data set and the FID network, from the weights folder (see weights.py)."""
-    from .inception import FEATURES, inception
+    from .inception import FID_NETWORKS, inception
     from .protocol import protocol
     from .segmenters import load_segmenter
 
     segmenter = load_segmenter(protocol("paper", data).segmenter).to(device) if segmentation else None
     if not distance:
         return Judges(segmenter, None, device)
-    network = inception().to(device)
-    return Judges(segmenter, Features(lambda x: network((x + 1) / 2), FEATURES, "FID", "KID"), device)
+    network = inception(network=fid_network).to(device)
+    _, *names = FID_NETWORKS[fid_network]
+    return Judges(segmenter, Features(lambda x: network((x + 1) / 2), *names), device)
 
 
 def streets_judges(*, segmentation: bool, distance: bool, device: torch.device, at_one_size: bool = True) -> Judges:
