@@ -259,8 +259,8 @@ show.pictures([p[i] for i in (0, 1) for p in painted.values()], list(painted),
 
 # %% [markdown] tags=["core"]
 # So a check needs numbers as well: the same weights and the same input must give the same output as the reference.
-# This package's tests compare three training iterations with an independently written copy of the published loop, bit
-# by bit in float32 (docs/paper-vs-code.md, "Exactness").
+# This package's tests compare three training iterations with an independently written copy of the published loop, to
+# 1e-5 of each tensor's largest number in float32 (docs/paper-vs-code.md, "Exactness").
 
 # %% [markdown] tags=["core"]
 # # Paper versus code
@@ -291,7 +291,8 @@ print("the paper's form gives only zeros:", paper_form.abs().max().item() == 0)
 #
 # ## Glorot, with which gain?
 #
-# The paper says Glorot initialisation. The code multiplies it by 0.02.
+# The paper says Glorot initialisation. The code multiplies it by 0.02. (On a GPU it does so outside spectral norm only,
+# by an accident of order: docs/paper-vs-code.md. SPADE's own convolutions, below, have none.)
 
 # %% tags=["core"]
 from spade_edu.initialisation import init_spade
@@ -415,7 +416,8 @@ print("batch 8:", eight, " weighted:", round(0.05 * one, 3), "and", round(0.05 *
 # ### Deep dive: E[h²] - mu² loses digits
 #
 # Equation (3) writes the variance as a difference of two large numbers. In exact arithmetic it is right. In float32,
-# for activations with a large mean, it isn't; this package and the code take two passes.
+# for activations with a large mean, it isn't; this package takes two passes, and so does the code on one
+# device. On several its synchronised norm computes equation (3), in float32.
 
 # %%
 from spade_edu.normalization import batch_statistics

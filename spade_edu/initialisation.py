@@ -13,7 +13,7 @@ def init_spade(module: nn.Module, gain: float = 0.02, *, under_spectral_norm: bo
     std = gain sqrt(2 / (fan_in + fan_out)). The paper says Glorot without naming a gain, the official code has 0.02. In
     SPADE's own convolutions it makes gamma and beta start near 0, so SPADE starts as a plain norm. Under spectral norm
     the scale cancels in the forward pass, but not in training: Adam's steps have a size of their own, so weights that
-    are 29 times smaller turn 29 times faster.
+    are 29 times smaller (1024 to 1024 channels) turn 29 times faster.
 
     under_spectral_norm: False leaves weights (not biases) under spectral norm at torch's default, as the official code
     does on a GPU: it moves the network there first, and what it then initialises is the weight that torch's hook left

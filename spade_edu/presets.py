@@ -40,7 +40,7 @@ ROWS: dict[str, dict] = {
     "ours": dict(model="spade"),
     "ours w/o perceptual loss": dict(model="spade", lambda_vgg=0.0),
     "ours w/o GAN feature matching": dict(model="spade", lambda_feat=0.0),
-    "ours w/ a deeper D": dict(model="spade", num_layers_d=5),  # how much deeper isn't stated
+    "ours w/ a deeper D": dict(model="spade", num_layers_d=5),  # one layer more (appendix B)
     "pix2pixHD++ w/o SyncBN": dict(model="pix2pixhd++", norm="instance"),
     "pix2pixHD++ w/o SyncBN, w/o SN": dict(model="pix2pixhd++", norm="instance", spectral=False),
 }

@@ -151,8 +151,9 @@ TABLES = {
             "[memory]",
         ),
         (
-            "No public copy of this table was found. The row Sync BatchNorm is doubtful: it equals kernel 5x5, and sync"
-            " batch norm is the default.",
+            "A picture of this table is in public notes (Yagami360/machine-learning-papers-survey, issue 7); it wasn't "
+            "compared yet, so the figures stay [memory]. The row Sync BatchNorm is doubtful: it equals kernel 5x5, and "
+            "sync batch norm is the default.",
             "Verified statements: noise and mask as input perform alike; several norms work; 1x1 hurts; capacity was "
             "varied by the number of filters. [text]",
         ),
@@ -175,7 +176,7 @@ TABLES = {
             """,
             "[image]",
         ),
-        ("How much deeper the deeper D is isn't stated; here it has one layer more.",),
+        ("The deeper D has one more convolution than the usual one (appendix B). [text]",),
     ),
 }
 
