@@ -246,7 +246,7 @@ torch.testing.assert_close(fresh(picture, batch["segmap"]), plain * (1 + gamma) 
 
 # %% [markdown] tags=["core"]
 # A generator has fifteen or more such layers. A factor far below one in each would leave nothing, neither of the signal
-# nor of its gradient. The author says so himself (official repository, issues 4 and 104): a matter of parametrisation,
+# nor of its gradient. The author says so himself (official repository, issue 4): a matter of parametrisation,
 # not of what can be learned. Runs of a few minutes, like those behind this course's stored weights, use gain 1: from
 # 0.02, gamma takes hundreds of steps to grow.
 
@@ -504,7 +504,7 @@ assert by_table.mean(dim=(1, 2, 3)).std() > 0.01  # the classes do differ
 #
 # Take **one image** a batch, so that batch statistics are that image's own. In the mask's place put features of a
 # style, the same at every pixel. Then SPADE replaces the mean and deviation of each channel by what the style says:
-# adaptive instance norm. Both reductions are in the paper (section 3.1).
+# adaptive instance norm. Both reductions are in the paper (section 3).
 
 # %% tags=["core"]
 torch.manual_seed(1)

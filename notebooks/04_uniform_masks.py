@@ -42,7 +42,7 @@ show.pictures(tiles, titles, columns=2, width=3.4, caption="; ".join(source for 
 
 # %% [markdown] tags=["core"]
 # SPADE paints something sky-like and something road-like. pix2pixHD paints two patterns that look like neither, and
-# much like each other. That is Figure 3 of the paper (section 3.1). This stage takes it apart: first measure, then
+# much like each other. That is Figure 3 of the paper (section 3). This stage takes it apart: first measure, then
 # compute, then look inside.
 
 # %% [markdown] tags=["core"]

@@ -570,7 +570,19 @@ show.finish(figure, "Cityscapes in the paper's Table 1: no method is best in bot
 #
 # The text gives 35.2 for SPADE's COCO-Stuff mIoU where Table 1 has 37.4. Others who scored the released Cityscapes
 # weights found accuracy 93.5 and FID 63.4 instead of 81.9 and 71.8 (official repository, issue 100). Differences of
-# this kind are what a missing protocol looks like.
+# this kind are what a missing protocol looks like, and here both have a likely explanation.
+#
+# **Accuracy.** 12.58 % of the pixels of Cityscapes' validation split are void. Leave them out, as DRN's own code does
+# for mIoU, and you get 93.5. Count each of them as wrong, and 93.5 becomes 93.5 x (1 - 0.1258) = 81.7. That SPADE and
+# CC-FPSE counted so is what the authors of TSIT write (EndlessSora/TSIT, issue 1): their own model has 94.4 one way and
+# 82.7 the other. `spade-edu evaluate` prints both, as `accuracy` and `accuracy_with_void`. SPADE's authors published no
+# code for it, so it stays an inference.
+#
+# **FID.** "FID" named two networks. Until 27 May 2019 pytorch-fid, which the authors used "pretty much out of the box"
+# (issue 14), took torchvision's Inception weights; since then it has the original ones of TensorFlow (its commit
+# f64228c). The paper is of March 2019. `--fid-network torchvision-2019` scores with the older network, under a name of
+# its own. That it explains all of 71.8 against 63.4 nobody has shown: someone got the paper's FID on ADE20K a week
+# before the change (issue 51).
 
 # %% tags=["core", "nbval-check-output"]
 for note in one_table.notes:

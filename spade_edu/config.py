@@ -42,7 +42,8 @@ class TrainingConfig:
     norm: str = "syncbatch"  # or "batch", "instance": of SPADE, of the Concat decoder and of pix2pixHD++
     spectral: bool = True  # spectral norm in G, D and E (pix2pixhd never has it)
     num_layers_d: int = 4  # 5 for a deeper discriminator
-    init_gain: float = 0.02  # of the Glorot initialisation (pix2pixhd has its own)
+    init: str = "glorot"  # everywhere; "official-gpu": not under spectral norm; "official-cpu" (pix2pixhd has its own)
+    init_gain: float = 0.02  # of "glorot"; the official ones have 0.02
     # Objective
     gan: str = "hinge"  # or "lsgan"
     lambda_feat: float = 10.0
@@ -68,6 +69,8 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         for field in fields(self):
             check_setting(field.name, getattr(self, field.name), type(field.default))
+        if self.init != "glorot" and self.init_gain != TrainingConfig.init_gain:
+            raise UserError(f"init_gain belongs to init=glorot: {self.init} has {TrainingConfig.init_gain}.")
 
     @property
     def generator_width(self) -> int:
@@ -163,6 +166,7 @@ RANGES: dict[str, tuple[float, float]] = {
 }
 KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
 CHOICES = {
+    "init": ("glorot", "official-gpu", "official-cpu"),
     "norm": ("syncbatch", "batch", "instance"),
     "gan": ("hinge", "lsgan"),
     "precision": ("fp32", "bf16", "fp16", "auto"),

@@ -76,8 +76,8 @@ def decoder(config: TrainingConfig, channels: int, kind: type[SPADEGenerator]) -
     if config.style:
         size = min(256, 2 ** (min(config.height, config.width).bit_length() - 1))
         options: dict = dict(z_dim=config.z_dim, image_size=size, spectral=config.spectral)
-        encoder = init_spade(StyleEncoder(nef=config.generator_width, **options), config.init_gain)
-    return Networks(init_spade(generator, config.init_gain), _discriminator(config, channels), encoder)
+        encoder = _start(StyleEncoder(nef=config.generator_width, **options), config)
+    return Networks(_start(generator, config), _discriminator(config, channels), encoder)
 
 
 def encoder_decoder(config: TrainingConfig, channels: int, kind: type[Pix2PixHDGenerator]) -> Networks:
@@ -86,7 +86,7 @@ def encoder_decoder(config: TrainingConfig, channels: int, kind: type[Pix2PixHDG
     if kind is SPADEPix2PixHDGenerator:
         options |= dict(kernel_size=config.kernel_size, hidden_channels=config.hidden_channels)
     generator = _pix2pixhd_generator(config, channels, kind, **options)
-    return Networks(init_spade(generator, config.init_gain), _discriminator(config, channels), None)
+    return Networks(_start(generator, config), _discriminator(config, channels), None)
 
 
 def pix2pixhd(config: TrainingConfig, channels: int) -> Networks:
@@ -98,7 +98,11 @@ def pix2pixhd(config: TrainingConfig, channels: int) -> Networks:
 
 def _discriminator(config: TrainingConfig, channels: int) -> MultiScaleDiscriminator:
     options: dict = dict(ndf=config.ndf, num_layers=config.num_layers_d, spectral=config.spectral)
-    return init_spade(MultiScaleDiscriminator(channels, **options), config.init_gain)
+    return _start(MultiScaleDiscriminator(channels, **options), config)
+
+
+def _start(network: Network, config: TrainingConfig) -> Network:
+    return init_spade(network, config.init_gain, under_spectral_norm=config.init != "official-gpu")
 
 
 def _pix2pixhd_generator(

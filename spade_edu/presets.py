@@ -40,7 +40,7 @@ ROWS: dict[str, dict] = {
     "ours": dict(model="spade"),
     "ours w/o perceptual loss": dict(model="spade", lambda_vgg=0.0),
     "ours w/o GAN feature matching": dict(model="spade", lambda_feat=0.0),
-    "ours w/ a deeper D": dict(model="spade", num_layers_d=5),  # how much deeper isn't stated
+    "ours w/ a deeper D": dict(model="spade", num_layers_d=5),  # one layer more (appendix B)
     "pix2pixHD++ w/o SyncBN": dict(model="pix2pixhd++", norm="instance"),
     "pix2pixHD++ w/o SyncBN, w/o SN": dict(model="pix2pixhd++", norm="instance", spectral=False),
 }
@@ -65,12 +65,26 @@ PRESETS: dict[str, dict] = {
         height=128, width=256, images=3000, batch_size=8, epochs=30, epochs_decay=30,
         ngf=32, ndf=32, hidden_channels=64, z_dim=64, ema=0.999, precision="auto", channels_last=True,
     ),
-    # The paper's: 256x512 Cityscapes, batch 32 on 8 GPUs (4 each), 100 + 100 epochs.
+    # The paper's: 256x512 Cityscapes, batch 32 on 8 GPUs (4 each), 100 + 100 epochs, started as on the authors' GPUs.
     "paper": dict(
         data="cityscapes", height=256, width=512, batch_size=32, epochs=100, epochs_decay=100,
-        num_upsampling_layers="more",
+        num_upsampling_layers="more", init="official-gpu",
     ),
 }  # fmt: skip
+
+# Where the paper's training of a data set differs from the preset `paper`, which is Cityscapes' (appendix A; it doesn't
+# state how COCO-Stuff's and Flickr's rates fall).
+_SQUARE = dict(width=256, num_upsampling_layers="normal")
+PUBLISHED: dict[str, dict] = {
+    "ade20k": _SQUARE,
+    "ade20k-outdoor": _SQUARE,
+    "coco-stuff": _SQUARE | dict(epochs=100, epochs_decay=0),
+    "flickr-landscapes": _SQUARE | dict(epochs=50, epochs_decay=0),
+}
+
+# Where the paper trains a baseline by the baseline's own code: one image a step, and D sees the fake that G's step made
+# (pix2pixHD's defaults; appendix B counts the large batch among SPADE's own improvements).
+PUBLISHED_MODELS: dict[str, dict] = {"pix2pixhd": dict(batch_size=1, reuse_fake=True)}
 
 # pix2pixHD's width for about the same number of parameters as SPADE's in the same preset.
 PIX2PIXHD_WIDTH = {"cpu": 24}
@@ -79,6 +93,8 @@ PIX2PIXHD_WIDTH = {"cpu": 24}
 def preset(name: str, model: str = "spade", **overrides: Any) -> TrainingConfig:
     """The configuration called `name` for `model` (or a row of ROWS), with single fields overridden.
 
+    `paper` is the paper's training of the data set that it is overridden with: Cityscapes, ADE20K, COCO-Stuff or Flickr
+    Landscapes; others train as Cityscapes.
     Errors: a UserError for a name or a field that doesn't exist.
     """
     if name not in PRESETS:
@@ -91,4 +107,6 @@ def preset(name: str, model: str = "spade", **overrides: Any) -> TrainingConfig:
     settings = dict(PRESETS[name])
     if row["model"].startswith("pix2pixhd") and name in PIX2PIXHD_WIDTH:
         settings["ngf"] = PIX2PIXHD_WIDTH[name]
+    if name == "paper":
+        settings |= PUBLISHED.get(overrides.get("data", ""), {}) | PUBLISHED_MODELS.get(row["model"], {})
     return TrainingConfig(**(settings | MODEL_SETTINGS.get(row["model"], {}) | row | overrides))

@@ -188,7 +188,7 @@ class Trainer:
 
     def named_tensors(self) -> Iterator[tuple[str, str, Tensor]]:
         """All that training leaves behind: what it is ("weights of G"), its name there, and the tensor."""
-        names: dict[nn.Parameter, tuple[str, str]] = {}
+        names: dict[Tensor, tuple[str, str]] = {}
         for letter, network in self.named_networks().items():
             for name, value in network.state_dict().items():
                 yield f"weights of {letter}", name, value
@@ -225,10 +225,8 @@ class Trainer:
         self.steps_done = state["steps"]
         for name, optimizer in (("optimizer_g", self.optimizer_g), ("optimizer_d", self.optimizer_d)):
             optimizer.load_state_dict(state[name])
-            for (
-                parameter,
-                values,
-            ) in optimizer.state.items():  # in their weights' memory format, as Adam made them
+            for parameter, values in optimizer.state.items():
+                # In their weights' memory format, as Adam made them.
                 values |= {k: torch.empty_like(parameter).copy_(values[k]) for k in ("exp_avg", "exp_avg_sq")}
         self.scaler.load_state_dict(state["scaler"])
         self.skipped.fill_(state.get("skipped", 0))  # version 0.1 didn't count them

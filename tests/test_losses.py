@@ -1,6 +1,6 @@
 """Losses by hand.
 
-The paper's section 3.1 and appendix A; models/networks/loss.py and models/pix2pix_model.py lines 144 to 161 of the
+The paper's section 3 and appendix A; models/networks/loss.py and models/pix2pix_model.py lines 144 to 161 of the
 official code, commit fecacc9. Least squares are pix2pixHD's.
 """
 

@@ -4,10 +4,14 @@ import hooked
 import published
 import pytest
 import torch
+import trees
 from torch.nn import functional as F
 
+from spade_edu.data import ADE20K, stack
 from spade_edu.errors import UserError
-from spade_edu.generators import ConcatGenerator
+from spade_edu.evaluation.subjects import from_official
+from spade_edu.generators import ConcatGenerator, SPADEGenerator
+from spade_edu.pictures import to_uint8
 from spade_edu.pretrained import official
 
 DATA_SETS = ("cityscapes", "coco", "ade20k")
@@ -289,3 +293,60 @@ def test_a_first_map_of_height_zero_is_refused(crop, aspect, plan):
 def test_networks_that_were_never_official_are_not_written():
     with pytest.raises(UserError, match="ConcatGenerator"):
         official.to_official(ConcatGenerator(4, ngf=2))
+
+
+# ADE20K's order of labels --------------------------------------------------------------------------------------------
+
+
+def what_the_official_reader_feeds(values):
+    """One-hot label files (n, h, w), values 0 to 150: `moved` is made and never put back, as in the official reader."""
+    sample = {"label": values}
+    moved = sample["label"] - 1
+    moved[moved == -1] = 150
+    return F.one_hot(sample["label"], 151).movedim(-1, 1).float()
+
+
+def small_ade20k_generator():
+    torch.manual_seed(0)
+    return SPADEGenerator(151, latent=(8, 8), ngf=2, hidden_channels=4).eval()
+
+
+def test_official_ade20k_weights_see_the_channels_of_the_official_reader(tmp_path):
+    dataset = ADE20K(trees.ade20k(tmp_path), "val", height=12, width=24)
+    values = torch.stack([torch.from_numpy(trees.noise(i, top=151)) for i in range(4)])
+    ours = dataset.labels.encode(stack([*dataset]).label)
+    seen = []
+    probe = official.InOfficialOrder(small_ade20k_generator())
+    probe.generator.forward = lambda segmap, z: seen.append(segmap) or segmap
+    probe(ours)
+    assert torch.equal(seen[0], what_the_official_reader_feeds(values))
+    assert not torch.equal(ours, what_the_official_reader_feeds(values)), "as they are, every class is its neighbour"
+
+
+@pytest.mark.parametrize("written_here, asked, expected", [
+    (False, "", "official"), (True, "", "package"), (False, "package", "package"), (True, "official", "official"),
+])  # fmt: skip
+def test_which_order_an_official_file_is_read_in(tmp_path, capsys, written_here, asked, expected):
+    network, file = small_ade20k_generator(), tmp_path / "latest_net_G.pth"
+    state = official.to_official(network)
+    torch.save(state if written_here else dict(state), file)
+    root = trees.ade20k(tmp_path)
+    subject = from_official(file, "ade20k", str(root), 1, 0, "cpu", asked)
+    assert f"Label channels in the {expected} order" in capsys.readouterr().out
+    sample = subject.place.inputs()[0]
+    values = torch.where(sample.label == 150, 0, sample.label.long() + 1)[None]
+    package = subject.place.inputs().labels.encode(sample.label[None])
+    segmap = what_the_official_reader_feeds(values) if expected == "official" else package
+    with torch.no_grad():
+        image = to_uint8(network(segmap)).movedim(-1, -3)[0]
+    assert torch.equal(subject.images[0], image)
+
+
+def test_an_order_is_asked_for_by_its_name_and_of_ade20k(tmp_path):
+    network = SPADEGenerator(36, latent=(4, 8), num_upsampling_layers="more", ngf=2, hidden_channels=4)
+    torch.save(official.to_official(network), tmp_path / "G.pth")
+    root = str(trees.cityscapes(tmp_path, "val"))
+    with pytest.raises(UserError, match="--label-order is for ADE20K"):
+        from_official(tmp_path / "G.pth", "cityscapes", root, 1, 0, "cpu", "official")
+    with pytest.raises(UserError, match="--label-order is official or package, not 'raw'"):
+        from_official(tmp_path / "G.pth", "cityscapes", root, 1, 0, "cpu", "raw")

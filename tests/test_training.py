@@ -1,6 +1,6 @@
 """The trainer against an independently written loop, and each rule of the paper's training by itself.
 
-The rules: the paper's sections 3.1 and 4 and appendix A; in the official code (commit fecacc9) models/pix2pix_model.py
+The rules: the paper's sections 3 and 4 and appendix A; in the official code (commit fecacc9) models/pix2pix_model.py
 lines 62 to 78 and 132 to 235, trainers/pix2pix_trainer.py lines 33 to 86, options/train_options.py lines 24 to 47.
 """
 

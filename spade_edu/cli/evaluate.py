@@ -23,6 +23,9 @@ def evaluate(
     images: Annotated[Path | None, typer.Option(help="Folder of generated images, named after their labels.")] = None,
     run: Annotated[Path | None, typer.Option(help="Run folder of `spade-edu train`.")] = None,
     official: Annotated[Path | None, typer.Option(help="Generator of the official code (latest_net_G.pth).")] = None,
+    label_order: Annotated[
+        str, typer.Option(help="Of an --official file's ADE20K channels: official or package.", show_default="by file")
+    ] = "",
     data: Annotated[str, typer.Option(help="cityscapes, ade20k, ade20k-outdoor, coco-stuff or streets.")] = "",
     root: Annotated[str, typer.Option(help="Folder of the data set.")] = "",
     protocol: Annotated[
@@ -32,6 +35,9 @@ def evaluate(
     count: Annotated[int | None, typer.Option(help="Only the first so many label maps.", min=2)] = None,
     segmentation: Annotated[bool, typer.Option(help="mIoU and accuracy.")] = True,
     distance: Annotated[bool, typer.Option(help="Fréchet and kernel distance (FID, KID).")] = True,
+    fid_network: Annotated[
+        str, typer.Option(help="pytorch-fid (today's), or torchvision-2019, torchvision-2018: the paper's time.")
+    ] = "",
     real: Annotated[Path | None, typer.Option(help="File of the real side's features: read, or else written.")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write all figures here.")] = None,
     picture: Annotated[Path | None, typer.Option(help="Write a picture of the IoU of each class.")] = None,
@@ -45,11 +51,13 @@ def evaluate(
         raise UserError("give one of --images FOLDER, --run FOLDER or --official FILE.")
     if real is not None and compare_protocols:
         raise UserError("--real holds the real side of one protocol: leave out --compare-protocols.")
-    subject = _open(images, run, official, data, root, count, seed)
+    if label_order and official is None:
+        raise UserError("--label-order is for --official: other networks say themselves what they were trained with.")
+    subject = _open(images, run, official, data, root, count, seed, label_order)
     names = PUBLISHED if compare_protocols else (protocol,)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
-        results = _score(subject, names, segmentation, distance, real, seed)
+        results = _score(subject, names, segmentation, distance, real, seed, fid_network)
         diversity = diversity_of(subject, seed, default_device())
     notes = sorted({str(w.message) for w in caught if issubclass(w.category, UserWarning)})
     _show(subject, results, notes, diversity)
@@ -60,21 +68,23 @@ def evaluate(
 
 
 def _open(
-    images: Path | None, run: Path | None, official: Path | None, data: str, root: str, count: int | None, seed: int
-) -> Any:
+    images: Path | None, run: Path | None, official: Path | None, data: str, root: str, count: int | None, seed: int,
+    label_order: str,
+) -> Any:  # fmt: skip
     from ..evaluation.subjects import from_folder, from_official, from_run
 
     if images is not None:
         return from_folder(images, data, root, count)
     if run is not None:
         return from_run(run, data, root, count, seed, default_device())
-    assert official is not None  # one of the three is
-    return from_official(official, data, root, count, seed, default_device())
+    assert official is not None  # evaluate asked for one of the three
+    return from_official(official, data, root, count, seed, default_device(), label_order)
 
 
 def _score(
-    subject: Any, names: Sequence[str], segmentation: bool, distance: bool, real: Path | None, seed: int
-) -> list[Any]:
+    subject: Any, names: Sequence[str], segmentation: bool, distance: bool, real: Path | None, seed: int,
+    fid_network: str,
+) -> list[Any]:  # fmt: skip
     """The figures of one set of images under each protocol, with one set of judges and of generated features."""
     import torch
 
@@ -83,7 +93,8 @@ def _score(
     from ..evaluation.scoring import generated_statistics, judges_of
 
     plan = protocol(names[0] or default_protocol(subject.place.data), subject.place.data)
-    judges = judges_of(plan, segmentation=segmentation, distance=distance, device=torch.device(default_device()))
+    device = torch.device(default_device())
+    judges = judges_of(plan, segmentation=segmentation, distance=distance, device=device, fid_network=fid_network)
     fake = generated_statistics(subject.images, judges) if distance else None
     shared: dict = dict(judges=judges, known={}, file=real, device=default_device())
     return [Scorer(subject.place, name, **shared).score(subject.images, fake=fake, seed=seed) for name in names]
@@ -91,7 +102,7 @@ def _score(
 
 def _show(subject: Any, results: list, notes: list[str], diversity: dict | None) -> None:
     """Print the table: a row a protocol, how far they differ, the paper's row."""
-    from ..evaluation.protocol import PAPER_ROW
+    from ..evaluation.protocol import COUNTS_VOID, PAPER_ROW
 
     first = results[0]
     expected = first.protocol.images
@@ -99,7 +110,8 @@ def _show(subject: Any, results: list, notes: list[str], diversity: dict | None)
     if expected and first.n != expected:
         amount += f" of the protocol's {expected}"
     print(f"{subject.title}: {amount}, {subject.place.data}, segmenter {first.protocol.segmenter}\n")
-    heads = ["mIoU %", "accuracy %", first.distance_name or "distance", first.kernel_name or "kernel distance"]
+    heads = ["mIoU %", "accuracy %", "accuracy_with_void %"]
+    heads += [first.distance_name or "distance", first.kernel_name or "kernel distance"]
     print(_row("protocol", heads))
     for scores in results:
         print(_row(scores.protocol.name, _cells(scores)))
@@ -107,7 +119,10 @@ def _show(subject: Any, results: list, notes: list[str], diversity: dict | None)
         print(_row("largest - smallest", _spread(results)))
     data = subject.place.data if subject.place.data in PAPER_ROW else "cityscapes"
     miou, accuracy, fid = PAPER_ROW[data]
-    print(_row(f"SPADE, {data}", [f"{miou}", f"{accuracy}", f"FID {fid}", "-"]) + "   (the paper's Table 1)")
+    accuracies = ["-", f"{accuracy}"] if data in COUNTS_VOID else [f"{accuracy}", "-"]
+    print(_row(f"SPADE, {data}", [f"{miou}", *accuracies, f"FID {fid}", "-"]) + "   (the paper's Table 1)")
+    if first.distance_name == "FID":
+        print("The paper's FID is of pytorch-fid before 27 May 2019: --fid-network torchvision-2019 compares with it.")
     if data != subject.place.data:
         print("\nOn Streets the judge, the images and the features are others than the paper's: only its rows compare.")
     print(f"\nProtocol {first.protocol.name}: {first.protocol.origin}" if len(results) == 1 else "")
@@ -128,12 +143,13 @@ def _cells(scores: Any) -> list[str]:
         return f"{100 * value:.1f} [{100 * interval[0]:.1f}, {100 * interval[1]:.1f}]"
 
     figures = [share(scores.miou, scores.miou_interval), share(scores.accuracy, scores.accuracy_interval)]
+    figures.append("-" if scores.accuracy_with_void is None else f"{100 * scores.accuracy_with_void:.1f}")
     return figures + ["-" if v is None else f"{v:.4g}" for v in (scores.distance, scores.kernel)]
 
 
 def _spread(results: list) -> list[str]:
     cells = []
-    for name, unit in (("miou", 100), ("accuracy", 100), ("distance", 1), ("kernel", 1)):
+    for name, unit in (("miou", 100), ("accuracy", 100), ("accuracy_with_void", 100), ("distance", 1), ("kernel", 1)):
         values = [getattr(scores, name) for scores in results]
         if None in values:
             cells.append("-")

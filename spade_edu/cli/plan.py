@@ -28,7 +28,7 @@ def plan(
         raise UserError(f"--data is one of {', '.join(DATA)}, not {data!r}.")
     channels, images = DATA[data]
     name, room, rate = parse_card(gpu)
-    overrides = {"lambda_vgg": 0.0} | parse_settings(set_ or [])
+    overrides = {"lambda_vgg": 0.0, "data": data} | parse_settings(set_ or [])
     config = named_preset(preset, overrides.pop("model", "spade"), **overrides)
     epochs = config.epochs + config.epochs_decay
     print(f"{preset} preset at {config.height}x{config.width} on {data}, {gpus} x {name}")

@@ -35,6 +35,7 @@ def train(
     """Train a generator; the same command again goes on where a run was stopped."""
     from .. import distributed, presets
     from ..data import open_splits
+    from ..data.ade20k import ORDER
     from ..runs.run import Run
 
     device = distributed.start(default_device())
@@ -47,6 +48,8 @@ def train(
     if distributed.rank() == 0:
         for name, value in dataclasses.asdict(config).items():
             print(f"{name:24} {value}")
+        if config.data.startswith("ade20k"):
+            print(ORDER)
     run = Run(out, config, training, preview, device=device, save_every=save_every, workers=workers)
     run.train()
     distributed.stop()

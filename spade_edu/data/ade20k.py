@@ -4,7 +4,9 @@
     ADEChallengeData2016/annotations/{training,validation}/NAME.png     0: other, 1 to 150: the classes
     ADEChallengeData2016/sceneCategories.txt                            NAME scene, for each picture
 
-As in the official SPADE code, 1 to 150 become ids 0 to 149 and 0 becomes "don't care" (150).
+1 to 150 become ids 0 to 149 and 0 becomes "don't care" (150), so that "don't care" is last as in every other data set.
+The official SPADE code has a line that means the same, but drops its result (data/ade20k_dataset.py, postprocess):
+its networks see the values of the files, and pretrained/official.py reorders for them.
 """
 
 from pathlib import Path
@@ -13,6 +15,10 @@ from .base import DataError
 from .folder import ASSETS, read_classes
 from .paired import Pairs, SplitFiles, ids_in, match, photos_in, require_folder, require_pairs
 
+ORDER = (
+    "Label channels: the classes (0 to 149), then don't care (150). The authors' released networks have the files' own "
+    "values (0 other, 1 to 150) instead; docs/paper-vs-code.md says why."
+)
 FOLDERS = {"train": "training", "val": "validation"}
 LABELS, VALUES = read_classes(ASSETS / "ade20k_classes.txt", name="ADE20K")
 

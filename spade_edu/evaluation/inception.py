@@ -1,50 +1,106 @@
-"""The features that FID and KID are computed from: the published Inception-v3 of 2015-12-05, 2048 numbers an image.
+"""The features that FID and KID are computed from: 2048 numbers an image of an Inception-v3. Which one, has changed.
 
-The layers are torch-fidelity's port (with the pooling of the TensorFlow network, where torchvision's differs); the
-way in is pytorch-fid's, for SPADE's published numbers come from there: images in [0, 1] are resized to 299x299 by
-PyTorch's bilinear interpolation (half-pixel centres, no antialiasing, whatever the aspect) and mapped to 2x - 1.
-torch-fidelity's own way in takes bytes, resizes with TensorFlow 1's interpolation (no half-pixel centres) and divides
-by 128, clean-fid shrinks with an antialiased bicubic filter: both give other numbers for the same images.
+"pytorch-fid", the one that the name FID means: TensorFlow's network of 2015-12-05. The layers are torch-fidelity's port
+(with the pooling of the TensorFlow network, where torchvision's differs); the way in is pytorch-fid's: images in [0, 1]
+are resized to 299x299 by PyTorch's bilinear interpolation (half-pixel centres, no antialiasing, whatever the aspect)
+and mapped to 2x - 1. torch-fidelity's own way in takes bytes, resizes with TensorFlow 1's interpolation (no half-pixel
+centres) and divides by 128, clean-fid shrinks with an antialiased bicubic filter: both give other numbers for the same
+images.
+
+pytorch-fid has this network since 27 May 2019 (its commit f64228c). SPADE's paper is of March 2019, and its authors
+used pytorch-fid "pretty much out of the box" (official repository, issue 14), so its FIDs can only come from what was
+there before, torchvision's own Inception-v3 with torchvision's weights and pooling:
+
+"torchvision-2019", from 16 February 2019 (4e366b2): the same way in.
+"torchvision-2018", before: x becomes x std / 0.5 + (mean - 0.5) / 0.5 with ImageNet's mean and std, which is meant for
+images that were normalised by them; the images weren't. Which of the two the paper's figures have, nobody has said.
 """
 
 from collections import OrderedDict
+from typing import NamedTuple
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..errors import UserError
 from ..pretrained.weights import CATALOGUE, Source, load_strictly, read_state_dict
 
 FEATURES = "Inception-v3 of the published FID network"
 
 
-class Inception(nn.Module):
-    """Images in [0, 1] to 2048 features, frozen and in eval mode."""
+class FIDNetwork(NamedTuple):
+    """One network behind the name FID: its weights in the catalogue, and what features and distances are called."""
 
-    def __init__(self) -> None:
+    weights: str
+    features: str
+    distance: str
+    kernel: str
+
+
+FID_NETWORKS = {
+    "pytorch-fid": FIDNetwork("inception", FEATURES, "FID", "KID"),
+    **{
+        f"torchvision-{year}": FIDNetwork(
+            "inception_torchvision",
+            f"Inception-v3 of torchvision, as pytorch-fid of early {year}",
+            f"FID (torchvision {year})",
+            f"KID (torchvision {year})",
+        )
+        for year in (2018, 2019)
+    },
+}
+
+
+class Inception(nn.Module):
+    """Images in [0, 1] to 2048 features, frozen and in eval mode. network: a name of FID_NETWORKS."""
+
+    def __init__(self, network: str = "pytorch-fid") -> None:
         super().__init__()
-        self.layers = _layers()
+        self.layers = _layers() if network == "pytorch-fid" else _torchvision_layers()
+        scale, shift = _misplaced() if network == "torchvision-2018" else (torch.tensor(2.0), torch.tensor(-1.0))
+        self.register_buffer("scale", scale, persistent=False)
+        self.register_buffer("shift", shift, persistent=False)
         self.eval().requires_grad_(False)
 
+    scale: Tensor
+    shift: Tensor
+
     def forward(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 2048"]:
-        """Resize to 299x299, scale to [-1, 1], pool the last feature map over its positions."""
+        """Resize to 299x299, scale (to [-1, 1], but for torchvision-2018), pool the last map over its positions."""
         x = F.interpolate(images, size=(299, 299), mode="bilinear", align_corners=False)
-        return self.layers(2 * x - 1).flatten(1)
+        return self.layers(self.scale * x + self.shift).flatten(1)
 
 
-def inception(source: Source | None = None) -> Inception:
-    """Build the network and load its weights.
+def inception(source: Source | None = None, network: str = "pytorch-fid") -> Inception:
+    """Build a network of FID_NETWORKS and load its weights.
 
-    source: the path or the state dict of `pt_inception-2015-12-05-6726825d.pth` or of torch-fidelity's own
-    `weights-inception-2015-12-05-6726825d.pth` (the same numbers under the same names); None looks in the weights
-    folder. The classifier, `fc`, is not used and left out.
-    Errors: a UserError where the weights are missing (with where to get them) or do not fit.
+    source: the path or the state dict of `pt_inception-2015-12-05-6726825d.pth`, of torch-fidelity's own
+    `weights-inception-2015-12-05-6726825d.pth` (the same numbers under the same names), or of torchvision's
+    `inception_v3_google-0cc3c7bd.pth`; None looks in the weights folder. The classifiers are not used and left out.
+    Errors: a UserError where the network is unknown, or the weights are missing (with where to get them) or don't fit.
     """
-    state = read_state_dict(CATALOGUE["inception"].find() if source is None else source)
-    network = Inception()
-    used = {name: value for name, value in state.items() if name not in ("fc.weight", "fc.bias")}
-    load_strictly(network.layers, used, "the FID Inception network")
-    return network
+    if network not in FID_NETWORKS:
+        raise UserError(f"--fid-network is one of {', '.join(FID_NETWORKS)}, not {network!r}.")
+    state = read_state_dict(CATALOGUE[FID_NETWORKS[network].weights].find() if source is None else source)
+    built = Inception(network)
+    used = {name: value for name, value in state.items() if not name.startswith(("fc.", "AuxLogits."))}
+    load_strictly(built.layers, used, "the FID Inception network")
+    return built
+
+
+def _misplaced() -> tuple[Tensor, Tensor]:
+    """Scale and shift of torchvision-2018, each (3, 1, 1)."""
+    mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    return (std / 0.5)[:, None, None], ((mean - 0.5) / 0.5)[:, None, None]
+
+
+def _torchvision_layers() -> nn.Sequential:
+    from torchvision.models import inception_v3
+
+    network = inception_v3(weights=None, aux_logits=False, init_weights=False)
+    return nn.Sequential(OrderedDict((n, m) for n, m in network.named_children() if n not in ("dropout", "fc")))
 
 
 def _layers() -> nn.Sequential:

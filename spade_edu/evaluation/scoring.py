@@ -49,7 +49,8 @@ class Scores:
     """The figures of one set of images under one protocol.
 
     n: images scored; n_real: photographs that the distance compares with.
-    miou, accuracy and iou in [0, 1]; miou_interval, accuracy_interval: 95 % bootstrap intervals over images;
+    miou, accuracies and iou in [0, 1]; miou_interval, accuracy_interval: 95 % bootstrap intervals over images.
+    accuracy: over the pixels that the protocol counts; accuracy_with_void: over all, void ones as wrong.
     averaged: the classes that miou is the mean of.
     distance and kernel, in `features`, under distance_name and kernel_name (FID and KID only in the published
     Inception features). None: not computed.
@@ -61,6 +62,7 @@ class Scores:
     miou_interval: tuple[float, float] | None = None
     accuracy: float | None = None
     accuracy_interval: tuple[float, float] | None = None
+    accuracy_with_void: float | None = None
     iou: dict[str, float] = field(default_factory=dict)
     averaged: tuple[str, ...] = ()
     features: str | None = None
@@ -75,33 +77,41 @@ class Scores:
         return asdict(self)
 
     def row(self) -> dict:
-        """What tables and reports keep: miou, accuracy, fd, iou by class and what fd is called."""
-        figures = dict(miou=self.miou, accuracy=self.accuracy, fd=self.distance, iou=self.iou)
-        return figures | {"distance_name": self.distance_name}
+        """What tables and reports keep: miou, both accuracies, fd, iou by class and what fd is called."""
+        figures = dict(miou=self.miou, accuracy=self.accuracy, accuracy_with_void=self.accuracy_with_void)
+        return figures | dict(fd=self.distance, iou=self.iou, distance_name=self.distance_name)
 
 
-def judges_of(plan: Protocol, *, segmentation: bool = True, distance: bool = True, device: torch.device) -> Judges:
+def judges_of(
+    plan: Protocol, *, segmentation: bool = True, distance: bool = True, device: torch.device, fid_network: str = ""
+) -> Judges:
     """Who judges under a protocol: the published networks of its data set, or Streets' own judge.
 
-    segmentation, distance: leave out the segmenter, or the features, where False.
+    segmentation, distance: leave out the segmenter, or the features, where False. fid_network: a name of
+    inception.FID_NETWORKS; "" is today's pytorch-fid. Streets has none to choose.
     """
     options: dict = dict(segmentation=segmentation, distance=distance, device=device)
-    if plan.data == "streets":
-        return streets_judges(**options, at_one_size=plan.name != "streets")
-    return published_judges(plan.data, **options)
+    if plan.data != "streets":
+        return published_judges(plan.data, **options, fid_network=fid_network or "pytorch-fid")
+    if fid_network:
+        raise UserError("--fid-network is for photographs: on Streets its own judge has the features.")
+    return streets_judges(**options, at_one_size=plan.name != "streets")
 
 
-def published_judges(data: str, *, segmentation: bool, distance: bool, device: torch.device) -> Judges:
+def published_judges(
+    data: str, *, segmentation: bool, distance: bool, device: torch.device, fid_network: str = "pytorch-fid"
+) -> Judges:
     """The paper's segmenter of a data set and the FID network, from the weights folder (see weights.py)."""
-    from .inception import FEATURES, inception
+    from .inception import FID_NETWORKS, inception
     from .protocol import protocol
     from .segmenters import load_segmenter
 
     segmenter = load_segmenter(protocol("paper", data).segmenter).to(device) if segmentation else None
     if not distance:
         return Judges(segmenter, None, device)
-    network = inception().to(device)
-    return Judges(segmenter, Features(lambda x: network((x + 1) / 2), FEATURES, "FID", "KID"), device)
+    network = inception(network=fid_network).to(device)
+    _, *names = FID_NETWORKS[fid_network]
+    return Judges(segmenter, Features(lambda x: network((x + 1) / 2), *names), device)
 
 
 def streets_judges(*, segmentation: bool, distance: bool, device: torch.device, at_one_size: bool = True) -> Judges:
@@ -203,20 +213,22 @@ def generated_statistics(generated: Sequence[UInt8[Tensor, "3 h w"]], judges: Ju
 def _segmentation(
     generated: Sequence[UInt8[Tensor, "3 h w"]], originals: Originals, protocol: Protocol, judges: Judges, seed: int
 ) -> dict:
-    """mIoU, accuracy and per-class IoU with intervals; one image at a time, for full sizes may differ."""
+    """mIoU, accuracies and per-class IoU with intervals; one image at a time, for full sizes may differ."""
     assert judges.segmenter is not None
     names = originals.labels.score_names
-    tallies = []
+    tallies, void = [], 0
     for i in tqdm(range(len(generated)), "segmentation", leave=False, disable=None):
         image, label = from_bytes(generated[i][None].to(judges.device)), originals[i].label[None].to(judges.device)
         seen = protocol.feed(image, (label.shape[1], label.shape[2]), (image.shape[2], image.shape[3]))
         confusion = ConfusionMatrix(len(names), ignored=protocol.ignored)
         confusion.update(*protocol.meet(judges.segmenter(seen), label))
         tallies.append(torch.stack(confusion.tallies()).cpu())
+        void += int(confusion.void)
     each = torch.stack(tallies)
     summary = dict(zip(("miou", "accuracy"), summarise(each.sum(0), protocol.absent)))
     intervals = bootstrap(each, protocol.absent, seed=seed)
     hits, in_target, predicted = each.sum(0)
+    summary["accuracy_with_void"] = pixel_accuracy(hits, in_target, predicted, void).item()
     per_class = {n: value.item() for n, value in zip(names, iou(hits, in_target, predicted)) if not value.isnan()}
     averaged = tuple(n for n, is_in in zip(names, in_the_mean(in_target, predicted, protocol.absent)) if is_in)
     return summary | dict(miou_interval=intervals[0], accuracy_interval=intervals[1], iou=per_class, averaged=averaged)

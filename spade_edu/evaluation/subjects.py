@@ -81,8 +81,13 @@ def from_run(folder: Path, data: str, root: str, count: int | None, seed: int, d
     return _generated(str(folder), place, generator, seed, device)
 
 
-def from_official(file: Path, data: str, root: str, count: int | None, seed: int, device: str) -> Subject:
-    """The images of a generator of the official code, with the options that its authors trained it with."""
+def from_official(
+    file: Path, data: str, root: str, count: int | None, seed: int, device: str, label_order: str = ""
+) -> Subject:
+    """The images of a generator of the official code, with the options that its authors trained it with.
+
+    label_order: of ADE20K's channels, "official" or "package"; "" asks the file (pretrained/official.py, label_order).
+    """
     from ..pretrained.official import load_generator
 
     if not data:
@@ -93,7 +98,23 @@ def from_official(file: Path, data: str, root: str, count: int | None, seed: int
     channels = place.inputs().labels.num_channels
     if generator.label_channels != channels:
         raise UserError(f"{file} takes {generator.label_channels} label channels, {name} has {channels}: wrong --data?")
-    return _generated(str(file), place, generator, seed, device)
+    return _generated(str(file), place, _in_order(generator, file, name, label_order), seed, device)
+
+
+def _in_order(generator: Generator, file: Path, data: str, asked: str) -> Generator:
+    """The generator, for segmaps of this package; says which order of ADE20K's labels it takes the file to have."""
+    from ..pretrained.official import LABEL_ORDERS, InOfficialOrder, label_order
+
+    if asked and asked not in LABEL_ORDERS:
+        raise UserError(f"--label-order is {' or '.join(LABEL_ORDERS)}, not {asked!r}.")
+    if not data.startswith("ade20k"):
+        if asked:
+            raise UserError(f"--label-order is for ADE20K: the channels of {data} have one order only.")
+        return generator
+    order = asked or label_order(file)
+    about = "0 other, 1 to 150 the classes" if order == "official" else "the classes, then don't care"
+    print(f"Label channels in the {order} order ({about}); --label-order takes the other.")
+    return InOfficialOrder(generator) if order == "official" else generator
 
 
 def _generated(title: str, place: Place, generator: Generator, seed: int, device: str) -> Subject:

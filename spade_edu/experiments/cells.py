@@ -43,16 +43,6 @@ SAMPLES = 8  # scenes whose pictures every cell keeps
 TABLE_STEPS = {"cpu": 180}  # where --steps is not given; other presets run their whole schedule
 
 
-# Where the paper's training differs from the preset `paper`, which is Cityscapes'. It doesn't state COCO's decay.
-_SQUARE: dict = dict(width=256, num_upsampling_layers="normal")
-PUBLISHED: dict[str, dict] = {
-    "ade20k": _SQUARE,
-    "ade20k-outdoor": _SQUARE,
-    "coco-stuff": _SQUARE | dict(epochs=100, epochs_decay=0),
-    "flickr-landscapes": _SQUARE | dict(epochs=50, epochs_decay=0),
-}
-
-
 @dataclass(frozen=True)
 class Cell:
     """A training of so many steps. `system`: "" where `config` says all, else a name of spade_edu.related.SYSTEMS."""
@@ -88,18 +78,15 @@ class Bench:
     ):  # fmt: skip
         self.out, self.preset_name, self.device, self.progress = Path(out), preset_name, device, progress
         self.data, found, _ = choose(None if data == "auto" else data, root or None)
-        self.settings: dict = {}
-        if preset_name == "paper":
-            self.settings = PUBLISHED.get(self.data, {})
-        config = preset(preset_name, data=self.data, root=str(found or ""), **self.settings)
+        config = preset(preset_name, data=self.data, root=str(found or ""))
         if steps is not None and steps < 1:
             raise UserError(f"A training has at least one step, not {steps}.")
         if self.data == "streets" and steps is not None:
             config = replace(config, images=-(-steps // (config.epochs + config.epochs_decay)) * config.batch_size)
         self.size = config.height, config.width
         self.training, self.val, self.base, _ = open_splits(config, scenes=self.scenes)
-        whole = len(self.training) // config.batch_size * (config.epochs + config.epochs_decay)
-        self.steps = min(steps or whole, whole)
+        self.asked = steps
+        self.steps = self._steps(config)
 
     @property
     def scenes(self) -> int:
@@ -112,10 +99,15 @@ class Bench:
         """The cell of a row: of presets.ROWS, or of spade_edu.related.SYSTEMS (which take SPADE's settings)."""
         system = "" if row in ROWS else row
         settings: dict = dict(data=self.base.data, root=self.base.root, images=self.base.images, seed=seed)
-        config = preset(self.preset_name, "spade" if system else row, **self.settings | settings | overrides)
+        config = preset(self.preset_name, "spade" if system else row, **settings | overrides)
         if config.norm == "batch":  # one process: sync batch norm has nobody to exchange statistics with
             config = replace(config, norm="syncbatch")
-        return Cell(resolve_precision(config, self.device), self.steps, system)
+        return Cell(resolve_precision(config, self.device), self._steps(config), system)
+
+    def _steps(self, config: TrainingConfig) -> int:
+        """How many steps a training takes: what was asked for, and no more than its whole schedule."""
+        whole = len(self.training) // config.batch_size * (config.epochs + config.epochs_decay)
+        return min(self.asked or whole, whole)
 
     def folder(self, cell: Cell) -> Path:
         """Where a cell is kept."""

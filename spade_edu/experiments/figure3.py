@@ -47,6 +47,6 @@ def render(result: dict) -> str:
     lines = [f"{name:10} {value:6.1f} of 255" for name, value in result["colour_difference"].items()]
     return "\n".join([
         f"Mean difference of the mean colours between {len(result['classes'])} uniform label maps:", *lines,
-        "Paper, Figure 3 and section 3.1: pix2pixHD paints the same for sky and grass, for instance norm turns the",
+        "Paper, Figure 3 and section 3: pix2pixHD paints the same for sky and grass, for instance norm turns the",
         "constant map after the first convolution into zeros; SPADE's modulation puts the class back. [text]",
     ])  # fmt: skip

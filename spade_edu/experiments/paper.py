@@ -88,8 +88,10 @@ TABLES = {
         ),
         (
             "The paper's text gives 35.2 for SPADE's COCO-Stuff mIoU, as do Tables 3 and 5. [text] [image]",
-            "Scoring the released weights again gave others a Cityscapes accuracy of 93.5 and FID of 63.4 "
-            "(official repository, issue 100): treat 81.9 as not reproducible.",
+            "Scoring the released weights again gave others a Cityscapes accuracy of 93.5 and FID of 63.4 (official "
+            "repository, issue 100). 81.9 counts void pixels, 12.58 % of the validation split, as wrong (TSIT, issue "
+            "1): 93.5 x 0.8742 = 81.7. The FID network is another: pytorch-fid took torchvision's weights until "
+            "27 May 2019 (its commit f64228c).",
         ),
     ),
     2: Table(
@@ -149,8 +151,9 @@ TABLES = {
             "[memory]",
         ),
         (
-            "No public copy of this table was found. The row Sync BatchNorm is doubtful: it equals kernel 5x5, and sync"
-            " batch norm is the default.",
+            "A picture of this table is in public notes (Yagami360/machine-learning-papers-survey, issue 7); it wasn't "
+            "compared yet, so the figures stay [memory]. The row Sync BatchNorm is doubtful: it equals kernel 5x5, and "
+            "sync batch norm is the default.",
             "Verified statements: noise and mask as input perform alike; several norms work; 1x1 hurts; capacity was "
             "varied by the number of filters. [text]",
         ),
@@ -173,7 +176,7 @@ TABLES = {
             """,
             "[image]",
         ),
-        ("How much deeper the deeper D is isn't stated; here it has one layer more.",),
+        ("The deeper D has one more convolution than the usual one (appendix B). [text]",),
     ),
 }
 

@@ -137,6 +137,8 @@ def notes(result: dict) -> list[str]:
     said = []
     if result["data"] == "streets":
         said.append("Streets is rendered and its judge small: only the order of rows compares with the paper.")
+    if result["data"] == "cityscapes":
+        said.append("The paper's Cityscapes accuracy counts void pixels as wrong; the one here leaves them out.")
     if result["perceptual_features"] != "vgg":
         said.append("The perceptual loss looks at a small segmenter of Streets that never scores, not at VGG-19.")
     if result["table"] == 4:

@@ -8,18 +8,20 @@ scales, layers and blocks all follow from the names and shapes. Numbers are used
 """
 
 import re
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from ..checkpoints import load_archive
 from ..discriminators import MultiScaleDiscriminator, PatchDiscriminator
 from ..encoder import StyleEncoder
 from ..errors import UserError
-from ..generators import InstanceFeatureEncoder, LocalEnhancer, Pix2PixHDGenerator, SPADEGenerator
+from ..generators import Generator, InstanceFeatureEncoder, LocalEnhancer, Pix2PixHDGenerator, SPADEGenerator
 from ..generators.spade import UPSAMPLINGS
 from ..spectral import SpectralNorm
 
@@ -27,6 +29,8 @@ State = Mapping[str, Tensor]
 Source = str | Path | Mapping
 
 DATA_SETS = {36: "Cityscapes", 151: "ADE20K", 184: "COCO-Stuff"}  # by label channels
+LABEL_ORDERS = ("official", "package")  # of ADE20K's channels
+OWN_MARK = {"written_by": "spade_edu"}  # in a state dict's metadata, where torch keeps versions of layers
 SPECTRAL_NAMES = {"weight": "weight_orig", "u": "weight_u", "v": "weight_v"}  # torch's hook-style spectral norm
 
 
@@ -89,6 +93,34 @@ def official_latent_size(crop_size: int, aspect_ratio: float, num_upsampling_lay
             f"of {height}x{width}: use a larger crop_size or a plan with fewer doublings."
         )
     return height, width
+
+
+def label_order(source: Source) -> str:
+    """Whose order of ADE20K's label channels a generator was trained with: "official" or "package".
+
+    "package" where `to_official` wrote the file, else "official": the authors meant to move "other" behind the classes
+    as this package does, but the result of that line is dropped, so their networks see the values of the files.
+    """
+    state = source if isinstance(source, Mapping) else _read_file(Path(source))
+    about = getattr(state, "_metadata", {}).get("", {})
+    return "package" if OWN_MARK.items() <= about.items() else "official"
+
+
+class InOfficialOrder(Generator):
+    """A generator of official ADE20K weights that takes this package's segmap.
+
+    Its own channels are the values of the label files: 0 other, 1 to 150 the classes. This package has the classes at
+    0 to 149 and "don't care" at 150.
+    """
+
+    def __init__(self, generator: Generator):
+        super().__init__(generator.label_channels, generator.z_dim)
+        self.generator = generator
+        self.eval()
+
+    def forward(self, segmap: Float[Tensor, "n c h w"], z: Float[Tensor, "n z"] | None = None) -> Tensor:
+        """The image (n, 3, h, w) of label maps."""
+        return self.generator(segmap.roll(1, dims=1), z)
 
 
 def load_discriminator(source: Source) -> MultiScaleDiscriminator:
@@ -207,10 +239,14 @@ def _float32(value: Tensor) -> Tensor:
 def to_official(module: nn.Module) -> dict[str, Tensor]:
     """A network's state dict under the official names; the tensors are the network's own, not copies.
 
+    Its metadata say who wrote it, for `label_order`.
+
     Errors: a UserError for a network that the official code doesn't have.
     """
     state = module.state_dict()
-    return {official: state[own] for own, official in official_names(module).items()}
+    named = OrderedDict((official, state[own]) for own, official in official_names(module).items())
+    named.__dict__["_metadata"] = {"": dict(OWN_MARK)}
+    return named
 
 
 def official_names(module: nn.Module) -> dict[str, str]:

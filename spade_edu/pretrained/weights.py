@@ -89,6 +89,14 @@ CATALOGUE = {
         url=f"{_INCEPTION}/download/fid_weights/pt_inception-2015-12-05-6726825d.pth",
         sha256="6726825d",
     ),
+    "inception_torchvision": Weights(
+        # the numbers that pytorch-fid took until May 2019, saved again in 2021 (pytorch/vision, pull request 3851)
+        str(Path(torch.hub.get_dir()) / "checkpoints" / "inception_v3_google-0cc3c7bd.pth"),
+        "FID and KID as SPADE's paper may have computed them (evaluate --fid-network torchvision-2019)",
+        "https://download.pytorch.org/models/inception_v3_google-0cc3c7bd.pth",
+        url="https://download.pytorch.org/models/inception_v3_google-0cc3c7bd.pth",
+        sha256="0cc3c7bd",
+    ),
     "vgg19": Weights(
         # torchvision's own cache, for the perceptual loss reads it from there
         str(Path(torch.hub.get_dir()) / "checkpoints" / "vgg19-dcbb9e9d.pth"),

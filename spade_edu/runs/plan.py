@@ -25,7 +25,8 @@ from ..training import Trainer
 GB = 1e9
 ALLOWANCE = 1.5 * GB  # of a GPU's memory for context, work space and gaps (an estimate)
 # Share of a card's peak rate that such networks reach: an estimate, from the 5 to 7 days that the authors' training on
-# 41,000 landscapes took (official repository, issue 9), if that was on the 8 V100 of the paper.
+# 40,000 landscapes took (41,000 less 1,000 for validation; official repository, issue 9), if that was on the paper's
+# 8 V100.
 USED = 0.05
 SIXTEEN = 2  # times as fast as 32 bits (an estimate, far below the data sheets)
 MOST_MEMORY = 100_000  # GB that a card may be said to have

@@ -1,6 +1,7 @@
 """Evaluation from the command line: real networks with random weights on a tiny data set in Cityscapes' layout."""
 
 import json
+import sys
 import warnings
 
 import pytest
@@ -14,7 +15,8 @@ from spade_edu.data.streets.dataset import write
 from spade_edu.errors import UserError
 from spade_edu.evaluation.inception import Inception
 from spade_edu.evaluation.pipeline import Scorer
-from spade_edu.evaluation.scoring import Features, Judges
+from spade_edu.evaluation.protocol import protocol
+from spade_edu.evaluation.scoring import Features, Judges, judges_of
 from spade_edu.evaluation.segmenters.drn import DRN
 from spade_edu.evaluation.subjects import from_folder
 from spade_edu.generators import SPADEGenerator
@@ -55,12 +57,17 @@ def test_table_json_and_picture(place, capsys):
     files = ["--json", place / "out" / "scores.json", "--picture", place / "out" / "iou.png"]
     run(*options(place), *files)
     printed = capsys.readouterr().out
+    assert "--fid-network torchvision-2019 compares with it" in printed
     assert "3 images of the protocol's 500" in printed and "FID" in printed and "KID" in printed
     assert "62.3" in printed and "81.9" in printed and "FID 71.8" in printed  # the paper's row
+    row = next(line for line in printed.splitlines() if line.startswith("SPADE, cityscapes")).split()
+    assert row[2:7] == ["62.3", "-", "81.9", "FID", "71.8"], "81.9 stands below the accuracy that counts void"
     assert "3 images for 2048 features" in printed
     table = json.loads((place / "out" / "scores.json").read_text())
     scores = table["scores"][0]
     assert scores["n"] == scores["n_real"] == 3 and scores["protocol"]["fed"] == "label"
+    assert 0 <= scores["accuracy_with_void"] < scores["accuracy"]
+    assert f"{100 * scores['accuracy_with_void']:.1f}" in printed
     assert scores["distance_name"] == "FID" and 0 <= scores["miou"] <= 1 and scores["distance"] > 0
     assert Image.open(place / "out" / "iou.png").width > 100
 
@@ -96,12 +103,27 @@ def test_compare_protocols(place, capsys):
         (["evaluate"], "give one of --images"),
         (["evaluate", "--images", "nowhere", "--data", "streets"], "nowhere is not a folder"),
         (["evaluate", "--official", "G.pth"], "--official needs --data"),
+        (["evaluate", "--images", "nowhere", "--label-order", "official"], "--label-order is for --official"),
         (["weights", "resnet"], "no weights 'resnet'"),
     ],
 )
 def test_mistakes(arguments, message):
     with pytest.raises(UserError, match=message):
         run(*arguments)
+
+
+def test_a_distance_of_the_older_network_has_a_name_of_its_own(place, capsys, monkeypatch):
+    network = Inception("torchvision-2019")
+    asked = []
+    module = sys.modules["spade_edu.evaluation.inception"]  # the package's name for it is the function
+    monkeypatch.setattr(module, "inception", lambda **names: asked.append(names) or network)
+    run(*options(place), "--no-segmentation", "--fid-network", "torchvision-2019")
+    printed = capsys.readouterr().out
+    assert asked == [{"network": "torchvision-2019"}]
+    assert "FID (torchvision 2019)" in printed and "KID (torchvision 2019)" in printed
+    assert "compares with it" not in printed
+    with pytest.raises(UserError, match="--fid-network is for photographs"):
+        judges_of(protocol("streets", "streets"), device=torch.device("cpu"), fid_network="torchvision-2019")
 
 
 def test_missing_weights_and_wrong_protocol(place, tmp_path, monkeypatch):

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import published
 import pytest
 import torch
@@ -7,6 +9,10 @@ from torchvision.models.inception import InceptionA, InceptionC, InceptionE
 
 from spade_edu.errors import UserError
 from spade_edu.evaluation import inception
+from spade_edu.evaluation.inception import FID_NETWORKS
+from spade_edu.pretrained.weights import CATALOGUE
+
+MISSING = replace(CATALOGUE["inception_torchvision"], file="/nowhere/inception_v3_google-0cc3c7bd.pth")
 
 
 def average_without_padding(x, branch):
@@ -85,3 +91,43 @@ def test_missing_or_other_weights(tmp_path, monkeypatch, published_kind):
     del state["Mixed_7c.branch_pool.conv.weight"]
     with pytest.raises(UserError, match="not the weights of the FID Inception.*Mixed_7c.branch_pool"):
         inception(state)
+
+
+@pytest.fixture(scope="module")
+def of_torchvision():
+    """torchvision's Inception-v3 as its published file has it (with the auxiliary head), random weights."""
+    torch.manual_seed(2)
+    return torchvision.models.inception_v3(aux_logits=True, init_weights=False).eval()
+
+
+def test_the_older_network_is_torchvisions_own(of_torchvision):
+    ours = inception(of_torchvision.state_dict(), "torchvision-2019")
+    images = torch.rand(2, 3, 32, 64)
+    features, expected = ours(images), reference_features(of_torchvision, images)
+    assert (features - expected).abs().max() < 1e-4 * expected.std()
+    todays = inception({n: v for n, v in of_torchvision.state_dict().items() if not n.startswith("AuxLogits")})
+    assert (todays(images) - expected).abs().max() > 0.05 * expected.std(), "another pooling: other features"
+
+
+def test_before_february_2019_the_input_was_scaled_by_imagenets_numbers(of_torchvision):
+    images = torch.rand(2, 3, 32, 64)
+    x = F.interpolate(images, size=(299, 299), mode="bilinear", align_corners=False)
+    channels = [
+        x[:, i] * (s / 0.5) + (m - 0.5) / 0.5
+        for i, (s, m) in enumerate([(0.229, 0.485), (0.224, 0.456), (0.225, 0.406)])
+    ]
+    older = inception(of_torchvision.state_dict(), "torchvision-2018")
+    seen = []
+    older.layers.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    older(images)
+    assert torch.allclose(seen[0], torch.stack(channels, 1), atol=1e-6)
+
+
+def test_no_two_networks_share_a_name(monkeypatch):
+    for names in zip(*(network[1:] for network in FID_NETWORKS.values())):
+        assert len(set(names)) == len(FID_NETWORKS)
+    with pytest.raises(UserError, match="--fid-network is one of pytorch-fid, torchvision-2018.*not 'tf'"):
+        inception(network="tf")
+    monkeypatch.setitem(CATALOGUE, "inception_torchvision", MISSING)
+    with pytest.raises(UserError, match="weights missing: run `spade-edu weights --download`.*inception_v3_google"):
+        inception(network="torchvision-2019")

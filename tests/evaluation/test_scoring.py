@@ -93,6 +93,8 @@ def test_orders_perfect_blurred_and_noise_on_every_metric(originals, perfect):
     for better, worse in zip(results, results[1:]):
         assert better.miou > worse.miou and better.accuracy > worse.accuracy
         assert better.distance < worse.distance and better.kernel < worse.kernel
+    void = sum(int((originals[i].label == 255).sum()) for i in range(24)) / (24 * 32 * 64)
+    assert 0.1 < void < 0.9 and results[0].accuracy_with_void == pytest.approx(1 - void)
     assert results[0].distance_name == "FD (mean colours)" and results[0].n == results[0].n_real == 24
     low, high = results[1].miou_interval
     assert low < results[1].miou < high

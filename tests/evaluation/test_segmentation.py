@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torchmetrics.classification import MulticlassAccuracy, MulticlassJaccardIndex
 
 from spade_edu.errors import UserError
-from spade_edu.evaluation.segmentation import ConfusionMatrix, in_the_mean
+from spade_edu.evaluation.segmentation import ConfusionMatrix, in_the_mean, pixel_accuracy
 
 
 @st.composite
@@ -59,6 +59,17 @@ def test_absent_classes_by_hand():
     assert confusion.miou("gt") == pytest.approx((2 / 3 + 1) / 2)
     assert confusion.miou("zero") == pytest.approx((2 / 3 + 0 + 0 + 1) / 4)
     assert confusion.pixel_accuracy() == pytest.approx(3 / 4)
+    assert confusion.pixel_accuracy_with_void() == pytest.approx(3 / 5)
+
+
+def test_void_turns_the_accuracy_of_issue_100_into_the_published_one():
+    """Cityscapes' validation split: 131,939,472 of 500 x 1024 x 2048 = 1,048,576,000 pixels are void."""
+    void, everything = 131_939_472, 500 * 1024 * 2048
+    counted = everything - void
+    right = round(0.935 * counted)
+    hits, there = torch.tensor([right, 0]), torch.tensor([counted, 0])
+    assert pixel_accuracy(hits, there, there).item() == pytest.approx(0.935)
+    assert pixel_accuracy(hits, there, there, void).item() == pytest.approx(0.817, abs=5e-4)
 
 
 def test_rare_classes_are_left_out_of_the_mean():

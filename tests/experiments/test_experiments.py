@@ -219,5 +219,8 @@ def test_the_paper_preset_is_the_papers_training_of_each_data_set(tmp_path, monk
     assert (config.height, config.width, config.num_upsampling_layers) == (256, 256, "normal")
     assert (config.epochs, config.epochs_decay, config.batch_size) == (100, 100, 32)
     assert bench.steps == 200 * (20_210 // 32)
+    small = bench.cell("pix2pixHD", 0)
+    assert (small.config.batch_size, small.config.reuse_fake, small.steps) == (1, True, 200 * 20_210), "as many images"
     bench = Bench(tmp_path / "out", "cityscapes", preset_name="paper", root=str(tmp_path), steps=50)
     assert (bench.base.width, bench.base.num_upsampling_layers, bench.steps) == (512, "more", 50)
+    assert bench.cell("pix2pixHD", 0).steps == 50
