@@ -471,4 +471,274 @@ SPADE_LAYER = part(
     ),
 )  # fmt: skip
 
-PARTS = (BATCH_NORM, INSTANCE_NORM, RESNET_BLOCK, PIX2PIXHD, SPADE_LAYER)
+
+# --- 05: the SPADE generator ---
+
+
+class HalfConv(nn.Conv2d):
+    """A convolution that can be told from a plain one: its result is halved."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Half of it."""
+        return super().forward(x) / 2
+
+
+class SpadeBlock(nn.Module):
+    """SPADE's residual block, with mistakes."""
+
+    def __init__(
+        self,
+        wrong: Wrong,
+        fin: int,
+        fout: int,
+        label_channels: int,
+        hidden_channels: int = 128,
+        conv: Callable[..., nn.Module] = nn.Conv2d,
+    ):
+        super().__init__()
+        self.wrong = wrong
+        layer = wrong & _SPADE_MISTAKES.keys()
+        conv = variant(wrong, conv, plain_conv=nn.Conv2d)
+        middle = pick(wrong, {"middle_fout": fout, "middle_fin": fin, "middle_max": max(fin, fout)}, min(fin, fout))
+        hidden = variant(wrong, hidden_channels, always_128=128)
+        layer = layer - {"always_128"}
+        self.norm_0 = Spade(layer, fin, label_channels, hidden)
+        self.conv_0 = conv(fin, middle, 3, padding=1)
+        self.norm_1 = Spade(layer, middle, label_channels, hidden)
+        self.conv_1 = conv(middle, fout, 3, padding=1)
+        self.learned = fin != fout or "always_learned" in wrong
+        if self.learned:
+            size = variant(wrong, 1, skip_3=3)
+            if "no_norm_s" not in wrong:
+                self.norm_s = Spade(layer, fin, label_channels, hidden)
+            self.conv_s = conv(fin, fout, size, padding=size // 2, bias="skip_bias" in wrong)
+
+    def skip(self, x: Tensor, segmap: Tensor) -> Tensor:
+        """The skip path."""
+        if not self.learned:
+            return x
+        normed = x if {"no_norm_s", "skip_unnormed"} & self.wrong else self.norm_s(x, segmap)
+        return self.conv_s(F.leaky_relu(normed, 0.2) if "skip_activation" in self.wrong else normed)
+
+    def active(self, x: Tensor) -> Tensor:
+        """The activation."""
+        return F.leaky_relu(x, pick(self.wrong, {"relu": 0.0, "slope": 0.01, "no_activation": 1.0}, 0.2))
+
+    def forward(self, x: Tensor, segmap: Tensor) -> Tensor:
+        """The sum of both paths."""
+        wrong = self.wrong
+        if "conv_first" in wrong:
+            y = self.active(self.conv_0(self.norm_0(x, segmap)))
+            y = self.active(self.conv_1(self.norm_1(y, segmap)))
+        else:
+            y = self.conv_0(self.active(self.norm_0(x, segmap)))
+            normed = y if "no_norm_1" in wrong else self.norm_1(y, segmap)
+            y = self.conv_1(normed if "one_activation" in wrong else self.active(normed))
+        if "no_skip" in wrong:
+            return y
+        total = self.skip(x, segmap) + y
+        return variant(wrong, total, activation_end=F.leaky_relu(total, 0.2))
+
+
+def _block_cases() -> list[Case]:
+    def one(
+        text: str, n: int, options: tuple, size: tuple[int, int], labels: tuple[int, int], mode: str = "train"
+    ) -> Case:
+        inputs = features(n, options[0], *size), label_maps(n, options[2], *labels)
+        return trial(text, chosen(SpadeBlock), options, inputs, mode=mode)
+
+    return [
+        one("4 to 2 channels", 2, (4, 2, 3, 5), (3, 4), (6, 8)),
+        one("2 to 3 channels, hidden_channels left out", 2, (2, 3, 2), (2, 3), (4, 6)),
+        one("3 to 3 channels", 2, (3, 3, 2, 4), (4, 3), (4, 3)),
+        one("a batch of 1, one channel", 1, (1, 1, 3, 2), (3, 2), (6, 4)),
+        one("another class of convolution", 2, (3, 2, 2, 4, HalfConv), (3, 4), (6, 4)),
+        one("3 to 2 channels", 2, (3, 2, 2, 4), (2, 4), (4, 8), "twice"),
+        one("2 to 3 channels", 2, (2, 3, 2, 4), (4, 3), (8, 3), "eval"),
+    ]
+
+
+_SKIP_FIRST = earlier("_s.")
+BLOCK = part(
+    chosen(SpadeBlock),
+    ("x", "segmap"),
+    _block_cases,
+    contract="SPADEResnetBlock(fin, fout, label_channels, hidden_channels=128, conv=nn.Conv2d), forward(x, segmap)",
+    stage="05",
+    title="SPADE's residual block",
+    goal="build the block of which the generator has seven",
+    minutes=20,
+    difficulty=2,
+    mistakes={
+        "relu": "The activation is a ReLU (as the paper's figure draws it); the code has LeakyReLU with slope 0.2.",
+        "slope": "The LeakyReLU's slope is 0.01 (torch's default); here it is 0.2.",
+        "no_activation": "The activations are missing: LeakyReLU 0.2 between each SPADE and its convolution.",
+        "one_activation": "The second activation is missing: LeakyReLU 0.2 between the second SPADE and its "
+        "convolution.",
+        "conv_first": "The activation comes after the convolution; the order is SPADE, LeakyReLU, convolution.",
+        "activation_end": "There is an activation after the sum; nothing follows it.",
+        "no_skip": "The skip path is missing: add x, or conv_s(norm_s(x)) where the number of channels changes.",
+        "skip_activation": "There is an activation on the skip path; it is SPADE and a convolution only.",
+        "skip_unnormed": "The skip path's SPADE is there but isn't used: conv_s(norm_s(x, segmap)).",
+        "no_norm_s": "The skip path's SPADE is missing: conv_s(norm_s(x, segmap)) where the number of channels "
+        "changes.",
+        "skip_bias": "The skip path's convolution has a bias; it has none.",
+        "skip_3": "The skip path's convolution is 3x3 (as the paper's figure draws it); the code has 1x1.",
+        "always_learned": "The skip path is learned in any case; where fin = fout it is x itself.",
+        "middle_fout": "The width between the two convolutions is fout; it is min(fin, fout).",
+        "middle_fin": "The width between the two convolutions is fin; it is min(fin, fout).",
+        "middle_max": "The width between the two convolutions is max(fin, fout); it is min(fin, fout).",
+        "no_norm_1": "The second SPADE isn't used.",
+        "plain_conv": "The convolutions are always nn.Conv2d; use the class that is passed as conv.",
+        "always_128": "SPADE's hidden layer always has 128 channels; hand hidden_channels on.",
+        **{
+            name: f"Inside SPADE: {_SPADE_MISTAKES[name]}"
+            for name in ("no_plus_one", "bilinear", "no_relu", "no_beta", "norm_instance", "affine")
+        },
+    },
+    orders=(exchanged("gamma", "beta"), _SKIP_FIRST, lambda names: _SKIP_FIRST(exchanged("gamma", "beta")(names))),
+    hints=(
+        "The function spade_block of stage 03 has the order of the layers. Which of them does the constructor need?",
+        "norm_0 = SPADE(fin, ...), conv_0 = conv(fin, middle, 3, padding=1), norm_1, conv_1 with middle = min(fin, "
+        "fout); if fin != fout also norm_s = SPADE(fin, ...) and conv_s = conv(fin, fout, 1, bias=False).",
+        "skip = self.conv_s(self.norm_s(x, segmap)) if self.learned_skip else x",
+    ),
+)
+
+
+class Decoder(nn.Module):
+    """SPADE's generator, with mistakes; `block` makes its blocks."""
+
+    PLAN = (16, 16, 16, 16, 8, 4, 2, 1)
+
+    def __init__(
+        self,
+        wrong: Wrong,
+        label_channels: int,
+        latent: tuple[int, int],
+        ngf: int = 64,
+        z_dim: int | None = None,
+        hidden_channels: int = 128,
+        conv: Callable[..., nn.Module] = nn.Conv2d,
+    ):
+        super().__init__()
+        self.wrong, self.latent, self.z_dim = wrong, latent, z_dim
+        plan = variant(wrong, self.PLAN, no_middle=(16, 16, 16, 8, 4, 2, 1), early=(16, 16, 16, 8, 4, 2, 1, 1))
+        widths = [ngf * factor for factor in plan]
+        if z_dim is None:
+            size = variant(wrong, 3, fc_1=1)
+            self.fc: nn.Module = nn.Conv2d(label_channels, widths[0], size, padding=size // 2)
+        else:
+            self.fc = nn.Linear(z_dim, widths[0] * latent[0] * latent[1])
+        sizes = label_channels, hidden_channels, variant(wrong, conv, plain_conv=nn.Conv2d)
+        self.blocks = nn.ModuleList(self.block(wrong, a, b, *sizes) for a, b in zip(widths, widths[1:]))
+        self.last = nn.Conv2d(widths[-1], 3, 3, padding=1)
+
+    def block(self, wrong: Wrong, fin: int, fout: int, labels: int, hidden: int, conv: Callable) -> nn.Module:
+        """One residual block."""
+        inside = frozenset({"skip_activation"}) if "skip_activation" in wrong else frozenset()
+        return SpadeBlock(inside, fin, fout, labels, variant(wrong, hidden, always_128=128), conv)
+
+    def first_map(self, segmap: Tensor, z: Tensor | None) -> Tensor:
+        """From the label map or from z."""
+        if self.z_dim is None:
+            mode = variant(self.wrong, "nearest", first_bilinear="bilinear")
+            return self.fc(F.interpolate(segmap, size=self.latent, mode=mode))
+        if z is None or "no_z" in self.wrong:
+            z = torch.zeros(len(segmap), self.z_dim)
+        y = self.fc(z)
+        if "channels_last" in self.wrong:
+            return y.view(len(y), *self.latent, -1).permute(0, 3, 1, 2)
+        return y.view(len(y), -1, *self.latent)
+
+    def forward(self, segmap: Tensor, z: Tensor | None = None) -> Tensor:
+        """Paint."""
+        wrong = self.wrong
+        x = self.first_map(segmap, z)
+        labels = F.interpolate(segmap, size=self.latent, mode="nearest") if "small_labels" in wrong else segmap
+        mode = variant(wrong, "nearest", bilinear="bilinear")
+        kept = pick(
+            wrong, {"second": (0, 1), "third": (0, 3), "never": range(7), "always": (0,), "first": (2,)}, (0, 2)
+        )
+        for i, block in enumerate(self.blocks):
+            if i not in kept and "after" not in wrong:
+                x = F.interpolate(x, scale_factor=2, mode=mode)
+            x = block(x, labels)
+            if i not in (0, 2) and "after" in wrong:
+                x = F.interpolate(x, scale_factor=2, mode=mode)
+        slope = pick(wrong, {"relu": 0.0, "slope": 0.01, "no_activation": 1.0}, 0.2)
+        y = self.last(F.leaky_relu(x, slope))
+        return variant(wrong, torch.tanh(y), sigmoid=torch.sigmoid(y), open=y)
+
+
+def decoder_cases(kind: Callable) -> list[Case]:
+    """For SPADE's generator and its Concat variant."""
+
+    def one(text: str, n: int, options: tuple, mode: str = "train") -> Case:
+        height, width = options[1]
+        inputs = [label_maps(n, options[0], 32 * height, 32 * width)]
+        z_dim = options[3] if len(options) > 3 else None
+        inputs += [] if z_dim is None else [torch.randn(n, z_dim)]
+        return trial(text, chosen(kind), options, tuple(inputs), mode=mode)
+
+    return [
+        one("2 wide label maps", 2, (2, (1, 2), 1, None, 2)),
+        one("from z", 2, (2, (2, 1), 1, 3, 2)),
+        one("a batch of 1", 1, (3, (2, 1), 1, None, 3)),
+        one("another class of convolution", 2, (2, (1, 1), 1, None, 2, HalfConv)),
+        one("2 label maps", 2, (2, (1, 1), 1, 2, 2), "twice"),
+        one("2 label maps", 2, (2, (1, 1), 1, None, 2), "eval"),
+    ]
+
+
+DECODER_MISTAKES = {
+    "second": "The size stays the same before the second block; it is the third (G_middle_1) that isn't preceded by a "
+    "doubling.",
+    "third": "The doubling before the fourth block is left out; it is the one before the third (G_middle_1).",
+    "always": "The map is doubled before the third block too; five doublings for seven blocks: none before the first "
+    "and the third.",
+    "first": "The map is doubled before the first block too; that one gets the map as it came in.",
+    "never": "The map never grows; double it before every block but the first and the third.",
+    "after": "The map is doubled after the blocks; double it before each of them.",
+    "bilinear": 'The map is doubled with bilinear interpolation; the generator uses mode="nearest".',
+    "first_bilinear": 'The label map is shrunk with bilinear interpolation, which mixes classes: use mode="nearest".',
+    "fc_1": "The first convolution is 1x1; it is 3x3 with padding 1.",
+    "small_labels": "The blocks get the label map shrunk to the first map's size; each gets the full-size map.",
+    "no_z": "z has no effect; the first map is fc(z), reshaped.",
+    "channels_last": "The reshape of fc(z) puts the channels last: read it as (n, channels, h, w) at once.",
+    "relu": "The activation before the last convolution is a ReLU; it is LeakyReLU with slope 0.2.",
+    "slope": "The slope of the LeakyReLU before the last convolution is 0.01 (torch's default); here it is 0.2.",
+    "no_activation": "The LeakyReLU before the last convolution is missing; no block ends with an activation.",
+    "sigmoid": "sigmoid gives values in [0, 1]; pictures lie in [-1, 1] here: tanh.",
+    "open": "tanh is missing at the end: colours lie in [-1, 1].",
+    "plain_conv": "The blocks' convolutions are always nn.Conv2d; hand conv on to the blocks.",
+    "no_middle": "A block is missing: there are seven, of widths 16, 16, 16, 8, 4, 2, 1 times ngf.",
+    "early": "The widths fall one block too early: the blocks give 16, 16, 16, 8, 4, 2, 1 times ngf.",
+}
+GENERATOR = part(
+    chosen(Decoder),
+    ("segmap", "z"),
+    lambda: decoder_cases(Decoder),
+    contract="SPADEGenerator(label_channels, latent, ngf=64, z_dim=None, hidden_channels=128, conv=nn.Conv2d), "
+    "forward(segmap, z=None)",
+    stage="05",
+    title="SPADE's generator",
+    goal="build the generator: seven blocks that are each told the label map",
+    minutes=25,
+    difficulty=3,
+    mistakes=DECODER_MISTAKES
+    | {
+        "always_128": "SPADE's hidden layer always has 128 channels; hand hidden_channels on.",
+        "skip_activation": "Inside the blocks: there is an activation on the skip path; it is SPADE and a convolution "
+        "only.",
+    },
+    orders=(exchanged("gamma", "beta"), _SKIP_FIRST, lambda names: _SKIP_FIRST(exchanged("gamma", "beta")(names))),
+    hints=(
+        "The functions first_map, run_blocks and to_picture of this stage are its three parts.",
+        "fc: a 3x3 convolution of the shrunken label map, or with z_dim a linear layer of z. Then an nn.ModuleList of "
+        "seven blocks, widths 16, 16, 16, 16, 8, 4, 2, 1 times ngf, and a 3x3 convolution to 3 channels.",
+        "for i, block in enumerate(self.blocks): double x if i not in (0, 2), then x = block(x, segmap)",
+    ),
+)
+
+PARTS = (BATCH_NORM, INSTANCE_NORM, RESNET_BLOCK, PIX2PIXHD, SPADE_LAYER, BLOCK, GENERATOR)
