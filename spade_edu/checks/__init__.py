@@ -20,6 +20,7 @@ An exercise is
     Pairs of switches are tried too;
   - `mistakes`: {switch: message}, the message in a student's words: what is wrong, and what it should be;
   - three hints, goal, minutes, difficulty 1 to 3.
+A part of the student's own file that is a class is checked as a whole by modules.py and modules_gan.py (see part.py).
 Then add the exercise to solutions/NN_name.py, run `python tools/build_exercises.py`, and store at least four typical
 wrong answers with the message meant for each in tests/checks/answers_NN.py.
 """
@@ -28,7 +29,7 @@ import contextlib
 import importlib
 import pkgutil
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 from functools import cache
 
@@ -40,7 +41,7 @@ from .diagnosis import broken_property, drawn_at_random, exercise_cases, expecte
 from .exercise import Case, Exercise, Result
 from .scorecard import Scorecard
 
-__all__ = ["Exercise", "Result", "check", "exercises", "has_check", "hint", "picture", "progress"]
+__all__ = ["Exercise", "Result", "check", "exercises", "has_check", "hint", "parts", "picture", "progress"]
 
 STAGES = sorted(name for _, name, _ in pkgutil.iter_modules(__path__) if re.fullmatch(r"s\d\d_\w+", name))
 
@@ -52,13 +53,31 @@ def exercises() -> list[Exercise]:
     return [exercise for module in modules for exercise in module.EXERCISES]
 
 
+@cache
+def _modules() -> list[Exercise]:
+    """The checks of whole modules, in the order of the course."""
+    modules = [importlib.import_module(f"{__name__}.{name}") for name in ("modules", "modules_gan")]
+    return [part for module in modules for part in module.PARTS]
+
+
+# Functions of the student's file that are an exercise of the same name as well.
+FUNCTIONS = ("one_hot", "instance_edges", "hinge_generator", "hinge_discriminator", "feature_matching",
+             "confusion_matrix", "mean_iou", "frechet_distance", "kl_divergence")  # fmt: skip
+
+
+def parts() -> list[str]:
+    """The names of the parts of my_spade.py that `check` knows, in the order of the course."""
+    of_functions = [e for e in exercises() if e.name in FUNCTIONS]
+    return [e.name for e in sorted([*_modules(), *of_functions], key=lambda e: e.stage)]
+
+
 def check(name: str, function: object) -> Result:
     """Try an answer. It never raises, whatever `function` is, and answers within seconds."""
     exercise = _find(name)
     if isinstance(exercise, str):
         return Result(str(name), False, exercise)
     try:
-        message = _fault(exercise, function)
+        message = _fault_of_any_reading(exercise, function)
     except Exception as error:  # an object that misbehaves even when looked at
         message = f"What it returns can't be examined ({type(error).__name__}): return plain tensors and numbers."
     result = Result(exercise.name, not message, message or f"right. {exercise.title}: solved.")
@@ -73,7 +92,7 @@ def has_check(name: str) -> bool:
 
 def _find(name: str) -> Exercise | str:
     """The exercise, or a sentence that there is none."""
-    known = {e.name: e for e in exercises()}
+    known = {e.name: e for e in [*exercises(), *_modules()]}
     if isinstance(name, str) and name in known:
         return known[name]
     for near in get_close_matches(str(name), known, n=1):
@@ -81,12 +100,24 @@ def _find(name: str) -> Exercise | str:
     return "There is no exercise of this name."
 
 
-def _fault(exercise: Exercise, function: object) -> str:
-    """What is wrong with an answer; empty if nothing is."""
-    if function is None or function is ...:
-        return f"Not started yet: {exercise.name} is {function}; expected a function. {_first_step(exercise)}"
-    if not callable(function):
-        return f"Expected a function, {exercise.signature}; got {type(function).__name__}."
+def _fault_of_any_reading(exercise: Exercise, answer: object) -> str:
+    """What is wrong with an answer; empty if nothing is, in one of the ways to read it."""
+    wanted = f"expected a {exercise.wanted}"
+    if answer is None or answer is ...:
+        return f"Not started yet: {exercise.name} is {answer}; {wanted}. {_first_step(exercise)}"
+    if not callable(answer):
+        return f"{wanted.capitalize()}, {exercise.signature}; got {type(answer).__name__}."
+    first = ""
+    for function in exercise.readings(answer):
+        message = _fault(exercise, function)
+        if not message:
+            return ""
+        first = first or message
+    return first
+
+
+def _fault(exercise: Exercise, function: Callable) -> str:
+    """What is wrong with a function; empty if nothing is."""
     cases = exercise_cases(exercise)
     expected = [expected_outcome(exercise, frozenset(), i) for i in range(len(cases))]
     raises = tuple(type(e.error) for e in expected if e.error is not None)  # errors that are part of the definition

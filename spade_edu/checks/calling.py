@@ -98,6 +98,8 @@ def _copy(value: object, path: str, inputs: dict[str, Tensor]) -> object:
         return inputs[path].clone()
     if isinstance(value, list | tuple):
         return type(value)(_copy(v, f"{path}[{i}]", inputs) for i, v in enumerate(value))
+    if isinstance(value, dict):
+        return {key: _copy(v, f"{path}[{key!r}]", inputs) for key, v in value.items()}
     value = copy.deepcopy(value)
     if isinstance(value, nn.Module):
         inputs.update({f"{path}.{name}": p for name, p in value.named_parameters() if p.requires_grad})

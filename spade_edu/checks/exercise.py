@@ -51,6 +51,7 @@ class Exercise:
     answers that none of the mistakes explains; call(*arguments) is the answer, guarded.
     observe: observe(output, *arguments) turns what a function returns (a network, say) into what is compared.
     tolerance: relative to the largest expected value of a tensor.
+    wanted: what is handed in, in a word.
     """
 
     stage: str
@@ -66,6 +67,7 @@ class Exercise:
     probes: tuple[Callable, ...] = ()
     observe: Callable | None = None
     tolerance: float = 1e-3
+    wanted = "function"
 
     @property
     def name(self) -> str:
@@ -82,6 +84,10 @@ class Exercise:
     def parameters(self) -> list[str]:
         """The names of the arguments."""
         return list(inspect.signature(self.reference).parameters)
+
+    def readings(self, answer: Callable) -> list[Callable]:
+        """The functions that an answer may stand for; one of them has to be right."""
+        return [answer]
 
 
 @dataclass(frozen=True)
