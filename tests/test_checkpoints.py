@@ -144,7 +144,10 @@ def test_what_version_0_1_wrote_is_read(tmp_path):
 def bomb(path: Path) -> Path:
     """Ten million zeros in a file of a few kB: what torch.save wrote, compressed."""
     torch.save({"weight": torch.zeros(10_000_000)}, path.with_suffix(".plain"))
-    with zipfile.ZipFile(path.with_suffix(".plain")) as plain, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as small:
+    with (
+        zipfile.ZipFile(path.with_suffix(".plain")) as plain,
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as small,
+    ):
         for entry in plain.infolist():
             small.writestr(entry.filename, plain.read(entry))
     assert path.stat().st_size < 100_000

@@ -15,7 +15,6 @@ from spade_edu.config import TrainingConfig
 from spade_edu.data.streets import Streets
 from spade_edu.presets import preset
 from spade_edu.runs.guards import TrainingError, memory_advice, only_one
-from spade_edu.runs.loading import load_networks
 from spade_edu.runs.run import Run
 
 CONFIG = preset("test", epochs=3)  # four steps an epoch
@@ -100,7 +99,7 @@ def test_nothing_that_is_no_number_is_ever_saved(tmp_path, what, value):
 
 @pytest.mark.parametrize("fast", [False, True])
 def test_one_overflow_in_16_bits_between_two_looks_is_found_and_spoils_nothing(tmp_path, fast):
-    """An activation of G overflows in step 3 alone; gradients are left out by the scaler, losses are looked at later."""
+    """An activation of G overflows in step 3 alone; the scaler leaves the step out, losses are looked at later."""
     config = replace(CONFIG, precision="fp16", ema=0.9, fast=fast)
     first = run(tmp_path, config, save_every=2)
     first.train(2, progress=False)
