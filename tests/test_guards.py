@@ -99,7 +99,7 @@ def test_nothing_that_is_no_number_is_ever_saved(tmp_path, what, value):
 
 @pytest.mark.parametrize("fast", [False, True])
 def test_one_overflow_in_16_bits_between_two_looks_is_found_and_spoils_nothing(tmp_path, fast):
-    """An activation of G overflows in step 3 alone; gradients are left out by the scaler, losses looked at later."""
+    """An activation of G overflows in step 3 alone; the scaler leaves the step out, losses are looked at later."""
     config = replace(CONFIG, precision="fp16", ema=0.9, fast=fast)
     first = run(tmp_path, config, save_every=2)
     first.train(2, progress=False)

@@ -276,7 +276,7 @@ def test_sync_batch_norm_over_two_processes_is_batch_norm_of_the_whole_batch(tmp
             torch.testing.assert_close(part[name], norm.state_dict()[name], msg=name)
 
 
-# Running averages and overflows -------------------------------------------------------------------------------------
+# Running averages and overflows ---------------------------------------------------------------------------------------
 
 
 def pattern_spade():

@@ -15,8 +15,9 @@ from torch.utils.data import get_worker_info
 
 from spade_edu import CITYSCAPES, UserError
 from spade_edu.checkpoints import checkpoints
-from spade_edu.data import Sample, Streets
+from spade_edu.data import DataError, Sample, Streets
 from spade_edu.presets import preset
+from spade_edu.runs.guards import TrainingError
 from spade_edu.runs.loading import load_networks
 from spade_edu.runs.run import Run, data_workers, epoch_order
 
@@ -87,8 +88,54 @@ def test_processes_that_read_data_change_nothing(tmp_path, monkeypatch):
     streets, noise, cuda = Streets(2, height=32, width=64), Noise(2), torch.device("cuda")
     assert data_workers(noise, cuda) == 6
     assert data_workers(streets, cuda) == data_workers(noise, torch.device("cpu")) == 0
+    monkeypatch.setattr("spade_edu.data.streets.dataset.CACHE_BYTES", 3 * 32 * 64 * 8)
+    fits, too_many = (Streets(length, height=32, width=64) for length in (3, 4))
+    assert data_workers(fits, cuda) == 0 and data_workers(too_many, cuda) == 6
     for dataset in streets, noise:  # where processes aren't forked
         assert torch.equal(pickle.loads(pickle.dumps(dataset))[1].label, dataset[1].label)
+
+
+class Broken(Noise):
+    """Noise with one picture that can't be read, or whose reader is killed as a system without memory does it."""
+
+    def __init__(self, length, error):
+        super().__init__(length)
+        self.error = error
+
+    def __getitem__(self, index):
+        last = epoch_order(self.length, 0, 1)[-1]
+        if index == last and self.error:
+            raise self.error
+        if index == last:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().__getitem__(index)
+
+
+def with_reader(folder, error):
+    config = preset("test", images=8, epochs=4)
+    return Run(folder, config, Broken(8, error), Noise(2), save_every=1, workers=1)
+
+
+@pytest.mark.parametrize(
+    "error", [DataError("b.png: expected a map of ids, found an empty file."), FileNotFoundError(2, "gone", "b.png")]
+)
+def test_an_error_in_a_process_that_reads_is_the_line_that_it_would_be_without(tmp_path, error):
+    with pytest.raises(type(error)) as found:
+        with_reader(tmp_path, error).train(progress=False)
+    assert str(found.value) == str(error) and "b.png" in str(found.value)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
+def test_a_killed_process_that_reads_is_said_and_the_checkpoint_kept(tmp_path):
+    run = with_reader(tmp_path, None)
+    with pytest.raises(
+        TrainingError, match=r"read the data was ended.*weights of step .*/dev/shm.*--workers 0"
+    ) as found:
+        run.train(progress=False)
+    assert len(str(found.value).splitlines()) == 1
+    again = Run(tmp_path, run.config, Noise(8), Noise(2), workers=0)
+    again.resume()
+    assert again.step == run.saved >= 1
 
 
 def test_other_seed_other_weights(tmp_path):

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
 
 def make_run(folder, *, style=False, save_every=100):
-    config = preset("test", style=style, ema=0.9, images=IMAGES, batch_size=1, epochs=1)
+    config = preset("test", style=style, ema=0.9, images=IMAGES, batch_size=1, epochs=1, epochs_decay=0)
     data = Streets(IMAGES, height=config.height, width=config.width)
     return Run(folder, config, data, data, save_every=save_every)
 

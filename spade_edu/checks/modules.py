@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .exercise import Case, Wrong, pick, variant
+from .exercise import Case, Wrong, variant
 from .part import Builder, earlier, exchanged, part, trial
 from .s01_batchnorm import features
 from .s05_spade_generator import label_maps
@@ -30,6 +30,9 @@ EPS = 1e-5
 class Batch(nn.Module):
     """Batch norm, with mistakes."""
 
+    mean: Tensor
+    var: Tensor
+
     def __init__(self, wrong: Wrong, num_features: int, affine: bool = True):
         super().__init__()
         self.wrong = wrong
@@ -43,7 +46,7 @@ class Batch(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Normalise, scale, shift."""
         wrong = self.wrong
-        axes = pick(wrong, {"instance": (2, 3), "all": (0, 1, 2, 3), "batch_only": (0,)}, (0, 2, 3))
+        axes = variant(wrong, (0, 2, 3), instance=(2, 3), all=(0, 1, 2, 3), batch_only=(0,))
         mean, var = self.mean[:, None, None], self.var[:, None, None]
         if self.training or "eval_batch" in wrong:
             mean = x.mean(axes, keepdim=True)
@@ -132,6 +135,9 @@ BATCH_NORM = part(
 class Instance(nn.Module):
     """Instance norm, with mistakes."""
 
+    mean: Tensor
+    var: Tensor
+
     def __init__(self, wrong: Wrong, num_features: int):
         super().__init__()
         self.wrong = wrong
@@ -142,7 +148,7 @@ class Instance(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Normalise."""
         wrong = self.wrong
-        axes = pick(wrong, {"batch": (0, 2, 3), "layer": (1, 2, 3), "channels": (1,)}, (2, 3))
+        axes = variant(wrong, (2, 3), batch=(0, 2, 3), layer=(1, 2, 3), channels=(1,))
         mean, var = x.mean(axes, keepdim=True), x.var(axes, keepdim=True, correction=1 if "unbiased" in wrong else 0)
         if "running" in wrong and not self.training:
             mean, var = self.mean[:, None, None], self.var[:, None, None]
@@ -218,7 +224,7 @@ class Residual(nn.Module):
 
     def convolved(self, conv: nn.Module, x: Tensor, normed: bool = True) -> Tensor:
         """Padding, convolution, norm."""
-        mode = pick(self.wrong, {"zeros": "constant", "replicate": "replicate"}, "reflect")
+        mode = variant(self.wrong, "reflect", zeros="constant", replicate="replicate")
         y = conv(F.pad(x, (1, 1, 1, 1), mode=mode))
         if not normed:
             return y
@@ -396,7 +402,7 @@ class Spade(nn.Module):
     def forward(self, x: Tensor, segmap: Tensor) -> Tensor:
         """Normalise, scale and shift."""
         wrong = self.wrong
-        mode = pick(wrong, {"bilinear": "bilinear", "exact": "nearest-exact", "area": "area"}, "nearest")
+        mode = variant(wrong, "nearest", bilinear="bilinear", exact="nearest-exact", area="area")
         small = F.interpolate(segmap, size=x.shape[-2:], mode=mode)
         y = self.shared(small)
         if "late" in wrong:
@@ -499,7 +505,7 @@ class SpadeBlock(nn.Module):
         self.wrong = wrong
         layer = wrong & _SPADE_MISTAKES.keys()
         conv = variant(wrong, conv, plain_conv=nn.Conv2d)
-        middle = pick(wrong, {"middle_fout": fout, "middle_fin": fin, "middle_max": max(fin, fout)}, min(fin, fout))
+        middle = variant(wrong, min(fin, fout), middle_fout=fout, middle_fin=fin, middle_max=max(fin, fout))
         hidden = variant(wrong, hidden_channels, always_128=128)
         layer = layer - {"always_128"}
         self.norm_0 = Spade(layer, fin, label_channels, hidden)
@@ -522,7 +528,7 @@ class SpadeBlock(nn.Module):
 
     def active(self, x: Tensor) -> Tensor:
         """The activation."""
-        return F.leaky_relu(x, pick(self.wrong, {"relu": 0.0, "slope": 0.01, "no_activation": 1.0}, 0.2))
+        return F.leaky_relu(x, variant(self.wrong, 0.2, relu=0.0, slope=0.01, no_activation=1.0))
 
     def forward(self, x: Tensor, segmap: Tensor) -> Tensor:
         """The sum of both paths."""
@@ -657,16 +663,14 @@ class Decoder(nn.Module):
         x = self.first_map(segmap, z)
         labels = F.interpolate(segmap, size=self.latent, mode="nearest") if "small_labels" in wrong else segmap
         mode = variant(wrong, "nearest", bilinear="bilinear")
-        kept = pick(
-            wrong, {"second": (0, 1), "third": (0, 3), "never": range(7), "always": (0,), "first": (2,)}, (0, 2)
-        )
+        kept = variant(wrong, (0, 2), second=(0, 1), third=(0, 3), never=range(7), always=(0,), first=(2,))
         for i, block in enumerate(self.blocks):
             if i not in kept and "after" not in wrong:
                 x = F.interpolate(x, scale_factor=2, mode=mode)
             x = block(x, labels)
             if i not in (0, 2) and "after" in wrong:
                 x = F.interpolate(x, scale_factor=2, mode=mode)
-        slope = pick(wrong, {"relu": 0.0, "slope": 0.01, "no_activation": 1.0}, 0.2)
+        slope = variant(wrong, 0.2, relu=0.0, slope=0.01, no_activation=1.0)
         y = self.last(F.leaky_relu(x, slope))
         return variant(wrong, torch.tanh(y), sigmoid=torch.sigmoid(y), open=y)
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .exercise import Case, Wrong, pick, variant
+from .exercise import Case, Wrong, variant
 from .modules import DECODER_MISTAKES, Batch, Decoder, HalfConv, chosen, decoder_cases
 from .part import earlier, exchanged, part, trial
 from .s01_batchnorm import features
@@ -21,6 +21,9 @@ from .s05_spade_generator import label_maps
 
 class Spectral(nn.Conv2d):
     """A convolution under spectral norm, with mistakes."""
+
+    u: Tensor
+    v: Tensor
 
     def __init__(
         self, wrong: Wrong, fin: int, fout: int, kernel_size: int, stride: int = 1, padding: int = 0, bias: bool = True
@@ -150,7 +153,7 @@ class Patch(nn.Module):
     def forward(self, x: Tensor) -> list[Tensor]:
         """Every layer's output."""
         wrong = self.wrong
-        slope = pick(wrong, {"relu": 0.0, "slope": 0.01}, 0.2)
+        slope = variant(wrong, 0.2, relu=0.0, slope=0.01)
         convolved = self.first(x)
         before = F.instance_norm(convolved) if "norm_first" in wrong else convolved
         given, results = [before], [F.leaky_relu(before, slope)]
@@ -318,7 +321,7 @@ class ConcatBlock(nn.Module):
         super().__init__()
         self.wrong = wrong
         conv = variant(wrong, conv, plain_conv=nn.Conv2d)
-        middle = pick(wrong, {"middle_fout": fout}, min(fin, fout))
+        middle = variant(wrong, min(fin, fout), middle_fout=fout)
         affine = "no_affine" not in wrong
         self.norm_0 = Batch(frozenset(), fin, affine)
         self.conv_0 = conv(fin + label_channels, middle, 3, padding=1)
@@ -338,7 +341,7 @@ class ConcatBlock(nn.Module):
 
     def active(self, x: Tensor) -> Tensor:
         """The activation."""
-        return F.leaky_relu(x, pick(self.wrong, {"relu": 0.0, "slope": 0.01, "no_activation": 1.0}, 0.2))
+        return F.leaky_relu(x, variant(self.wrong, 0.2, relu=0.0, slope=0.01, no_activation=1.0))
 
     def forward(self, x: Tensor, segmap: Tensor) -> Tensor:
         """The sum of both paths."""
@@ -474,7 +477,7 @@ class Encoder(nn.Module):
         """Mean and log-variance."""
         wrong = self.wrong
         x = self.resized(image)
-        slope = pick(wrong, {"relu": 0.0, "slope": 0.01, "no_activation": 1.0}, 0.2)
+        slope = variant(wrong, 0.2, relu=0.0, slope=0.01, no_activation=1.0)
         for i, conv in enumerate(self.convs):
             y = conv(x)
             normed = variant(wrong, F.instance_norm(y), no_norm=y)

@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,9 @@ from .base import DataError
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm")
 ID_SUFFIXES = (".png", ".bmp", ".tif", ".tiff")
 _ID_MODES = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L")
+# Pillow knows some forty formats more. Among them is PostScript, for which it starts a program on the file.
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "PPM")
+MOST_PIXELS = 100_000_000  # 400 MB as RGB with all that conversion needs
 # What Pillow raises for files that aren't whole.
 BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
 
@@ -57,18 +61,29 @@ def require_same_size(photo: Image.Image, ids: np.ndarray, photo_path: Path, ids
         )
 
 
-def open_picture(path: Path, what: str) -> Image.Image:
-    """A picture, read in full. Errors: a DataError where it is missing or unreadable; `what` was expected there."""
+def open_picture(source: Path | BytesIO, what: str, *, whole: bool = True) -> Image.Image:
+    """A picture in one of FORMATS, the only place where one is opened; read in full, or (not `whole`) its head only.
+
+    Errors: a DataError where it is missing, unreadable or too large; `what` was expected there.
+    """
+    name = source if isinstance(source, Path) else "The file"
     try:
-        with Image.open(path) as picture:
-            picture.load()
+        picture = Image.open(source, formats=FORMATS)
+        if picture.width * picture.height <= MOST_PIXELS:
+            if whole:
+                with picture:
+                    picture.load()
             return picture
+        picture.close()
     except FileNotFoundError:
-        raise DataError(f"{path} is missing: expected {what} there.") from None
+        raise DataError(f"{name} is missing: expected {what} there.") from None
     except BROKEN as error:
-        empty = path.is_file() and path.stat().st_size == 0
+        empty = isinstance(source, Path) and source.is_file() and source.stat().st_size == 0
         found = "an empty file" if empty else f"a file that cannot be read ({error})"
-        raise DataError(f"{path}: expected {what}, found {found}. Copy or download it again.") from error
+        raise DataError(f"{name}: expected {what}, found {found}. Copy or download it again.") from error
+    raise DataError(
+        f"{name}: {picture.width}x{picture.height} pixels are more than {MOST_PIXELS:,}: make the picture smaller."
+    )
 
 
 def _size(picture: Image.Image) -> tuple[int, int]:

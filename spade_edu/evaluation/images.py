@@ -10,8 +10,8 @@ from jaxtyping import Float, Int64, UInt8
 from PIL import Image
 from torch import Tensor
 
-from ..data.base import DataError, Dataset
-from ..data.files import BROKEN, PHOTO_SUFFIXES
+from ..data.base import Dataset
+from ..data.files import PHOTO_SUFFIXES, open_picture
 from ..data.paired import PairedFiles
 from ..errors import UserError
 from ..pictures import from_uint8, to_uint8
@@ -86,12 +86,7 @@ class ImageFolder(Sequence):
     def __getitem__(  # type: ignore[override]  # a slice would be images in memory, and nobody takes one
         self, index: int
     ) -> UInt8[Tensor, "3 h w"]:
-        path = self.paths[index]
-        with _open(path) as picture:
-            try:
-                return _from_pil(picture.convert("RGB"))
-            except BROKEN as error:
-                raise DataError(f"{path} cannot be read as a picture ({error}).") from error
+        return _from_pil(open_picture(self.paths[index], "a picture").convert("RGB"))
 
 
 def first_size(folder: str | Path) -> tuple[int, int]:
@@ -112,7 +107,7 @@ def from_bytes(image: UInt8[Tensor, "*n 3 h w"]) -> Float[Tensor, "*n 3 h w"]:
 def _one_size(paths: list[Path]) -> tuple[int, int]:
     """(height, width) of all images, from the heads of their files; an error where they differ or are not RGB."""
     for path in paths:
-        with _open(path) as picture:
+        with open_picture(path, "a picture", whole=False) as picture:
             if picture.mode not in ("RGB", "RGBA", "P"):
                 found = f"found mode {picture.mode} (grey-scale?)"
                 raise UserError(f"{path}: expected a colour image (RGB), {found}. Is it a label map?")
@@ -125,13 +120,6 @@ def _one_size(paths: list[Path]) -> tuple[int, int]:
                 f"{size[0]}x{size[1]} (height x width); generate all at one size."
             )
     return first
-
-
-def _open(path: Path) -> Image.Image:
-    try:
-        return Image.open(path)
-    except BROKEN as error:
-        raise DataError(f"{path} cannot be read as a picture ({error}).") from error
 
 
 def _from_pil(picture: Image.Image) -> UInt8[Tensor, "3 h w"]:

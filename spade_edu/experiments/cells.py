@@ -27,6 +27,7 @@ from torch import Tensor
 
 from ..config import TrainingConfig, resolve_precision
 from ..data import Sample, choose, open_splits
+from ..data.files import open_picture
 from ..errors import UserError
 from ..evaluation.pipeline import Scorer
 from ..evaluation.subjects import STREETS_COUNT, Place
@@ -185,7 +186,7 @@ class Bench:
 
     def painted(self, cell: Cell) -> UInt8[Tensor, "n h w 3"]:
         """What a cell that is done painted for the sample scenes."""
-        pixels = torch.from_numpy(np.array(Image.open(self.folder(cell) / "samples.png")))
+        pixels = torch.from_numpy(np.array(open_picture(self.folder(cell) / "samples.png", "samples")))
         return pixels.view(-1, self.base.height, self.base.width, 3)
 
     def _keep_samples(self, generator: Generator, folder: Path) -> None:

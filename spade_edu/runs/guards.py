@@ -80,11 +80,22 @@ def check_state(trainer: Trainer, step: int, folder: Path, good: int | None) -> 
         raise TrainingError(f"Step {step}: {what} are no longer numbers ({name}). {_advice(folder, good)}")
 
 
-def _advice(folder: Path, good: int | None) -> str:
-    kept = f"The weights of step {good} in {folder / 'checkpoints'} are good. " if good else "Nothing was saved yet. "
-    return (
-        f"{kept}Most often the learning rate is too high (--set lr=...) or 16 bits are too few (--set precision=fp32)."
+def reader_died(workers: int, folder: Path, good: int | None) -> TrainingError:
+    """What to say where the system ended a process that reads data."""
+    return TrainingError(
+        f"One of the {workers} processes that read the data was ended from outside. {_kept(folder, good)}"
+        "Most often memory ran out, or shared memory did (/dev/shm; docker run --shm-size=2g): the same command with "
+        "fewer --workers goes on; --workers 0 needs none."
     )
+
+
+def _kept(folder: Path, good: int | None) -> str:
+    return f"The weights of step {good} in {folder / 'checkpoints'} are good. " if good else "Nothing was saved yet. "
+
+
+def _advice(folder: Path, good: int | None) -> str:
+    cause = "Most often the learning rate is too high (--set lr=...) or 16 bits are too few (--set precision=fp32)."
+    return _kept(folder, good) + cause
 
 
 @contextmanager

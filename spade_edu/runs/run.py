@@ -14,7 +14,6 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, nullcontext
 from pathlib import Path
-from typing import cast
 
 import torch
 import torch.utils.data
@@ -25,7 +24,7 @@ from tqdm import tqdm
 from .. import distributed
 from ..checkpoints import CheckpointError, checkpoints, load_checkpoint, save_checkpoint, sweep
 from ..config import TrainingConfig, resolve_precision
-from ..data.base import Dataset, stack
+from ..data.base import Dataset
 from ..data.streets import Streets
 from ..errors import UserError
 from ..files import write_whole
@@ -33,8 +32,9 @@ from ..models import build
 from ..pictures import grid, save_png, to_uint8
 from ..sampling import generate, spread, to_batch
 from ..training import Batch, Trainer
-from .guards import LossWatch, check_state, memory_advice, only_one
+from .guards import LossWatch, check_state, memory_advice, only_one, reader_died
 from .loading import load_config
+from .reading import Told, stack_or_error
 from .stops import Stop, ignore_interrupts, stop_asked
 
 
@@ -90,7 +90,12 @@ class Run:
         Errors: a TrainingError where another run holds the folder, a loss is no number, or memory runs out.
         """
         with only_one(self.folder) if self.writes else nullcontext(), memory_advice(self.config):
-            return self._train(until, progress)
+            try:
+                return self._train(until, progress)
+            except RuntimeError as error:
+                if "DataLoader worker" not in str(error):  # torch has no exception of its own for it
+                    raise
+                raise reader_died(self.workers, self.folder, self.saved) from error
 
     def _train(self, until: int | None, progress: bool) -> Trainer:
         if self.writes:
@@ -135,16 +140,18 @@ class Run:
         indices = distributed.share_of(indices, self.config.batch_size)
         # A generator of its own: making the loader's iterator would otherwise use up a number of the global one.
         loader: DataLoader = DataLoader(
-            cast(torch.utils.data.Dataset, self.dataset),  # all that the loader asks for is __getitem__
+            Told(self.dataset),
             self.config.batch_size // distributed.processes(),
             sampler=indices,
-            collate_fn=stack,
+            collate_fn=stack_or_error,
             generator=torch.Generator(),
             num_workers=self.workers,
             pin_memory=self.device.type == "cuda",
             worker_init_fn=ignore_interrupts,
         )
         for sample in loader:
+            if isinstance(sample, Exception):
+                raise sample
             yield to_batch(sample, self.dataset.labels, self.device, self.config.channels_last)
 
     def after_step(self, values: dict[str, Tensor], bar: tqdm, last: int) -> None:
@@ -267,8 +274,9 @@ def epoch_order(length: int, seed: int, epoch: int) -> list[int]:
 def data_workers(dataset: Dataset, device: torch.device) -> int:
     """How many processes read data: this process's share of the cores, at most 8.
 
-    None where the CPU trains, and none for Streets: rendered scenes stay in memory, but each epoch's processes are new.
+    None where the CPU trains, and none for a Streets whose rendered scenes all stay in memory: each epoch's processes
+    are new, so they would render them again.
     """
-    if device.type == "cpu" or isinstance(dataset, Streets):
+    if device.type == "cpu" or isinstance(dataset, Streets) and dataset.fits_in_memory():
         return 0
     return min(8, (os.cpu_count() or 1) // distributed.processes())

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import torch
 from jaxtyping import Float, Integer, UInt8
-from PIL import Image, PngImagePlugin
+from PIL import PngImagePlugin
 from torch import Tensor
 
+from ..data.files import open_picture
 from ..errors import UserError
 from ..generators import Generator
 from ..labels import LabelSpace
@@ -68,16 +69,16 @@ def title(recipe: dict) -> str:
 def read_recipe(path: str | Path) -> dict:
     """The recipe in a PNG file that the sampler saved. Errors: a UserError where there is none."""
     try:
-        with Image.open(path) as picture:
+        with open_picture(Path(path), "a picture with a recipe", whole=False) as picture:
             assert isinstance(picture, PngImagePlugin.PngImageFile)
             recipe = json.loads(picture.text[RECIPE])
         title(recipe)
-    except FileNotFoundError:
-        raise UserError(f"There is no file {path}.") from None
-    except Exception:  # Pillow raises many kinds for broken files
+    except Exception as error:  # Pillow raises many kinds for broken files
+        if not Path(path).exists():
+            raise UserError(f"There is no file {path}.") from None
         raise UserError(
             f"{path} carries no recipe: expected a PNG saved by the sampler, not a copy of its pixels."
-        ) from None
+        ) from error
     return recipe
 
 

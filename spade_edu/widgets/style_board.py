@@ -9,6 +9,7 @@ from jaxtyping import Float, Integer
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from ..data.files import open_picture
 from ..encoder import StyleEncoder
 from ..errors import UserError
 from ..generators import Generator
@@ -21,7 +22,6 @@ from .still import captioned, png
 
 MOST_CARDS = 12
 MOST_BYTES = 20 * 2**20  # of an upload
-MOST_PIXELS = 50_000_000
 
 
 class StyleTransfer(Core):
@@ -102,19 +102,12 @@ class StyleTransfer(Core):
 def read_upload(buffers: list, size: tuple[int, int]) -> Float[Tensor, "3 h w"]:
     """A picture file from the browser, cut and scaled to `size` (h, w), in [-1, 1].
 
-    Errors: a UserError for no picture, a file over MOST_BYTES or a picture over MOST_PIXELS.
+    Errors: a UserError for no picture, a file over MOST_BYTES or a picture over files.MOST_PIXELS.
     """
     if len(buffers) != 1 or memoryview(buffers[0]).nbytes > MOST_BYTES:
         raise UserError(f"Expected one picture of at most {MOST_BYTES // 2**20} MB.")
-    try:
-        picture: Image.Image = Image.open(io.BytesIO(bytes(buffers[0])))
-        if picture.width * picture.height > MOST_PIXELS:
-            raise UserError(f"The picture has {picture.width}x{picture.height} pixels: make it smaller.")
-        picture = ImageOps.exif_transpose(picture).convert("RGB")
-    except UserError:
-        raise
-    except Exception as error:  # Pillow raises many kinds for broken files
-        raise UserError("This file is not a picture that can be read: use PNG, JPEG or WebP.") from error
+    picture = open_picture(io.BytesIO(bytes(buffers[0])), "a picture (PNG, JPEG or WebP)")
+    picture = ImageOps.exif_transpose(picture).convert("RGB")
     picture = ImageOps.fit(picture, size[::-1], Image.Resampling.LANCZOS)
     return from_uint8(torch.from_numpy(np.array(picture)))
 

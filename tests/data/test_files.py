@@ -1,10 +1,21 @@
+import ast
+import os
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import trees
-from PIL import Image
+from PIL import EpsImagePlugin, Image
+from PIL.PngImagePlugin import PngImageFile
 
-from spade_edu.data import DataError
+import spade_edu
+from spade_edu.data import DataError, files
 from spade_edu.data.files import read_ids, read_photo, require_same_size
+from spade_edu.errors import UserError
+from spade_edu.evaluation.images import ImageFolder
+from spade_edu.widgets.looks import read_recipe
+from spade_edu.widgets.style_board import read_upload
 
 
 @pytest.mark.parametrize("mode, top", [(None, 256), ("P", 256), (None, 60000)])
@@ -101,3 +112,76 @@ def test_different_sizes_name_both_files(tmp_path):
     photo, ids = read_photo(trees.photo(tmp_path / "a.png")), np.zeros((12, 23), np.int32)
     with pytest.raises(DataError, match=r"b\.png is 12x23 but .*a\.png is 12x24"):
         require_same_size(photo, ids, tmp_path / "a.png", tmp_path / "b.png")
+
+
+# Pictures from strangers ---------------------------------------------------------------------------------------------
+
+PACKAGE = Path(spade_edu.__file__).parent
+POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 24 12\n%%EndComments\nshowpage\n%%EOF\n"
+
+
+def test_pictures_are_opened_in_one_place_only():
+    """Written as Image.open(...), or as open(...) of one of Pillow's modules."""
+    places = []
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and re.fullmatch(r"(PIL\.)?Image\.open", ast.unparse(node.func)):
+                places.append((path.relative_to(PACKAGE).as_posix(), [k.arg for k in node.keywords]))
+            assert not (isinstance(node, ast.ImportFrom) and node.module == "PIL.Image"), path
+    assert places == [("data/files.py", ["formats"])]
+
+
+OPENERS = {
+    "photograph": read_photo,
+    "ids": read_ids,
+    "generated": lambda path: ImageFolder(path.parent, ["a"])[0],
+    "upload": lambda path: read_upload([path.read_bytes()], (12, 24)),
+    "recipe": read_recipe,
+}
+
+
+@pytest.fixture
+def ghostscript(tmp_path, monkeypatch):
+    """A stand-in for Ghostscript on PATH; at the end it must not have been started."""
+    program, started = tmp_path / "bin" / "gs", tmp_path / "started"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\necho \"$@\" >> '{started}'\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+    for name, value in (("gs_binary", None), ("gs_windows_binary", None)):
+        monkeypatch.setattr(EpsImagePlugin, name, value)
+    (tmp_path / "bare.eps").write_bytes(POSTSCRIPT)
+    with pytest.raises(Exception, match=r".*"), Image.open(tmp_path / "bare.eps") as picture:
+        picture.load()
+    assert started.exists(), "Pillow itself would start it"
+    started.unlink()
+    yield
+    assert not started.exists(), "a program was started on the file"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell script")
+@pytest.mark.parametrize("name", ["a.jpg", "a.png"])
+@pytest.mark.parametrize("opener", OPENERS)
+def test_postscript_under_another_name_starts_no_program(tmp_path, ghostscript, opener, name):
+    path = tmp_path / "files" / name
+    path.parent.mkdir()
+    path.write_bytes(POSTSCRIPT)
+    with pytest.raises(UserError) as found:
+        OPENERS[opener](path)
+    assert len(str(found.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("kind", ["GIF", "TGA", "ICO", "PCX", "PDF"])
+def test_other_formats_are_refused_whatever_their_name(tmp_path, kind):
+    Image.new("RGB", (24, 12)).save(tmp_path / "a.jpg", format=kind)
+    with pytest.raises(DataError, match="a file that cannot be read"):
+        read_photo(tmp_path / "a.jpg")
+
+
+@pytest.mark.parametrize("opener", ["photograph", "ids", "upload", "generated"])
+def test_too_many_pixels_are_refused_from_the_head_alone(tmp_path, monkeypatch, opener):
+    monkeypatch.setattr(files, "MOST_PIXELS", 24 * 12 - 1)
+    monkeypatch.setattr(PngImageFile, "load", lambda *_: pytest.fail("read"))
+    Image.new("L", (24, 12)).save(tmp_path / "a.png")
+    with pytest.raises(DataError, match="24x12 pixels are more than 287"):
+        OPENERS[opener](tmp_path / "a.png")

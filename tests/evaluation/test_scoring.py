@@ -211,7 +211,7 @@ def test_a_users_mistakes_give_one_line(tmp_path, files, message):
 
 def test_a_file_that_is_no_picture(tmp_path):
     (tmp_path / "a.png").write_bytes(b"<html>")
-    with pytest.raises(UserError, match="a.png cannot be read as a picture"):
+    with pytest.raises(UserError, match="a.png: expected a picture, found a file that cannot be read"):
         ImageFolder(tmp_path, ["a"])
 
 

@@ -242,7 +242,7 @@ def test_uploads(board):
     assert board.core.answer({"do": "upload", "name": "red.png"}, [memoryview(buffer.getvalue())]) == ""
     assert board.core.cards[-1]["name"] == "red.png"
     assert board.core.cards[-1]["reference"][0, 0].tolist() == [255, 0, 0]
-    for buffers, said in (([b"no picture"], "not a picture"), ([], "one picture"), ([bytes(21 * 2**20)], "20 MB")):
+    for buffers, said in (([b"no picture"], "expected a picture"), ([], "one picture"), ([bytes(21 * 2**20)], "20 MB")):
         assert said in board.core.answer({"do": "upload", "name": "x"}, buffers)
     assert len(board.core.cards) == 3
 

@@ -93,6 +93,10 @@ class Streets:
         self._kept: dict[int, Scene] = {}
         self._most = CACHE_BYTES // (height * width * 8)
 
+    def fits_in_memory(self) -> bool:
+        """Whether all scenes are kept once they are rendered; otherwise each epoch renders most of them again."""
+        return self.length <= self._most
+
     def set_epoch(self, epoch: int) -> None:
         """Draw the flips of this epoch; a run that resumes at an epoch sees the flips it would have seen."""
         self.epoch = epoch
