@@ -77,6 +77,7 @@ def test_the_wheel_holds_the_package_and_its_data_and_nothing_else(built):
     names = [name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name]
     assert sorted(names) == sorted(tracked("spade_edu"))
     assert {"spade_edu/py.typed", "spade_edu/assets/spade.safetensors", "spade_edu/widgets/painter.js"} <= set(names)
+    assert "spade_edu/assets/course/00_data.ipynb" in names
     assert wheel.stat().st_size < MEGABYTES * 2**20
 
 

@@ -198,6 +198,7 @@ def test_nothing_opens_a_connection_but_downloads_that_were_asked_for():
         ("related/crn.py", "http.client"),
         ("course/doctor.py", "webbrowser"),  # whether there is one
         ("checks/grading.py", "subprocess"),
+        ("course/trial.py", "subprocess"),  # the student's file is tried there before it is kept
     }
 
 

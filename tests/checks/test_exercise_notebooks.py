@@ -33,6 +33,12 @@ def test_the_stored_notebooks_are_built_from_the_source(source):
         assert target.read_bytes() == text.encode(), "run python tools/build_exercises.py"
 
 
+def test_the_copies_for_a_students_folder_are_built_from_the_sources():
+    copies = build_exercises.course_copies()
+    assert set(copies) == set(build_exercises.COURSE.glob("*.ipynb"))
+    assert [p.name for p, text in copies.items() if p.read_bytes() != text.encode()] == [], "run build_exercises.py"
+
+
 @each_source
 def test_every_exercise_of_the_stage_is_there_in_order(source):
     names = [e.name for e in exercises() if e.stage == source.name[:2]]
