@@ -242,9 +242,11 @@ def test_diversity_of_opposite_features_is_four():
 
 
 def test_the_judge_sees_one_size_only():
+    from spade_edu.pretrained.judge import Judge
+
     seen = []
 
-    class Judge(nn.Module):
+    class WatchedJudge(Judge):
         def forward(self, image):
             seen.append(tuple(image.shape[2:]))
             return NearestColour()(image)
@@ -253,7 +255,7 @@ def test_the_judge_sees_one_size_only():
             seen.append(tuple(image.shape[2:]))
             return mean_colours(image)
 
-    judge = AtOneSize(Judge(), size=(16, 32))
+    judge = AtOneSize(WatchedJudge(), size=(16, 32))
     assert judge(torch.rand(1, 3, 32, 64)).shape == (1, 19, 32, 64)
     assert judge(torch.rand(1, 3, 16, 16)).shape == (1, 19, 16, 16)
     judge.features(torch.rand(1, 3, 8, 8))
