@@ -55,13 +55,12 @@ class Part(Exercise):
         """run(options, weights, mode, *inputs) for a class."""
 
         def run(options: tuple, weights: dict[str, Tensor], mode: str, *inputs: Tensor) -> object:
-            network = self.built(kind, options)
-            network.train()
+            network = self.built(kind, options).to(inputs[0].dtype).train()
             given = self.placed(network, options, {name: weights[name] for name in order(list(weights))})
             if mode != "train":
                 torch.func.functional_call(network, given, inputs)
             if mode == "eval":
-                network = restored(self.built(kind, options), network)
+                network = restored(self.built(kind, options).to(inputs[0].dtype), network)
             return torch.func.functional_call(network, given, inputs)
 
         return run
@@ -141,19 +140,19 @@ def trial(
     fresh: bool = False,
 ) -> Case:
     """A case: an object built from `options`, with weights of its own unless it is to be used as it starts."""
-    weights = {} if fresh else drawn_weights(builder(frozenset())(*options))
+    weights = {} if fresh else drawn_weights(builder(frozenset())(*options).to(inputs[0].dtype))
     words = {"train": "", "twice": ", the second call", "eval": ", evaluation after training"}
     return case(text + words[mode], options, weights, mode, *inputs, gradient=("weights", *GRADIENTS))
 
 
 def drawn_weights(network: nn.Module) -> dict[str, Tensor]:
     """Weights away from zero. Under spectral norm they have rank one: one step finds sigma, wherever it starts."""
-    weights = {name: 0.4 * torch.randn(p.shape) + 0.1 for name, p in network.named_parameters()}
+    weights = {name: (0.4 * torch.randn(p.shape) + 0.1).to(p.dtype) for name, p in network.named_parameters()}
     for name, module in network.named_modules():
         if hasattr(module, "power_iteration"):
             key = f"{name}.weight".removeprefix(".")
             rows, columns = weights[key].shape[0], weights[key][0].numel()
-            weights[key] = torch.outer(torch.randn(rows), torch.randn(columns)).view_as(weights[key])
+            weights[key] = torch.outer(torch.randn(rows), torch.randn(columns)).view_as(weights[key]).to(weights[key])
     return weights
 
 
