@@ -563,6 +563,7 @@ BLOCK = part(
     chosen(SpadeBlock),
     ("x", "segmap"),
     _block_cases,
+    together=1,
     contract="SPADEResnetBlock(fin, fout, label_channels, hidden_channels=128, conv=nn.Conv2d), forward(x, segmap)",
     stage="05",
     title="SPADE's residual block",
