@@ -107,22 +107,25 @@ def _fault_of_any_reading(exercise: Exercise, answer: object) -> str:
         return f"Not started yet: {exercise.name} is {answer}; {wanted}. {_first_step(exercise)}"
     if not callable(answer):
         return f"{wanted.capitalize()}, {exercise.signature}; got {type(answer).__name__}."
-    first = ""
+    tries = []
     for function in exercise.readings(answer):
-        message = _fault(exercise, function)
-        if not message:
-            return ""
-        first = first or message
-    return first
+        message, got, wrong = _tried(exercise, function)
+        if message or not wrong:
+            return message
+        tries.append((function, got, wrong))
+    return _fault(exercise, *min(tries, key=lambda t: len(t[2])))
 
 
-def _fault(exercise: Exercise, function: Callable) -> str:
-    """What is wrong with a function; empty if nothing is."""
+Wrong = list[tuple[Case, Difference]]
+
+
+def _tried(exercise: Exercise, function: Callable) -> tuple[str, list[Outcome], Wrong]:
+    """What a function does in all cases, and where it is wrong; or a message, where it stops before it gets there."""
     cases = exercise_cases(exercise)
     expected = [expected_outcome(exercise, frozenset(), i) for i in range(len(cases))]
     raises = tuple(type(e.error) for e in expected if e.error is not None)  # errors that are part of the definition
     got: list[Outcome] = []
-    wrong: list[tuple[Case, Difference]] = []
+    wrong: Wrong = []
     for c, e in zip(cases, expected):
         got.append(call(function, c, exercise.parameters, exercise.observe))
         d = difference(e, got[-1], exercise.tolerance)
@@ -130,10 +133,15 @@ def _fault(exercise: Exercise, function: Callable) -> str:
             continue
         stops = d.kind in ("error", "type") and not isinstance(got[-1].error, raises)
         if d.kind in ("none", "endless") or stops and not wrong:
-            return _explain(exercise, c, d)
+            return _explain(exercise, c, d), got, wrong
         wrong.append((c, d))
-    if not wrong:
-        return ""
+    return "", got, wrong
+
+
+def _fault(exercise: Exercise, function: Callable, got: list[Outcome], wrong: Wrong) -> str:
+    """What is wrong with a function that isn't right in the cases `wrong`."""
+    cases = exercise_cases(exercise)
+    expected = [expected_outcome(exercise, frozenset(), i) for i in range(len(cases))]
     text = known_mistake(exercise, expected, got)
     if not text and wrong[0][1].kind == "value":
         text = drawn_at_random(exercise, wrong[0][0], function) or broken_property(exercise, cases, function)

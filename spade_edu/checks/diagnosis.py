@@ -46,7 +46,7 @@ _outcomes: dict[tuple, Outcome] = {}
 def known_mistake(exercise: Exercise, expected: list[Outcome], got: list[Outcome]) -> str:
     """The message of the one mistake, or the two, that explain every wrong case; empty if none does."""
     wrong = [i for i in range(len(got)) if not same(expected[i], got[i], exercise.tolerance)]
-    for number in (1, 2):
+    for number in range(1, exercise.together + 1):
         groups = [frozenset(names) for names in combinations(exercise.mistakes, number)]
         found = [names for names in groups if _explains(exercise, names, expected, got, wrong)]
         if found:

@@ -51,6 +51,7 @@ class Exercise:
     answers that none of the mistakes explains; call(*arguments) is the answer, guarded.
     observe: observe(output, *arguments) turns what a function returns (a network, say) into what is compared.
     tolerance: relative to the largest expected value of a tensor.
+    together: how many mistakes at once are looked for.
     wanted: what is handed in, in a word.
     """
 
@@ -67,6 +68,7 @@ class Exercise:
     probes: tuple[Callable, ...] = ()
     observe: Callable | None = None
     tolerance: float = 1e-3
+    together: int = 2
     wanted = "function"
 
     @property

@@ -175,11 +175,11 @@ def _patch_cases() -> list[Case]:
         return trial(text, chosen(Patch), options, (features(n, options[0], *size),), mode=mode)
 
     return [
-        one("four layers and the verdict", (3, 2), (16, 24)),
-        one("three layers and the verdict", (2, 3, 3), (12, 9)),
+        one("four layers and the verdict", (3, 2), (32, 40)),
+        one("three layers and the verdict", (2, 3, 3), (20, 17)),
         one("a batch of 1, one channel", (1, 1, 2), (8, 6), n=1),
         one("two layers and the verdict", (2, 2, 2), (7, 9), "twice"),
-        one("three layers and the verdict", (3, 2, 3), (8, 12), "eval"),
+        one("three layers and the verdict", (3, 2, 3), (16, 12), "eval"),
     ]
 
 
@@ -427,6 +427,7 @@ CONCAT_GENERATOR = part(
     chosen(ConcatDecoder),
     ("segmap", "z"),
     lambda: decoder_cases(ConcatDecoder),
+    together=1,
     contract="ConcatGenerator(label_channels, latent, ngf=64, z_dim=None, hidden_channels=128, conv=nn.Conv2d), "
     "forward(segmap, z=None)",
     stage="08",

@@ -51,42 +51,46 @@ class Part(Exercise):
         """The class as a function, for each order in which its layers may have been defined."""
         return [self.as_function(answer, order) for order in (list, *self.orders)]
 
-    def as_function(self, kind: Callable, order: Order = list) -> Callable:
-        """run(options, weights, mode, *inputs) for a class."""
+    def as_function(self, kind: Callable, order: Order = list, told: bool = True) -> Callable:
+        """run(options, weights, mode, *inputs) for a class; told: unexpected parameters are explained."""
 
         def run(options: tuple, weights: dict[str, Tensor], mode: str, *inputs: Tensor) -> object:
-            network = self.built(kind, options)
-            network.train()
+            network = self.built(kind, options, told).to(inputs[0].dtype).train()
             given = self.placed(network, options, {name: weights[name] for name in order(list(weights))})
             if mode != "train":
                 torch.func.functional_call(network, given, inputs)
             if mode == "eval":
-                network = restored(self.built(kind, options), network)
+                network = restored(self.built(kind, options, told).to(inputs[0].dtype), network)
             return torch.func.functional_call(network, given, inputs)
 
         return run
 
-    def built(self, kind: Callable, options: tuple) -> nn.Module:
+    def built(self, kind: Callable, options: tuple, told: bool) -> nn.Module:
         """An object of the class, with as many parameters as it should have; else a Complaint."""
         network = kind(*options)
         if not isinstance(network, nn.Module):
             raise Complaint(f"{self.name} should make an nn.Module; it makes something of type {named(network)}.")
         expected, got = shapes(self.builder(frozenset())(*options)), shapes(network)
         if expected != got:
-            raise Complaint(self.other_parameters(options, expected, got))
+            raise Complaint(self.other_parameters(options, expected, got) if told else "It has other parameters.")
         return network
 
     def placed(self, network: nn.Module, options: tuple, weights: dict[str, Tensor]) -> dict[str, Tensor]:
         """{the network's name: weight}: each weight for the first parameter left of its shape.
 
-        Where there are several, those of the same kind come first: a norm's shift is no convolution's bias.
+        Where there are several, a bias goes to the layer that has its weight, and a norm's shift to no convolution.
         """
         kinds, left = dict(slots(self.builder(frozenset())(*options))), dict(slots(network))
         parameters = dict(network.named_parameters())
         given: dict[str, Tensor] = {}
+        layers: dict[str, str] = {}  # the reference's: the network's
         for name, weight in weights.items():
             alike = [place for place, slot in left.items() if slot[1] == squeezed(weight)]
-            place = next((place for place in alike if left[place] == kinds[name]), alike[0])
+            layer, _, last = name.rpartition(".")
+            place = f"{layers.get(layer)}.{last}".removeprefix(".")
+            if place not in alike:
+                place = next((place for place in alike if left[place] == kinds[name]), alike[0])
+            layers.setdefault(layer, place.rpartition(".")[0])
             del left[place]
             given[place] = weight.view(parameters[place].shape)
         return given
@@ -126,7 +130,7 @@ def part(
     reference.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # functions may have one
 
     def mistaken(wrong: Wrong, *arguments: Any) -> object:
-        return record.as_function(builder(wrong))(*arguments)
+        return record.as_function(builder(wrong), told=False)(*arguments)
 
     record = Part(reference=reference, mistaken=mistaken, builder=builder, cases=cases, **facts)
     return record
@@ -141,19 +145,19 @@ def trial(
     fresh: bool = False,
 ) -> Case:
     """A case: an object built from `options`, with weights of its own unless it is to be used as it starts."""
-    weights = {} if fresh else drawn_weights(builder(frozenset())(*options))
+    weights = {} if fresh else drawn_weights(builder(frozenset())(*options).to(inputs[0].dtype))
     words = {"train": "", "twice": ", the second call", "eval": ", evaluation after training"}
     return case(text + words[mode], options, weights, mode, *inputs, gradient=("weights", *GRADIENTS))
 
 
 def drawn_weights(network: nn.Module) -> dict[str, Tensor]:
     """Weights away from zero. Under spectral norm they have rank one: one step finds sigma, wherever it starts."""
-    weights = {name: 0.4 * torch.randn(p.shape) + 0.1 for name, p in network.named_parameters()}
+    weights = {name: (0.4 * torch.randn(p.shape) + 0.1).to(p.dtype) for name, p in network.named_parameters()}
     for name, module in network.named_modules():
         if hasattr(module, "power_iteration"):
             key = f"{name}.weight".removeprefix(".")
             rows, columns = weights[key].shape[0], weights[key][0].numel()
-            weights[key] = torch.outer(torch.randn(rows), torch.randn(columns)).view_as(weights[key])
+            weights[key] = torch.outer(torch.randn(rows), torch.randn(columns)).view_as(weights[key]).to(weights[key])
     return weights
 
 
