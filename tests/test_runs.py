@@ -61,7 +61,7 @@ def make_run(folder, *, images=8, save_every=3, workers=0, **overrides):
 
 def final_weights(folder):
     newest = checkpoints(folder / "checkpoints")[-1]
-    return {p.name: load_file(p) for p in sorted(newest.glob("*.safetensors"))}
+    return {p.name: load_file(p) for p in sorted(newest.glob("*.safetensors")) if p.stem != "state"}
 
 
 def assert_same_weights(one, other):
