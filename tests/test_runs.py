@@ -80,6 +80,19 @@ def test_a_run_stopped_in_the_middle_ends_with_the_same_weights(tmp_path):
     assert_same_weights(final_weights(tmp_path / "whole"), final_weights(tmp_path / "parts"))
 
 
+def test_a_run_in_channels_last_goes_on_with_moments_in_that_format(tmp_path):
+    """Fused Adam takes no other, and files hold rows."""
+    options = dict(channels_last=True, fast=True, precision="fp32")
+    make_run(tmp_path / "whole", **options).train(until=3, progress=False)
+    make_run(tmp_path / "parts", **options).train(until=1, progress=False)
+    run = make_run(tmp_path / "parts", **options)
+    run.resume()
+    for parameter, values in run.trainer.optimizer_g.state.items():
+        assert values["exp_avg"].stride() == values["exp_avg_sq"].stride() == parameter.stride()
+    run.train(until=3, progress=False)
+    assert_same_weights(final_weights(tmp_path / "whole"), final_weights(tmp_path / "parts"))
+
+
 def test_processes_that_read_data_change_nothing(tmp_path, monkeypatch):
     make_run(tmp_path / "none").train(until=5, progress=False)
     make_run(tmp_path / "two", workers=2).train(until=5, progress=False)
@@ -128,7 +141,9 @@ def test_an_error_in_a_process_that_reads_is_the_line_that_it_would_be_without(t
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
 def test_a_killed_process_that_reads_is_said_and_the_checkpoint_kept(tmp_path):
     run = with_reader(tmp_path, None)
-    with pytest.raises(TrainingError, match=r"read the data was ended.*weights of step .*/dev/shm.*--workers 0") as found:
+    with pytest.raises(
+        TrainingError, match=r"read the data was ended.*weights of step .*/dev/shm.*--workers 0"
+    ) as found:
         run.train(progress=False)
     assert len(str(found.value).splitlines()) == 1
     again = Run(tmp_path, run.config, Noise(8), Noise(2), workers=0)

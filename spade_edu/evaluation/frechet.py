@@ -4,7 +4,6 @@ With the features of the published Inception network (`inception.py`) they are c
 other features they are not, and whoever prints them says which features they are.
 """
 
-import os
 import warnings
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from jaxtyping import Float, Float32, Float64
 from torch import Tensor
 
 from ..errors import UserError
+from ..files import write_whole_with
 
 ROUNDING = torch.finfo(torch.float64).eps
 Array = Tensor | np.ndarray
@@ -141,15 +141,13 @@ class FeatureStatistics:
         from safetensors.torch import save_file
 
         path = Path(path)
-        unfinished = path.with_name(path.name + ".part")
         metadata = {"features": self.features, "about": self.about, "n": str(self.n), "keep": str(self.keep)}
         tensors = {name: getattr(self, name).contiguous() for name in ("mean", "scatter", "kept")}
         try:
-            save_file(tensors, unfinished, metadata)
+            write_whole_with(path, lambda part: save_file(tensors, part, metadata))
         except SafetensorError as error:
             reason = str(error).splitlines()[0]
             raise UserError(f"{path} could not be written ({reason}). Is there room, and may it be written?") from None
-        os.replace(unfinished, path)
 
     @classmethod
     def load(cls, path: str | Path) -> "FeatureStatistics":

@@ -94,7 +94,10 @@ def _kept(folder: Path, good: int | None) -> str:
 
 
 def _advice(folder: Path, good: int | None) -> str:
-    return f"{_kept(folder, good)}Most often the learning rate is too high (--set lr=...) or 16 bits are too few (--set precision=fp32)."
+    return (
+        f"{_kept(folder, good)}Most often the learning rate is too high (--set lr=...) "
+        "or 16 bits are too few (--set precision=fp32)."
+    )
 
 
 @contextmanager
