@@ -182,9 +182,8 @@ def checkpoints(folder: Path) -> list[Path]:
 
     One that was set aside counts where the process was killed before the new one of its step was in place.
     """
-    folders = [path for path in folder.glob("*") if path.is_dir()]
-    found = {step_of(path): path for path in folders if path.name.startswith(".") and path.suffix == ".old"}
-    found |= {step_of(path): path for path in folders if path.name.isdecimal()}
+    found = {step_of(path): path for path in folder.glob(".*.old") if path.name[1:-4].isdecimal()}
+    found |= {step_of(path): path for path in folder.glob("*") if path.is_dir() and path.name.isdecimal()}
     return [path for _, path in sorted(found.items())]
 
 
@@ -195,7 +194,7 @@ def step_of(checkpoint: Path) -> int:
 
 def sweep(folder: Path) -> None:
     """Remove what killed processes left unfinished. Only for one who holds the run: another may be writing it."""
-    for path in folder.glob(".*"):
+    for path in folder.glob(".[0-9]*"):
         whole = path.with_name(path.stem.removeprefix("."))
         if path.suffix == ".old" and not whole.exists():
             os.replace(path, whole)

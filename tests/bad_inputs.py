@@ -238,6 +238,7 @@ def malicious_run() -> None:
 
 def bare_pickle() -> None:
     run_folder()
+    Path("run/checkpoints/0000001/checksums.json").unlink()
     Path("run/checkpoints/0000001/G.safetensors").write_bytes(pickle.dumps(Payload()))
 
 

@@ -104,10 +104,10 @@ def test_a_pickle_with_code_in_it_is_refused_and_not_run(tmp_path):
 # The state in numbers and text ---------------------------------------------------------------------------------------
 
 
-def trained(steps=3, memory_format=torch.contiguous_format):
+def trained(steps=3):
     """A network after a few steps of Adam, and its optimizer."""
     torch.manual_seed(0)
-    network = nn.Conv2d(3, 4, 3).to(memory_format=memory_format)
+    network = nn.Conv2d(3, 4, 3)
     optimizer = torch.optim.Adam(network.parameters(), 0.1, (0.0, 0.9))
     for _ in range(steps):
         network(torch.rand(2, 3, 5, 5)).square().mean().backward()

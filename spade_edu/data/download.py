@@ -27,7 +27,7 @@ from urllib.parse import urlsplit
 from tqdm import tqdm
 
 from ..errors import UserError
-from ..files import write_whole, write_whole_with
+from ..files import sync_file, sync_folder, write_whole, write_whole_with
 from .base import DataError
 
 GIB = 2**30
@@ -204,7 +204,9 @@ def _fetch_part(archive: Archive, path: Path, loopback: bool, attempts: int, pau
                 f"{_by_hand(archive, path)}"
             )
         time.sleep(pause * failures)
+    sync_file(part)
     os.replace(part, path)
+    sync_folder(path.parent)
     _tag_file(part).unlink(missing_ok=True)
 
 
