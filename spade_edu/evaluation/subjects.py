@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ..data import choose, open_dataset, stack
 from ..data.base import Dataset
 from ..errors import UserError
+from ..generators import SPADEGenerator
 from ..sampling import paint
 from .images import ImageFolder, Originals, first_size
 
@@ -90,7 +91,7 @@ def from_official(
     return _generated(str(file), place, _in_order(generator, file, name, label_order), seed, device)
 
 
-def _in_order(generator: nn.Module, file: Path, data: str, asked: str) -> nn.Module:
+def _in_order(generator: SPADEGenerator, file: Path, data: str, asked: str) -> nn.Module:
     """The generator, for segmaps of this package; says which order of ADE20K's labels it takes the file to have."""
     from ..pretrained.official import LABEL_ORDERS, InOfficialOrder, label_order
 
