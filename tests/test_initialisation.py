@@ -106,7 +106,8 @@ def test_three_steps_from_the_authors_start(on_gpu, drawn_by_shape):
         official.load_discriminator(theirs.discriminator.state_dict()),
         official.load_encoder(theirs.encoder.state_dict()),
     ]
-    trainer = Trainer(*(init_spade(network, under_spectral_norm=not on_gpu) for network in ours))
+    networks = (init_spade(network, under_spectral_norm=not on_gpu) for network in ours)
+    trainer = Trainer(*networks, TrainingConfig(lambda_vgg=0))
     for network in (theirs.generator, theirs.discriminator, theirs.encoder):
         start_as_the_authors(network, on_gpu)
     theirs.start()

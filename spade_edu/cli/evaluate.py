@@ -133,7 +133,7 @@ def _show(subject: Any, results: list, notes: list[str], diversity: dict | None)
 
 
 def _row(title: str, cells: list[str]) -> str:
-    return f"{title:20}" + "".join(f"{cell:>22}" for cell in cells)
+    return f"{title:20}" + "".join(f"{cell:>24}" for cell in cells)
 
 
 def _cells(scores: Any) -> list[str]:
