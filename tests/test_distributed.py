@@ -103,7 +103,7 @@ def test_a_resumed_run_of_two_processes_continues_exactly(tmp_path):
 
 
 def test_each_process_takes_its_slice_of_every_batch(monkeypatch):
-    monkeypatch.setattr(distributed, "number", lambda: 2)
+    monkeypatch.setattr(distributed, "processes", lambda: 2)
     shares = []
     for rank in (0, 1):
         monkeypatch.setattr(distributed, "rank", lambda r=rank: r)

@@ -28,7 +28,7 @@ from spade_edu.generators import (
 from spade_edu.generators.instance_features import instance_mean, k_means
 from spade_edu.generators.variants import ConcatPix2PixHDGenerator, ConcatResnetBlock
 from spade_edu.models import MODELS, build
-from spade_edu.normalization import SPADE
+from spade_edu.normalization import SPADE, SyncBatchNorm
 from spade_edu.presets import ROWS, preset
 from spade_edu.spectral import SpectralNorm
 
@@ -366,10 +366,10 @@ def test_rows_change_what_their_names_say():
     for kernel in (1, 3, 5):
         spade = build(preset("test", f"kernel {kernel}x{kernel}"), 4).generator.head_0.norm_0
         assert spade.mlp_gamma.kernel_size == (kernel, kernel)
-    kinds = {"Sync BatchNorm": "SyncBatchNorm", "BatchNorm": "BatchNorm2d", "InstanceNorm": "InstanceNorm2d"}
+    kinds = {"Sync BatchNorm": SyncBatchNorm, "BatchNorm": nn.BatchNorm2d, "InstanceNorm": nn.InstanceNorm2d}
     for row, kind in kinds.items():
         norm = build(preset("test", row), 4).generator.head_0.norm_0.param_free_norm
-        assert type(norm).__name__ == kind
+        assert isinstance(norm, kind)
     deeper = build(preset("test", "ours w/ a deeper D"), 4).discriminator
     assert len(deeper.scales[0].layers) == len(base.discriminator.scales[0].layers) + 1
     assert preset("test", "ours w/o perceptual loss").lambda_vgg == 0

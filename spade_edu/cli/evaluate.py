@@ -137,8 +137,8 @@ def _row(title: str, cells: list[str]) -> str:
 
 
 def _cells(scores: Any) -> list[str]:
-    def share(value: float | None, interval: tuple[float, float]) -> str:
-        if value is None:
+    def share(value: float | None, interval: tuple[float, float] | None) -> str:
+        if value is None or interval is None:
             return "-"
         return f"{100 * value:.1f} [{100 * interval[0]:.1f}, {100 * interval[1]:.1f}]"
 

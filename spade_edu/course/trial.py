@@ -1,18 +1,15 @@
 """A file of parts is tried in a process of its own before it replaces the student's: imported, then its parts checked.
 
-The process (`python -m spade_edu.course.trial`) writes a line for every step; this side ends it when one takes too
+The process (`python -m spade_edu.checks.try_file`) writes a line for every step; this side ends it when one takes too
 long.
 """
 
-import contextlib
-import importlib
 import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
-import traceback
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,7 +37,7 @@ def try_file(text: str, names: list[str], seconds: float) -> dict[str, Verdict]:
         package = str(Path(__file__).parents[2])
         paths = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
         process = subprocess.Popen(
-            [sys.executable, "-m", "spade_edu.course.trial", *names],
+            [sys.executable, "-m", "spade_edu.checks.try_file", *names],
             cwd=folder,
             env=os.environ | {"PYTHONPATH": paths},
             stdin=subprocess.DEVNULL,
@@ -89,43 +86,3 @@ def _verdicts(steps: list[dict], end: str) -> dict[str, Verdict]:
     if not steps:
         raise UserError(f"Python could not be started to try {NAME}. Run `spade-edu doctor`.")
     return found
-
-
-# --- inside the process ---
-
-
-def run(names: list[str]) -> None:
-    """Import the file of this folder and check its parts; two lines for each step: begun, and what came of it."""
-    from ..checks import check, has_check
-
-    sys.path.insert(0, os.getcwd())
-    with Path("report.jsonl").open("a", encoding="utf-8") as file:
-
-        def write(**line: object) -> None:
-            print(json.dumps(line), file=file, flush=True)
-
-        write(begun=NAME)
-        module, message = _imported()
-        write(message=message)
-        for name in names if module else []:
-            if has_check(name):
-                write(begun=name)
-                result = check(name, getattr(module, name, None))
-                write(passed=result.passed, message=result.message)
-    os._exit(0)  # threads and exit handlers of the file may not hold the process
-
-
-def _imported() -> tuple[object, str]:
-    """The module, or what went wrong, with the line."""
-    try:
-        return importlib.import_module(Path(NAME).stem), ""
-    except BaseException as error:  # sys.exit too
-        frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).name == NAME]
-        where = f"line {frames[-1].lineno} ({frames[-1].line}), " if frames else ""
-        with contextlib.suppress(Exception):
-            return None, f"{where}{type(error).__name__}: {error}"
-        return None, f"{where}{type(error).__name__}"
-
-
-if __name__ == "__main__":
-    run(sys.argv[1:])

@@ -29,7 +29,7 @@ def short(bench, out):
     """The same bench with another folder: its scenes are rendered already."""
     other = Bench(out, preset_name="test", steps=bench.steps)
     other.training, other.val = bench.training, bench.val
-    other.__dict__ |= {"_streets": bench._streets, "bound": bench.bound}
+    other.__dict__ |= {"scorer": bench.scorer, "bound": bench.bound}
     return other
 
 
