@@ -13,7 +13,7 @@ CELLS = [
     """from spade_edu import CITYSCAPES
 from spade_edu.data import Streets
 from spade_edu.runs.loading import load_stored
-from spade_edu.widgets import Explorer, Painter, Pair, Sampler, Study, StyleBoard
+from spade_edu.widgets import Explorer, Painter, PicturePair, Sampler, Study, StyleBoard
 networks, streets = load_stored("spade"), Streets(6, split="val")
 scene = streets[1]""",
     "painter = Painter(networks.generator, CITYSCAPES, scene.label, instance=scene.instance, scenes=streets)\npainter",
@@ -24,7 +24,7 @@ board = StyleBoard(networks.generator, networks.encoder, scene.label, CITYSCAPES
 board""",
     "explorer = Explorer(networks.generator, scene.label, CITYSCAPES)\nexplorer",
     """colours = CITYSCAPES.colourise(scene.label)
-pairs = [Pair(f"m{i}", {"A": streets[i].image, "B": streets[i + 1].image}, colours) for i in range(3)]
+pairs = [PicturePair(f"m{i}", {"A": streets[i].image, "B": streets[i + 1].image}, colours) for i in range(3)]
 study = Study(pairs, "choices.jsonl")
 study""",
 ]
