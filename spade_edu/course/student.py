@@ -53,7 +53,7 @@ class Overview(str):
         return str(self)
 
 
-def keep(part: Callable, seconds: float = SECONDS) -> Said:
+def keep(part: object, seconds: float = SECONDS) -> Said:
     """Put a function or class of this notebook into my_spade.py, replacing an earlier version of the same name.
 
     The new file is imported in a fresh process and the part's check run there; only then the old file is replaced, and
@@ -81,12 +81,12 @@ def _said(name: str, work: Callable[[], str]) -> Said:
     except UserError as error:
         said = Said(name, False, f"{error} Nothing was written.")
     except OSError as error:
-        said = Said(name, False, f"{error.filename or NAME}: {error.strerror or error}. {NAME} is as it was.")
+        said = Said(name, False, f"{error.filename2 or error.filename or NAME}: {error.strerror or error}. {NAME} is as it was.")
     print(said)
     return said
 
 
-def _keep(part: Callable, seconds: float) -> str:
+def _keep(part: object, seconds: float) -> str:
     reference, path = read_reference(), _path()
     name, source, namespace = source_of(part)
     if name not in reference.parts:
