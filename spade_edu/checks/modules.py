@@ -383,8 +383,10 @@ class Spade(nn.Module):
     def __init__(self, wrong: Wrong, num_features: int, label_channels: int, hidden_channels: int = 128):
         super().__init__()
         self.wrong = wrong
-        norm = variant(wrong, frozenset(), norm_instance=frozenset({"instance"}), norm_all=frozenset({"all"}))
-        self.norm = Batch(norm, num_features, "affine" in wrong)
+        inside = frozenset({"all"}) if "norm_all" in wrong else frozenset()
+        self.norm: nn.Module = Batch(inside, num_features, "affine" in wrong)
+        if "norm_instance" in wrong:
+            self.norm = Instance(inside, num_features)
         hidden = variant(wrong, hidden_channels, always_128=128)
         size, bias = variant(wrong, 3, kernel_1=1), "no_bias" not in wrong
         conv = partial(nn.Conv2d, kernel_size=size, padding=size // 2, bias=bias)
@@ -475,12 +477,12 @@ SPADE_LAYER = part(
 # --- 05: the SPADE generator ---
 
 
-class HalfConv(nn.Conv2d):
-    """A convolution that can be told from a plain one: its result is halved."""
+class TanhConv(nn.Conv2d):
+    """A convolution that can be told from a plain one, through a norm as well."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Half of it."""
-        return super().forward(x) / 2
+        """tanh of it."""
+        return torch.tanh(super().forward(x))
 
 
 class SpadeBlock(nn.Module):
@@ -552,7 +554,7 @@ def _block_cases() -> list[Case]:
         one("2 to 3 channels, hidden_channels left out", 2, (2, 3, 2), (2, 3), (4, 6)),
         one("3 to 3 channels", 2, (3, 3, 2, 4), (4, 3), (4, 3)),
         one("a batch of 1, one channel", 1, (1, 1, 3, 2), (3, 2), (6, 4)),
-        one("another class of convolution", 2, (3, 2, 2, 4, HalfConv), (3, 4), (6, 4)),
+        one("another class of convolution", 2, (3, 2, 2, 4, TanhConv), (3, 4), (6, 4)),
         one("3 to 2 channels", 2, (3, 2, 2, 4), (2, 4), (4, 8), "twice"),
         one("2 to 3 channels", 2, (2, 3, 2, 4), (4, 3), (8, 3), "eval"),
     ]
@@ -687,7 +689,7 @@ def decoder_cases(kind: Callable) -> list[Case]:
         one("2 wide label maps", 2, (2, (1, 2), 1, None, 2)),
         one("from z", 2, (2, (2, 1), 1, 3, 2)),
         one("a batch of 1", 1, (3, (2, 1), 1, None, 3)),
-        one("another class of convolution", 2, (2, (1, 1), 1, None, 2, HalfConv)),
+        one("another class of convolution", 2, (2, (1, 1), 1, None, 2, TanhConv)),
         one("2 label maps", 2, (2, (1, 1), 1, 2, 2), "twice"),
         one("2 label maps", 2, (2, (1, 1), 1, None, 2), "eval"),
     ]
