@@ -30,6 +30,9 @@ EPS = 1e-5
 class Batch(nn.Module):
     """Batch norm, with mistakes."""
 
+    mean: Tensor
+    var: Tensor
+
     def __init__(self, wrong: Wrong, num_features: int, affine: bool = True):
         super().__init__()
         self.wrong = wrong
@@ -131,6 +134,9 @@ BATCH_NORM = part(
 
 class Instance(nn.Module):
     """Instance norm, with mistakes."""
+
+    mean: Tensor
+    var: Tensor
 
     def __init__(self, wrong: Wrong, num_features: int):
         super().__init__()
@@ -501,7 +507,7 @@ class SpadeBlock(nn.Module):
         self.wrong = wrong
         layer = wrong & _SPADE_MISTAKES.keys()
         conv = variant(wrong, conv, plain_conv=nn.Conv2d)
-        middle = pick(wrong, {"middle_fout": fout, "middle_fin": fin, "middle_max": max(fin, fout)}, min(fin, fout))
+        middle = pick(wrong, {"middle_fout": fout, "middle_fin": fin}, min(fin, fout))
         hidden = variant(wrong, hidden_channels, always_128=128)
         layer = layer - {"always_128"}
         self.norm_0 = Spade(layer, fin, label_channels, hidden)
@@ -589,8 +595,7 @@ BLOCK = part(
         "skip_3": "The skip path's convolution is 3x3 (as the paper's figure draws it); the code has 1x1.",
         "always_learned": "The skip path is learned in any case; where fin = fout it is x itself.",
         "middle_fout": "The width between the two convolutions is fout; it is min(fin, fout).",
-        "middle_fin": "The width between the two convolutions is fin; it is min(fin, fout).",
-        "middle_max": "The width between the two convolutions is max(fin, fout); it is min(fin, fout).",
+        "middle_fin": "The width between the two convolutions is fin, or the larger of the two; it is min(fin, fout).",
         "no_norm_1": "The second SPADE isn't used.",
         "plain_conv": "The convolutions are always nn.Conv2d; use the class that is passed as conv.",
         "always_128": "SPADE's hidden layer always has 128 channels; hand hidden_channels on.",

@@ -22,6 +22,9 @@ from .s05_spade_generator import label_maps
 class Spectral(nn.Conv2d):
     """A convolution under spectral norm, with mistakes."""
 
+    u: Tensor
+    v: Tensor
+
     def __init__(
         self, wrong: Wrong, fin: int, fout: int, kernel_size: int, stride: int = 1, padding: int = 0, bias: bool = True
     ):
