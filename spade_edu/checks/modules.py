@@ -389,8 +389,10 @@ class Spade(nn.Module):
     def __init__(self, wrong: Wrong, num_features: int, label_channels: int, hidden_channels: int = 128):
         super().__init__()
         self.wrong = wrong
-        norm = variant(wrong, frozenset(), norm_instance=frozenset({"instance"}), norm_all=frozenset({"all"}))
-        self.norm = Batch(norm, num_features, "affine" in wrong)
+        inside = frozenset({"all"}) if "norm_all" in wrong else frozenset()
+        self.norm: nn.Module = Batch(inside, num_features, "affine" in wrong)
+        if "norm_instance" in wrong:
+            self.norm = Instance(inside, num_features)
         hidden = variant(wrong, hidden_channels, always_128=128)
         size, bias = variant(wrong, 3, kernel_1=1), "no_bias" not in wrong
         conv = partial(nn.Conv2d, kernel_size=size, padding=size // 2, bias=bias)
@@ -481,12 +483,12 @@ SPADE_LAYER = part(
 # --- 05: the SPADE generator ---
 
 
-class HalfConv(nn.Conv2d):
-    """A convolution that can be told from a plain one: its result is halved."""
+class TanhConv(nn.Conv2d):
+    """A convolution that can be told from a plain one, through a norm as well."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Half of it."""
-        return super().forward(x) / 2
+        """tanh of it."""
+        return torch.tanh(super().forward(x))
 
 
 class SpadeBlock(nn.Module):
@@ -558,7 +560,7 @@ def _block_cases() -> list[Case]:
         one("2 to 3 channels, hidden_channels left out", 2, (2, 3, 2), (2, 3), (4, 6)),
         one("3 to 3 channels", 2, (3, 3, 2, 4), (4, 3), (4, 3)),
         one("a batch of 1, one channel", 1, (1, 1, 3, 2), (3, 2), (6, 4)),
-        one("another class of convolution", 2, (3, 2, 2, 4, HalfConv), (3, 4), (6, 4)),
+        one("another class of convolution", 2, (3, 2, 2, 4, TanhConv), (3, 4), (6, 4)),
         one("3 to 2 channels", 2, (3, 2, 2, 4), (2, 4), (4, 8), "twice"),
         one("2 to 3 channels", 2, (2, 3, 2, 4), (4, 3), (8, 3), "eval"),
     ]
@@ -593,8 +595,7 @@ BLOCK = part(
         "skip_3": "The skip path's convolution is 3x3 (as the paper's figure draws it); the code has 1x1.",
         "always_learned": "The skip path is learned in any case; where fin = fout it is x itself.",
         "middle_fout": "The width between the two convolutions is fout; it is min(fin, fout).",
-        "middle_fin": "The width between the two convolutions is fin; it is min(fin, fout).",
-        "middle_max": "The width between the two convolutions is max(fin, fout); it is min(fin, fout).",
+        "middle_fin": "The width between the two convolutions is fin, or the larger of the two; it is min(fin, fout).",
         "no_norm_1": "The second SPADE isn't used.",
         "plain_conv": "The convolutions are always nn.Conv2d; use the class that is passed as conv.",
         "always_128": "SPADE's hidden layer always has 128 channels; hand hidden_channels on.",
@@ -691,7 +692,7 @@ def decoder_cases(kind: Callable) -> list[Case]:
         one("2 wide label maps", 2, (2, (1, 2), 1, None, 2)),
         one("from z", 2, (2, (2, 1), 1, 3, 2)),
         one("a batch of 1", 1, (3, (2, 1), 1, None, 3)),
-        one("another class of convolution", 2, (2, (1, 1), 1, None, 2, HalfConv)),
+        one("another class of convolution", 2, (2, (1, 1), 1, None, 2, TanhConv)),
         one("2 label maps", 2, (2, (1, 1), 1, 2, 2), "twice"),
         one("2 label maps", 2, (2, (1, 1), 1, None, 2), "eval"),
     ]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .exercise import Case, Wrong, variant
-from .modules import DECODER_MISTAKES, Batch, Decoder, HalfConv, chosen, decoder_cases
+from .modules import DECODER_MISTAKES, Batch, Decoder, TanhConv, chosen, decoder_cases
 from .part import earlier, exchanged, part, trial
 from .s01_batchnorm import features
 from .s05_spade_generator import label_maps
@@ -370,7 +370,7 @@ def _concat_cases() -> list[Case]:
         one("2 to 3 channels", 2, (2, 3, 2), (2, 3), (4, 6)),
         one("3 to 3 channels", 2, (3, 3, 2), (4, 3), (4, 3)),
         one("a batch of 1, one channel", 1, (1, 1, 3), (3, 2), (6, 4)),
-        one("another class of convolution", 2, (3, 2, 2, HalfConv), (3, 4), (6, 4)),
+        one("another class of convolution", 2, (3, 2, 2, TanhConv), (3, 4), (6, 4)),
         one("3 to 2 channels", 2, (3, 2, 2), (2, 4), (4, 8), "twice"),
         one("2 to 3 channels", 2, (2, 3, 2), (4, 3), (8, 3), "eval"),
     ]

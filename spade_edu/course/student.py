@@ -81,7 +81,9 @@ def _said(name: str, work: Callable[[], str]) -> Said:
     except UserError as error:
         said = Said(name, False, f"{error} Nothing was written.")
     except OSError as error:
-        said = Said(name, False, f"{error.filename2 or error.filename or NAME}: {error.strerror or error}. {NAME} is as it was.")
+        said = Said(
+            name, False, f"{error.filename2 or error.filename or NAME}: {error.strerror or error}. {NAME} is as it was."
+        )
     print(said)
     return said
 

@@ -34,8 +34,6 @@ CUT = "mean, variance = mean.detach(), variance.detach()\n        y ="
 MISPLACED = "torch.sqrt(variance[:, None, None] + self.eps)"
 
 CHANGES = [
-    ("BatchNorm2d", "square().mean(dim=(0, 2, 3))", "square().sum(dim=(0, 2, 3)) / (len(x) * x[0, 0].numel() - 1)",
-     "divides by n - 1"),
     ("BatchNorm2d", "* count / (count - 1)", "", "running variance divides by n"),
     ("BatchNorm2d", "momentum=0.1", "momentum=0.9", "take 0.9 of the new value"),
     ("BatchNorm2d", "if self.training:", "if True:", "In evaluation mode the batch's own statistics"),
@@ -99,7 +97,6 @@ CHANGES = [
     ("MultiScaleDiscriminator", "[segmap, image]", "[image, segmap]", "the label map comes first"),
     ("MultiScaleDiscriminator", ", count_include_pad=False", "", "darkens the rim"),
     ("MultiScaleDiscriminator", "return results", "return results[::-1]", "The coarse scale stands first"),
-    ("MultiScaleDiscriminator", "for _ in range(num_scales)", "for _ in range(1)", "expected"),
     ("ConcatResnetBlock", 'mode="nearest"', 'mode="bilinear"', "bilinear"),
     ("ConcatResnetBlock", "BatchNorm2d(fin)", "BatchNorm2d(fin, affine=False)", "expected"),
     ("ConcatResnetBlock", "return skip + x", "return x", "The skip path is missing"),
@@ -114,6 +111,22 @@ CHANGES = [
     ("StyleEncoder", ", bias=False", "", "The convolutions have a bias"),
 ]  # fmt: skip
 WRONG = [(name, changed(name, (old, new)), words) for name, old, new, words in CHANGES]
+WRONG += [
+    (
+        "BatchNorm2d",
+        changed(
+            "BatchNorm2d",
+            ("(x - mean[:, None, None]).square().mean(dim=(0, 2, 3))", "x.var(dim=(0, 2, 3))"),
+            (" * count / (count - 1)", ""),
+        ),
+        "divides by n - 1",
+    ),
+    (
+        "MultiScaleDiscriminator",
+        changed("MultiScaleDiscriminator", ("for _ in range(num_scales)", "for _ in range(1)")),
+        "share one network",
+    ),
+]
 
 
 # Right answers in another style ---------------------------------------------------------------------------------------
