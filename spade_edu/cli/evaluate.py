@@ -135,8 +135,12 @@ def _row(title: str, cells: list[str]) -> str:
 
 
 def _cells(scores: Any) -> list[str]:
-    def share(value: float | None, interval: tuple[float, float]) -> str:
-        return "-" if value is None else f"{100 * value:.1f} [{100 * interval[0]:.1f}, {100 * interval[1]:.1f}]"
+    def share(value: float | None, interval: tuple[float, float] | None) -> str:
+        return (
+            "-"
+            if value is None or interval is None
+            else f"{100 * value:.1f} [{100 * interval[0]:.1f}, {100 * interval[1]:.1f}]"
+        )
 
     figures = [share(scores.miou, scores.miou_interval), share(scores.accuracy, scores.accuracy_interval)]
     figures.append("-" if scores.accuracy_with_void is None else f"{100 * scores.accuracy_with_void:.1f}")
