@@ -121,7 +121,7 @@ def test_a_distance_of_the_older_network_has_a_name_of_its_own(place, capsys, mo
     printed = capsys.readouterr().out
     assert asked == [{"network": "torchvision-2019"}]
     assert "FID (torchvision 2019)" in printed and "KID (torchvision 2019)" in printed
-    assert "compares with it" not in printed
+    assert "The paper's FID is of" not in printed
     with pytest.raises(UserError, match="--fid-network is for photographs"):
         judges_of(protocol("streets", "streets"), device=torch.device("cpu"), fid_network="torchvision-2019")
 
