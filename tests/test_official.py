@@ -225,7 +225,7 @@ def test_a_file_with_code_is_refused(tmp_path):
             return print, ("executed",)
 
     torch.save({"head_0": Evil()}, tmp_path / "latest_net_G.pth")
-    with pytest.raises(UserError, match="file of tensors"):
+    with pytest.raises(UserError, match="not a file of PyTorch weights"):
         official.load_generator(tmp_path / "latest_net_G.pth")
 
 

@@ -41,7 +41,7 @@ from .diagnosis import broken_property, drawn_at_random, exercise_cases, expecte
 from .exercise import Case, Exercise, Result
 from .scorecard import Scorecard
 
-__all__ = ["Exercise", "Result", "check", "exercises", "has_check", "hint", "parts", "picture", "progress"]
+__all__ = ["Exercise", "Result", "check", "exercises", "hint", "parts_with_checks", "picture", "progress"]
 
 STAGES = sorted(name for _, name, _ in pkgutil.iter_modules(__path__) if re.fullmatch(r"s\d\d_\w+", name))
 
@@ -65,7 +65,7 @@ FUNCTIONS = ("one_hot", "instance_edges", "hinge_generator", "hinge_discriminato
              "confusion_matrix", "mean_iou", "frechet_distance", "kl_divergence")  # fmt: skip
 
 
-def parts() -> list[str]:
+def parts_with_checks() -> list[str]:
     """The names of the parts of my_spade.py that `check` knows, in the order of the course."""
     of_functions = [e for e in exercises() if e.name in FUNCTIONS]
     return [e.name for e in sorted([*_modules(), *of_functions], key=lambda e: e.stage)]
@@ -83,11 +83,6 @@ def check(name: str, function: object) -> Result:
     result = Result(exercise.name, not message, message or f"right. {exercise.title}: solved.")
     scorecard.record(exercise.name, result.passed)
     return result
-
-
-def has_check(name: str) -> bool:
-    """Whether `check` knows an answer of this name."""
-    return isinstance(_find(name), Exercise)
 
 
 def _find(name: str) -> Exercise | str:

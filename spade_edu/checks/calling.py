@@ -200,6 +200,7 @@ class _Clock:
 
     def __init__(self, seconds: float):
         self.seconds, self.computed, self.begun = seconds, time.process_time(), time.monotonic()
+        self.left = False  # the block that is timed
 
     def up(self) -> bool:
         computed, passed = time.process_time() - self.computed, time.monotonic() - self.begun
@@ -207,7 +208,7 @@ class _Clock:
 
     def stop(self, number: int, frame: object) -> None:
         """What the signal does."""
-        if self.up():
+        if self.up() and not self.left:
             raise TimeUp
 
 
@@ -218,6 +219,7 @@ def _by_signal(clock: _Clock) -> Iterator[None]:
     try:
         yield
     finally:
+        clock.left = True  # a signal that comes on the way out stops nothing
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
 

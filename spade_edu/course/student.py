@@ -81,9 +81,8 @@ def _said(name: str, work: Callable[[], str]) -> Said:
     except UserError as error:
         said = Said(name, False, f"{error} Nothing was written.")
     except OSError as error:
-        said = Said(
-            name, False, f"{error.filename2 or error.filename or NAME}: {error.strerror or error}. {NAME} is as it was."
-        )
+        file = error.filename2 or error.filename or NAME
+        said = Said(name, False, f"{file}: {error.strerror or error}. {NAME} is as it was.")
     print(said)
     return said
 

@@ -32,24 +32,29 @@ def try_file(text: str, names: list[str], seconds: float) -> dict[str, Verdict]:
     seconds: that the import, and each check, may take. Errors: a UserError where the import fails or takes longer.
     """
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        report = Path(folder, "report.jsonl")
+        report, errors = Path(folder, "report.jsonl"), Path(folder, "errors.txt")
         Path(folder, NAME).write_text(text, encoding="utf-8")
         package = str(Path(__file__).parents[2])
         paths = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
-        process = subprocess.Popen(
-            [sys.executable, "-m", "spade_edu.checks.try_file", *names],
-            cwd=folder,
-            env=os.environ | {"PYTHONPATH": paths},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        with errors.open("wb") as stderr:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "spade_edu.checks.try_file", *names],
+                cwd=folder,
+                env=os.environ | {"PYTHONPATH": paths},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=stderr,
+            )
         try:
             late = _watch(process, report, seconds)
         finally:
             process.kill()
             process.wait()
-        return _verdicts(_read(report), f"took longer than {seconds:g} s" if late else "ended the Python process")
+        steps = _read(report)
+        if not steps:
+            said = errors.read_text(errors="replace").splitlines()[-1:] or [f"{'late' if late else process.returncode}"]
+            raise UserError(f"Python could not be started to try {NAME} ({said[0]}). Run `spade-edu doctor`.")
+        return _verdicts(steps, f"took longer than {seconds:g} s" if late else "ended the Python process")
 
 
 def _watch(process: subprocess.Popen, report: Path, seconds: float) -> bool:
@@ -83,6 +88,4 @@ def _verdicts(steps: list[dict], end: str) -> dict[str, Verdict]:
             found[name] = Verdict(False, f"its check {end}.")
         elif name != NAME:
             found[name] = Verdict(result["passed"], result["message"])
-    if not steps:
-        raise UserError(f"Python could not be started to try {NAME}. Run `spade-edu doctor`.")
     return found

@@ -17,13 +17,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ..checkpoints import load_archive
 from ..discriminators import MultiScaleDiscriminator, PatchDiscriminator
 from ..encoder import StyleEncoder
 from ..errors import UserError
 from ..generators import Generator, InstanceFeatureEncoder, LocalEnhancer, Pix2PixHDGenerator, SPADEGenerator
 from ..generators.spade import UPSAMPLINGS
 from ..spectral import SpectralNorm
+from .weights import read_state_dict
 
 State = Mapping[str, Tensor]
 Source = str | Path | Mapping
@@ -358,19 +358,7 @@ def _read(source: Source, kind: str) -> _State:
 def _read_file(path: Path) -> Mapping:
     if not path.is_file():
         raise UserError(f"There is no file {path}: the official checkpoints are called latest_net_G.pth and so on.")
-    try:
-        state = load_archive(path)
-    except UserError:
-        raise
-    except Exception:  # torch raises many kinds for files that are broken or hold code, which is never run
-        raise UserError(
-            f"{path} can't be read as a file of tensors: is the download complete, and does it hold nothing else?"
-        ) from None
-    if not isinstance(state, Mapping):
-        raise UserError(
-            f"{path} holds a {type(state).__name__}, not named tensors: expected a file like latest_net_G.pth."
-        )
-    return state
+    return read_state_dict(path)
 
 
 def _check(state: _State, shapes: dict[str, torch.Size]) -> None:

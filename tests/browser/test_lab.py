@@ -206,7 +206,7 @@ def test_strength_and_uploads(page, kernel, tmp_path):
     upload.set_input_files(tmp_path / "orange.png")
     view.locator("figcaption", has_text="orange.png").wait_for()
     upload.set_input_files(tmp_path / "broken.png")
-    view.locator(".se-status").filter(has_text="not a picture").wait_for()
+    view.locator(".se-status").filter(has_text="expected a picture").wait_for()
     assert kernel.value("len(board.core.cards)") == 3
 
 
