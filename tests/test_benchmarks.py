@@ -18,6 +18,11 @@ NETWORKS = [*SMALL, "--ngf", "2"]
         ("iteration", [*NETWORKS, "--ndf", "2", "--steps", "1", "--compare", "--instances"], "results"),
         ("inference", [*NETWORKS, "--steps", "1"], "times_faster"),
         ("memory", [*NETWORKS, "--ndf", "2"], "activations_of_plain"),
+        (
+            "threads",
+            ["--preset", "test", "--busy", "0", "--repeats", "1", "--steps", "1", "--ways", "one thread"],
+            "rows",
+        ),
         ("data", ["--height", "32", "--width", "64", "--source", "64", "128"], "images_per_second"),
     ],
 )
