@@ -9,7 +9,7 @@ import traceback
 from pathlib import Path
 
 from ..course.parts_file import NAME
-from . import check, parts_with_checks
+from . import check, has_check
 
 
 def run(names: list[str]) -> None:
@@ -23,7 +23,7 @@ def run(names: list[str]) -> None:
         write(begun=NAME)
         module, message = _imported()
         write(message=message)
-        checked = [name for name in names if module and name in parts_with_checks()]
+        checked = [name for name in names if module and has_check(name)]
         for name in checked:
             write(begun=name)
             result = check(name, getattr(module, name, None))
