@@ -18,8 +18,8 @@ An exercise is
   - `mistaken(wrong, *arguments)`: the same function once more, with switches: `if "no_plus_one" in wrong: ...` or
     `variant(wrong, 1 + gamma, no_plus_one=gamma)`. With an empty set it is the reference (a test holds it to that).
     Pairs of switches are tried too;
-  - `mistakes`: {switch: message}, the message in a student's words: what is wrong, and what it should be;
-  - three hints, goal, minutes, difficulty 1 to 3.
+  - `mistakes`: {switch: message}, at least four, in a student's words: what is wrong, and what it should be;
+  - three hints of more than 20 characters, goal, minutes, difficulty 1 to 3.
 A part of the student's own file that is a class is checked as a whole by modules.py and modules_gan.py (see part.py).
 Then add the exercise to solutions/NN_name.py, run `python tools/build_exercises.py`, and store at least four typical
 wrong answers with the message meant for each in tests/checks/answers_NN.py.

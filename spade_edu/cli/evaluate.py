@@ -44,7 +44,7 @@ def evaluate(
     seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Of the generator's noise and of the bootstrap.")] = 0,
 ) -> None:
     """Score generated images against their label maps and real photographs, under a stated protocol."""
-    from ..evaluation.protocol import PUBLISHED
+    from ..evaluation.protocol import NAMES
     from ..evaluation.subjects import diversity_of
 
     if sum(source is not None for source in (images, run, official)) != 1:
@@ -54,7 +54,7 @@ def evaluate(
     if label_order and official is None:
         raise UserError("--label-order is for --official: other networks say themselves what they were trained with.")
     subject = _open(images, run, official, data, root, count, seed, label_order)
-    names = PUBLISHED if compare_protocols else (protocol,)
+    names = NAMES if compare_protocols else (protocol,)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         results = _score(subject, names, segmentation, distance, real, seed, fid_network)

@@ -147,8 +147,7 @@ _CHOICES: dict[str, dict] = {
     ),
 }  # fmt: skip
 
-NAMES = tuple(_CHOICES)
-PUBLISHED = tuple(name for name in NAMES if name != "streets")
+NAMES = tuple(name for name in _CHOICES if name != "streets")  # those of others; "streets" is for Streets alone
 
 
 def protocol(name: str, data: str) -> Protocol:
@@ -158,11 +157,11 @@ def protocol(name: str, data: str) -> Protocol:
     data: cityscapes, ade20k, ade20k-outdoor, coco-stuff or streets.
     """
     if name not in _CHOICES:
-        raise UserError(f"there is no protocol {name!r}: expected one of {', '.join(NAMES)}.")
+        raise UserError(f"there is no protocol {name!r}: expected one of {', '.join(_CHOICES)}.")
     if data not in _OWN_CODE:
         raise UserError(f"no segmenter is published for {data}: expected one of {', '.join(_OWN_CODE)}.")
     if name == "streets" != data:
-        raise UserError(f"the protocol 'streets' is for Streets, not {data}: expected one of {', '.join(PUBLISHED)}.")
+        raise UserError(f"the protocol 'streets' is for Streets, not {data}: expected one of {', '.join(NAMES)}.")
     choices = dict(_CHOICES[name])
     if (name, data) == ("gan-compression", "coco-stuff"):
         choices |= dict(

@@ -11,7 +11,7 @@ from spade_edu.data.streets import Streets
 from spade_edu.errors import UserError
 from spade_edu.evaluation.diversity import diversity
 from spade_edu.evaluation.images import ImageFolder, Originals, from_bytes, to_bytes
-from spade_edu.evaluation.protocol import PUBLISHED, protocol, resize_image, resize_label
+from spade_edu.evaluation.protocol import NAMES, protocol, resize_image, resize_label
 from spade_edu.evaluation.scoring import (
     AtOneSize,
     Features,
@@ -100,7 +100,7 @@ def test_orders_perfect_blurred_and_noise_on_every_metric(originals, perfect):
     assert low < results[1].miou < high
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("name", NAMES)
 def test_sizes_that_each_protocol_feeds_and_compares(name):
     plan = protocol(name, "cityscapes")
     image, label = torch.rand(1, 3, 16, 32), torch.zeros(1, 64, 128, dtype=torch.long)
