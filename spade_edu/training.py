@@ -94,7 +94,7 @@ class Trainer:
         parts = {"GAN": self.gan_generator(pred_fake)}
         if self.config.lambda_feat:
             parts["GAN_Feat"] = self.config.lambda_feat * losses.feature_matching(pred_fake, pred_real)
-        if self.features is not None:
+        if self.features is not None and self.config.lambda_vgg:
             with self.autocast():
                 distance = losses.perceptual(self.features, self.feature_weights, fake, batch["image"])
             parts["VGG"] = self.config.lambda_vgg * distance

@@ -271,6 +271,8 @@ def test_a_trainer_reads_its_own_config():
 def test_lambda_vgg_zero_never_asks_for_vgg(monkeypatch):
     monkeypatch.setattr("torchvision.models.vgg19", None)
     assert small_trainer(config=TrainingConfig(lambda_vgg=0)).features is None
+    given = small_trainer(config=TrainingConfig(lambda_vgg=0), features=nn.Identity(), feature_weights=(1.0,))
+    assert "VGG" not in given.step(next(batches(1)))
 
 
 @pytest.mark.parametrize(("steps", "decay"), [(0, 1 / 11), (89, 0.9), (500, 0.9)])
