@@ -391,9 +391,10 @@ show.bars(
 )
 
 # %% [markdown] tags=["core"]
-# Without feature matching G has nothing but D's verdict, which says little while D itself is a beginner. Don't
-# generalise the *size* of this: in the paper's long trainings, where the perceptual loss also guides, leaving it out
-# costs 2.0 mIoU on COCO-Stuff and 0.1 on Cityscapes (Table 5).
+# Without feature matching G has nothing but D's verdict, which says little while D itself is a beginner. In most runs
+# its pictures end farthest away; on a few machines another rounding is enough to turn that round. Don't generalise the
+# *size* either: in the paper's long trainings, where the perceptual loss also guides, leaving it out costs 2.0 mIoU on
+# COCO-Stuff and 0.1 on Cityscapes (Table 5).
 #
 # The other two look much alike here. What do the weights say?
 
