@@ -61,8 +61,8 @@ class Trainer:
             for network in self.named_networks().values():
                 network.to(memory_format=torch.channels_last)
         moved = [network for network in (generator, encoder) if network is not None]
-        self.optimizer_g = self.adam(moved, config.lr_generator)
-        self.optimizer_d = self.adam([discriminator], config.lr_discriminator)
+        self.optimizer_g: torch.optim.Optimizer = self.adam(moved, config.lr_generator)
+        self.optimizer_d: torch.optim.Optimizer = self.adam([discriminator], config.lr_discriminator)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=config.precision == "fp16")
         self.steps_done = 0
         self.skipped = torch.zeros((), device=self.device)  # steps in which fp16's gradients overflowed
@@ -103,9 +103,7 @@ class Trainer:
         self.update(self.optimizer_g, parts)
         self.steps_done += 1
         if self.averaged is not None:
-            # A young average forgets faster, or it would lag behind weights that still move far in every step.
-            decay = min(self.config.ema, self.steps_done / (self.steps_done + 10))
-            update_average(self.averaged, self.generator, decay)
+            update_average(self.averaged, self.generator, self.average_decay())
         return {name: value.detach() for name, value in parts.items()}, fake.detach()
 
     def discriminator_step(self, batch: Batch, fake: Tensor | None = None) -> dict[str, Tensor]:
@@ -119,6 +117,11 @@ class Trainer:
         self.update(self.optimizer_d, parts)
         self.update_scale()
         return {name: value.detach() for name, value in parts.items()}
+
+    def average_decay(self) -> float:
+        """How much of the averaged generator a step keeps."""
+        # A young average forgets faster, or it would lag behind weights that still move far in every step.
+        return min(self.config.ema, self.steps_done / (self.steps_done + 10))
 
     def generate(self, batch: Batch) -> tuple[Float[Tensor, "n 3 h w"], Tensor | None, Tensor | None]:
         """Draw an image for each label map, in the style of the real one where there is an encoder."""

@@ -4,6 +4,7 @@ import json
 import math
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +12,7 @@ import typer
 
 from ..config import MOST_SEED
 from ..errors import UserError
+from .own import Code, generator_of
 from .train import default_device
 
 
@@ -42,6 +44,7 @@ def evaluate(
     json_file: Annotated[Path | None, typer.Option("--json", help="Write all figures here.")] = None,
     picture: Annotated[Path | None, typer.Option(help="Write a picture of the IoU of each class.")] = None,
     seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Of the generator's noise and of the bootstrap.")] = 0,
+    code: Code = None,
 ) -> None:
     """Score generated images against their label maps and real photographs, under a stated protocol."""
     from ..evaluation.protocol import NAMES
@@ -49,11 +52,13 @@ def evaluate(
 
     if sum(source is not None for source in (images, run, official)) != 1:
         raise UserError("give one of --images FOLDER, --run FOLDER or --official FILE.")
+    if code is not None and run is None:
+        raise UserError("--code belongs to the run that it trained: give --run FOLDER with it.")
     if real is not None and compare_protocols:
         raise UserError("--real holds the real side of one protocol: leave out --compare-protocols.")
     if label_order and official is None:
         raise UserError("--label-order is for --official: other networks say themselves what they were trained with.")
-    subject = _open(images, run, official, data, root, count, seed, label_order)
+    subject = _open(images, run, official, data, root, count, seed, label_order, code)
     names = NAMES if compare_protocols else (protocol,)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
@@ -69,14 +74,14 @@ def evaluate(
 
 def _open(
     images: Path | None, run: Path | None, official: Path | None, data: str, root: str, count: int | None, seed: int,
-    label_order: str,
+    label_order: str, code: Path | None,
 ) -> Any:  # fmt: skip
     from ..evaluation.subjects import from_folder, from_official, from_run
 
     if images is not None:
         return from_folder(images, data, root, count)
     if run is not None:
-        return from_run(run, data, root, count, seed, default_device())
+        return from_run(run, data, root, count, seed, default_device(), partial(generator_of, code=code))
     assert official is not None  # evaluate asked for one of the three
     return from_official(official, data, root, count, seed, default_device(), label_order)
 

@@ -2,13 +2,15 @@
 
 import dataclasses
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from ..config import KINDS, MOST_SEED, resolve_precision
+from ..config import KINDS, MOST_SEED, TrainingConfig, resolve_precision
 from ..errors import UserError
+from .own import Code, generator_of
 
 Settings = Annotated[
     list[str] | None, typer.Option("--set", help="Override one setting, as name=value; may be repeated.")
@@ -30,19 +32,19 @@ def train(
     style: Annotated[bool, typer.Option(help="Train a style encoder with SPADE.")] = False,
     save_every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 250,
     workers: Annotated[int | None, typer.Option(min=0, help="Processes that read data.", show_default="auto")] = None,
+    code: Annotated[Path | None, typer.Option(help="Your my_spade.py: its networks and steps are trained.")] = None,
     set_: Settings = None,
 ) -> None:
     """Train a generator; the same command again goes on where a run was stopped."""
     from .. import distributed, presets
     from ..data import open_splits
     from ..data.ade20k import ORDER
-    from ..runs.run import Run
 
     device = distributed.start(default_device())
     overrides = parse_settings(set_ or [])
     overrides |= {name: value for name, value in dict(data=data, root=root, style=style).items() if value}
     config = presets.preset(preset, overrides.pop("model", model), **overrides)
-    config = resolve_precision(config, str(device))
+    config, run_kind = _kind_of_run(code, config, overrides, str(device))
     training, preview, config, line = open_splits(config)
     print(line)
     if distributed.rank() == 0:
@@ -50,11 +52,22 @@ def train(
             print(f"{name:24} {value}")
         if config.data.startswith("ade20k"):
             print(ORDER)
-    run = Run(out, config, training, preview, device=device, save_every=save_every, workers=workers)
+    run = run_kind(out, config, training, preview, device=device, save_every=save_every, workers=workers)
     run.train()
     distributed.stop()
     if run.writes:
         print(f"Done: {run.step} steps in {run.seconds / 60:.1f} minutes. Samples: {out / 'samples'}")
+
+
+def _kind_of_run(code: Path | None, config: TrainingConfig, asked: dict, device: str) -> tuple[TrainingConfig, Any]:
+    """The settings as they are trained, and what makes the run: with --code, of the student's file."""
+    from ..course.own_code import read_code
+    from ..course.own_run import OwnRun, own_settings
+    from ..runs.run import Run
+
+    if code is None:
+        return resolve_precision(config, device), Run
+    return own_settings(config, asked, device), partial(OwnRun, code=read_code(code))
 
 
 def sample(
@@ -63,16 +76,17 @@ def sample(
     count: Annotated[int, typer.Option(min=1, max=1000, help="Label maps (rows).")] = 4,
     styles: Annotated[int, typer.Option(min=1, max=1000, help="Styles of each (columns).")] = 4,
     seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Seed of the styles.")] = 0,
+    code: Code = None,
 ) -> None:
     """Draw images of a trained run: a row for each label map, a column for each style."""
     from ..data import open_splits
     from ..pictures import grid, save_png, to_uint8
-    from ..runs.loading import load_config, load_networks
+    from ..runs.loading import load_config
     from ..sampling import generate, spread
 
     _, preview, _, line = open_splits(load_config(run))
     print(line)
-    generator = load_networks(run, preview.labels).generator
+    generator = generator_of(run, preview.labels, code)
     batch = spread(preview, count)
     columns = styles if generator.z_dim else 1
     images = [generate(generator, batch, preview.labels, seed=seed + i) for i in range(columns)]

@@ -58,6 +58,12 @@ class OwnNetworks(NamedTuple):
         found = {"G": self.generator, "D": self.discriminator, "E": self.encoder}
         return {letter: network for letter, network in found.items() if network is not None}
 
+    def to(self, device: str | torch.device) -> "OwnNetworks":
+        """The same networks, moved to a device."""
+        for network in self.named().values():
+            network.to(device)
+        return self
+
 
 class OwnCode:
     """A student's file that was run once. Make it with `read_code`.
@@ -72,6 +78,10 @@ class OwnCode:
         self.module.__file__ = str(path)
         with self.guarded():
             exec(compile(file.text, str(path), "exec"), vars(self.module))
+
+    def __deepcopy__(self, _memo: dict) -> "OwnCode":
+        """Itself: a copy of a network is of the same code."""
+        return self
 
     # Building
 
@@ -285,8 +295,9 @@ class OwnCode:
     def owner(self, network: nn.Module, key: str) -> str:
         """The innermost part that holds a weight: SPADE, for "blocks.0.norm_0.gamma.weight" of a generator."""
         names = [type(network).__name__]
-        for end in range(1, key.count(".") + 1):
-            names.append(type(network.get_submodule(".".join(key.split(".")[:end]))).__name__)
+        for name in key.split(".")[:-1]:
+            network = getattr(network, name, network)
+            names.append(type(network).__name__)
         return next((name for name in reversed(names) if name in self.file.parts), names[0])
 
 

@@ -1,6 +1,6 @@
 """What `spade-edu evaluate` scores: images in a folder, or those that a checkpoint generates."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from ..data import choose, open_dataset, stack
 from ..data.base import Dataset
 from ..errors import UserError
 from ..generators import Generator
+from ..labels import LabelSpace
 from ..sampling import paint
 from .images import ImageFolder, Originals, first_size
 
@@ -70,14 +71,25 @@ def from_folder(folder: Path, data: str, root: str, count: int | None) -> Subjec
     return Subject(str(folder), place, ImageFolder(folder, place.originals().names()))
 
 
-def from_run(folder: Path, data: str, root: str, count: int | None, seed: int, device: str) -> Subject:
-    """The images of a run of `spade-edu train`; its own data set unless another is named."""
-    from ..runs.loading import load_config, load_networks
+def from_run(
+    folder: Path,
+    data: str,
+    root: str,
+    count: int | None,
+    seed: int,
+    device: str,
+    load: Callable[[Path, LabelSpace], Generator],
+) -> Subject:
+    """The images of a run of `spade-edu train`; its own data set unless another is named.
+
+    load(folder, labels): gives the run's generator.
+    """
+    from ..runs.loading import load_config
 
     config = load_config(folder)
     name, found, _ = choose(data or config.data, root or config.root or None)
     place = Place(name, found, (config.height, config.width), count)
-    generator = load_networks(folder, place.inputs().labels).generator
+    generator = load(folder, place.inputs().labels)
     return _generated(str(folder), place, generator, seed, device)
 
 

@@ -1,7 +1,10 @@
 """Reading a run back, or what comes with the package: its configuration and its trained networks."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+
+from torch import nn
 
 from ..checkpoints import CheckpointError, checkpoints, load_weights, require_unchanged
 from ..config import TrainingConfig, stored_config
@@ -9,6 +12,8 @@ from ..errors import UserError
 from ..files import ASSETS
 from ..labels import CITYSCAPES, LabelSpace
 from ..models import Networks, build
+
+TEXTS = "code"  # the folder in a run's that says what the student's file said; nothing in it is ever run
 
 
 def load_config(folder: Path) -> TrainingConfig:
@@ -24,29 +29,46 @@ def load_config(folder: Path) -> TrainingConfig:
         raise UserError(f"{path} holds no settings of a training ({error}): train again into another --out.") from None
 
 
+def own_texts(folder: Path) -> list[Path]:
+    """What the student's file said that trained a run, oldest first; none for a run of the package's networks."""
+    return sorted((Path(folder) / TEXTS).glob("*.txt"))
+
+
+def require_package(folder: Path) -> None:
+    """A UserError for a run that a student's file trained: code is run only from a file that is named."""
+    if own_texts(folder):
+        raise UserError(f"{folder} was trained with a file of your own: name it, --code my_spade.py.")
+
+
 def load_networks(folder: Path, labels: LabelSpace) -> Networks:
     """Generator (the averaged one where there is one), discriminator and encoder of a run, in evaluation mode.
 
     From the newest whole checkpoint; a broken one is passed over with a word.
-    Errors: a UserError without a checkpoint, a CheckpointError where none can be read.
+    Errors: a UserError without a checkpoint, or where a student's file trained it (course/own_run.py, load_own); a
+    CheckpointError where none can be read.
     """
     config = load_config(folder)
+    require_package(folder)
+    networks = build(config, labels)
+    files = {"G_ema" if config.ema else "G": networks.generator, "D": networks.discriminator}
+    load_newest(folder, files if networks.encoder is None else files | {"E": networks.encoder}, labels)
+    return networks
+
+
+def load_newest(folder: Path, networks: Mapping[str, nn.Module], labels: LabelSpace) -> None:
+    """Put networks, by their letters, in evaluation mode with the weights of the newest whole checkpoint.
+
+    Errors: a UserError without a checkpoint, a CheckpointError where none can be read.
+    """
     found = checkpoints(Path(folder) / "checkpoints")
     if not found:
         raise UserError(f"{folder} has no checkpoint yet: let `spade-edu train` run longer.")
-    networks = build(config, labels)
-    files = {
-        "G_ema" if config.ema else "G": networks.generator,
-        "D": networks.discriminator,
-        "E": networks.encoder,
-    }
     for path in reversed(found):
         try:
-            require_unchanged(path, [f"{name}.safetensors" for name, network in files.items() if network is not None])
-            for name, network in files.items():
-                if network is not None:
-                    load_weights(network.eval(), path / f"{name}.safetensors")
-            return networks
+            require_unchanged(path, [f"{name}.safetensors" for name in networks])
+            for name, network in networks.items():
+                load_weights(network.eval(), path / f"{name}.safetensors")
+            return
         except CheckpointError as error:
             print(f"Passing over a broken checkpoint. {error}")
             last = error

@@ -33,7 +33,7 @@ from ..pictures import grid, save_png, to_uint8
 from ..sampling import generate, spread, to_batch
 from ..training import Batch, Trainer
 from .guards import LossWatch, check_state, memory_advice, only_one, reader_died
-from .loading import load_config
+from .loading import load_config, require_package
 from .reading import Told, stack_or_error
 from .stops import Stop, ignore_interrupts, stop_asked
 
@@ -77,10 +77,13 @@ class Run:
             raise UserError("epochs and epochs_decay are both 0: set one of them to the epochs to train for.")
         self.writes = distributed.rank() == 0
         with memory_advice(config):
-            networks = build(config, dataset.labels).to(self.device)
-        self.trainer = Trainer(*networks, self.config)
+            self.trainer = self.make_trainer()
         if self.writes:
-            self._open_folder()
+            self.open_folder()
+
+    def make_trainer(self) -> Trainer:
+        """What trains: networks as the configuration says."""
+        return Trainer(*build(self.config, self.dataset.labels).to(self.device), self.config)
 
     def train(self, until: int | None = None, *, progress: bool = True) -> Trainer:
         """Train to step `until` (default: the end), from the last checkpoint if there is one.
@@ -226,8 +229,13 @@ class Run:
         rows = [list(row) for row in zip(colours, to_uint8(sample.image), to_uint8(fake))]
         save_png(grid(rows), self.folder / "samples" / f"{self.step:07d}.png")
 
-    def _open_folder(self) -> None:
-        """Make the folder, or check that it holds a run of the same configuration."""
+    def open_folder(self) -> None:
+        """Make the folder, or check that it holds a run of the package's networks and of the same configuration."""
+        require_package(self.folder)
+        self.require_same_settings()
+
+    def require_same_settings(self) -> None:
+        """Write the configuration down, or check that it is the one that is written there."""
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / "config.json"
         config = dataclasses.asdict(self.config)

@@ -1,0 +1,20 @@
+"""The option --code of train, sample, evaluate and paint: the student's own file, run because it is named there."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+Code = Annotated[Path | None, typer.Option(help="Your my_spade.py, which trained the run; its code is run.")]
+
+
+def generator_of(run: Path, labels: Any, code: Path | None) -> Any:
+    """The generator of a run: the package's, or that of the student's file that trained it."""
+    if code is None:
+        from ..runs.loading import load_networks
+
+        return load_networks(run, labels).generator
+    from ..course.own_code import read_code
+    from ..course.own_run import load_own
+
+    return load_own(run, labels, read_code(code))[0]
