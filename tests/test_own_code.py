@@ -1,5 +1,6 @@
 """The student's file as the code of a training: what is built from it, and what is said of a broken one."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 from torch import nn
 
 from spade_edu import UserError
+from spade_edu.cli import main
 from spade_edu.course import own_code
 from spade_edu.course.own_code import OwnCode, read_code
 from spade_edu.course.own_trial import random_batch, try_out
@@ -38,6 +40,28 @@ def code_of(text, folder):
     return OwnCode(folder / "my_spade.py", PartsFile(text))
 
 
+def run(*arguments):
+    """The command line in this process; gives the exit code."""
+    try:
+        main([str(a) for a in arguments])
+    except SystemExit as end:
+        return end.code or 0
+    return 0
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An empty folder that is the current one."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def untried(monkeypatch):
+    """No process is started: every file counts as importable."""
+    monkeypatch.setattr(own_code, "try_file", lambda *_: {})
+
+
 @pytest.mark.parametrize("model", ["spade", "concat", "pix2pixhd"])
 @pytest.mark.parametrize("style", [False, True], ids=["plain", "style"])
 def test_the_reference_is_sound(model, style, tmp_path):
@@ -64,6 +88,10 @@ def test_the_file_is_tried_in_a_process_of_its_own_and_then_run_where_it_lies(tm
 SPADE_RESULT = "return (1 + self.gamma(hidden)) * self.norm(x) + self.beta(hidden)"
 MAIN = 'if __name__ == "__main__":'
 NAMED_ONLY = "def discriminator_step(batch, generator, discriminator, optimizer, *, encoder=None)"
+COUNTED = """        self.calls = getattr(self, "calls", 0) + 1
+        if self.calls > 5:
+            raise ValueError("the third")
+"""
 PLAIN_CLASS = "class MultiScaleDiscriminator:\n    def __init__(self, *_):\n        pass\n\n\n"
 BROKEN = {
     "a missing part": ([("class MultiScaleDiscriminator", "class Other")], "", "lacks MultiScaleDiscriminator"),
@@ -122,16 +150,27 @@ BROKEN = {
 }  # fmt: skip
 
 
+BROKEN["an exception at step 3"] = (
+    [("        hidden = F.relu(self.shared(segmap))", COUNTED + "        hidden = F.relu(self.shared(segmap))")],
+    'raise ValueError("the third")',
+    "in SPADE: ValueError: the third",
+)
+TRAIN = ["train", "--preset", "test", "--data", "streets", "--code", "my_spade.py", "--out", "run"]
+
+
 @pytest.mark.parametrize("fault", BROKEN)
-def test_a_broken_part_is_named_with_its_line(fault, tmp_path):
+def test_a_broken_part_gives_one_line_with_its_name_and_place(fault, folder, untried, capsys):
     changes, place, words = BROKEN[fault]
-    text, config = changed(*changes), preset("test")
-    code = code_of(text, tmp_path)
-    with pytest.raises(UserError) as caught:
-        try_out(code, code.networks(config, CHANNELS), config, CHANNELS)
-    message = str(caught.value)
+    text = changed(*changes)
+    Path("my_spade.py").write_text(text, encoding="utf-8")
+    assert run(*TRAIN) == 2
+    said = [line for line in capsys.readouterr().err.split("\n") if line and "%|" not in line]
     start = f"my_spade.py, line {line_of(text, place)}, in " if place else "my_spade.py lacks"
-    assert message.startswith(start) and words in message and "\n" not in message, message
+    if "step 3" in fault:
+        start = f"Step 3: {start}"
+    assert len(said) == 1 and said[0].startswith(f"spade-edu: {start}") and words in said[0], said
+    assert Path("my_spade.py").read_text(encoding="utf-8") == text
+    assert Path("run").exists() == ("step 3" in fault)
 
 
 IMPORTS = {
@@ -142,15 +181,16 @@ IMPORTS = {
 
 
 @pytest.mark.parametrize("fault", IMPORTS)
-def test_a_file_that_cannot_be_imported_is_not_run_here(fault, tmp_path, monkeypatch):
+def test_a_file_that_cannot_be_imported_is_not_run_here(fault, folder, monkeypatch, capsys):
     statement, words = IMPORTS[fault]
-    path = tmp_path / "my_spade.py"
-    path.write_text(f"import torch\n\n{statement}", encoding="utf-8")
+    text = f"import torch\n\n{statement}"
+    Path("my_spade.py").write_text(text, encoding="utf-8")
     monkeypatch.setattr(own_code, "OwnCode", None)  # it isn't reached
-    with pytest.raises(UserError) as caught:
-        read_code(path, seconds=1)
-    assert words in str(caught.value) and "\n" not in str(caught.value)
-    assert [p.name for p in tmp_path.iterdir()] == ["my_spade.py"]
+    monkeypatch.setattr(own_code, "read_code", partial(read_code, seconds=1))
+    assert run(*TRAIN) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("spade-edu: ") and words in error and error.count("\n") == 1
+    assert [p.name for p in folder.iterdir()] == ["my_spade.py"] and Path("my_spade.py").read_text() == text
 
 
 def test_a_file_that_is_not_there(tmp_path):
@@ -158,8 +198,7 @@ def test_a_file_that_is_not_there(tmp_path):
         read_code(tmp_path / "my_spade.py")
 
 
-def test_a_step_that_fails_later_is_named_with_its_line_and_moves_nothing(tmp_path):
-    """nan after some steps: the weights stay numbers, and the part is named that made it."""
+def test_what_is_no_number_later_is_named_with_its_line_and_moves_nothing(tmp_path):
     late = "self.calls = getattr(self, 'calls', 0) + 1\n        return {0} if self.calls > 5 else {1}"
     bad = late.format("(1 + self.gamma(hidden)) / 0 * x * 0", SPADE_RESULT.removeprefix("return "))
     text, config = changed((SPADE_RESULT, bad)), preset("test")
