@@ -416,6 +416,6 @@ def test_a_truncated_checkpoint_is_passed_over_wherever_a_run_is_read(tmp_path, 
 
 
 def contents(folder):
-    """Every file with its bytes; what a kill left unfinished (.part) is no file of the data set."""
-    files = [p for p in folder.rglob("*") if p.is_file() and p.suffix != ".part"]
+    """Every file with its bytes; what a kill left unfinished (.part) and the lock are no files of the data set."""
+    files = [p for p in folder.rglob("*") if p.is_file() and p.suffix != ".part" and p.name != ".lock"]
     return {p.relative_to(folder): p.read_bytes() for p in files}
