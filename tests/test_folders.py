@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import threading
@@ -12,18 +13,20 @@ from pathlib import Path
 
 import pytest
 import torch
+import trees
 from PIL import Image
 from typer.testing import CliRunner
 
 from spade_edu.cli import app
 from spade_edu.course import doctor
-from spade_edu.data import download, labelling
+from spade_edu.data import download, labelling, open_dataset
 from spade_edu.data.streets import Streets
 from spade_edu.errors import UserError
 from spade_edu.files import hold, open_own, write_whole, write_whole_with
 from spade_edu.presets import preset
 from spade_edu.runs.guards import only_one
 from spade_edu.runs.run import Run
+from spade_edu.runs.stops import finish_first
 
 CONFIG = preset("test", images=4)  # two steps an epoch
 
@@ -261,3 +264,41 @@ def test_what_a_killed_run_left_half_written_is_removed(tmp_path):
         path.write_text("half")
     with only_one(tmp_path):
         assert not any(path.exists() for path in left)
+
+
+@pytest.mark.parametrize("change", ["another", "renamed"])
+def test_a_run_does_not_go_on_with_other_pictures(tmp_path, change):
+    """An image more or less changes the order, the epoch and the rates of all steps to come."""
+    for split in "train", "val":
+        trees.camvid_small(tmp_path / "data", split, 4)
+    config = preset("test", data="camvid", root=str(tmp_path / "data"), height=32, width=64)
+
+    def begin():
+        data = [open_dataset("camvid", tmp_path / "data", s, height=32, width=64)[0] for s in ("train", "val")]
+        return Run(tmp_path / "run", config, *data)
+
+    begin().train(1, progress=False)
+    begin()
+    if change == "another":
+        trees.camvid_small(tmp_path / "data", "train", 5)
+    for path in (tmp_path / "data/train").rglob("0001TP_3.*") if change == "renamed" else ():
+        path.rename(path.with_stem("0001TP_9"))
+    with pytest.raises(UserError, match="a run on 4 pictures, now (there are 5|they have other names): bring back"):
+        begin()
+
+
+@pytest.mark.skipif(not hasattr(signal, "alarm"), reason="needs alarms")
+def test_a_process_that_reads_data_outlives_sigterm_for_a_while(monkeypatch):
+    """A batch system sends it to all processes of a job; the training still has to finish its step."""
+    monkeypatch.setattr("spade_edu.runs.stops.GRACE", 1)
+    child = os.fork()
+    if child == 0:
+        finish_first(0)
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGTERM)
+        started = time.monotonic()
+        while time.monotonic() < started + 60:
+            time.sleep(0.01)
+        os._exit(0)
+    started = time.monotonic()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGALRM and time.monotonic() - started > 0.9

@@ -1,6 +1,6 @@
 """A training run in a folder: configuration, metrics, sample grids, checkpoints, resume.
 
-    runs/NAME/config.json  metrics.csv  samples/0000200.png  checkpoints/0000200/...
+    runs/NAME/config.json  data.json  metrics.csv  samples/0000200.png  checkpoints/0000200/...
 
 A run that is killed and started again goes on from its last checkpoint and ends with the same weights as one that was
 never stopped: order of images, augmentation, style noise and learning rate all follow from the seed and the step.
@@ -35,8 +35,8 @@ from ..training import Batch, Trainer
 from .guards import LossWatch, check_state, memory_advice, only_one, reader_died
 from .holder import Holder
 from .loading import load_config
-from .reading import Told, stack_or_error
-from .stops import Stop, ignore_interrupts, stop_asked
+from .reading import FILE, Told, data_identity, require_same_data, stack_or_error
+from .stops import Stop, finish_first, stop_asked
 
 
 class Run:
@@ -105,6 +105,7 @@ class Run:
         if self.writes:
             self._require_same_settings()  # they may have been written since, by another process
             write_whole(self.folder / "config.json", json.dumps(dataclasses.asdict(self.config), indent=2))
+            write_whole(self.folder / FILE, json.dumps(data_identity(self.dataset)))
             sweep(self.folder / "checkpoints")
         self.resume()
         last = min(until or self.total_steps, self.total_steps)
@@ -153,7 +154,7 @@ class Run:
             generator=torch.Generator(),
             num_workers=self.workers,
             pin_memory=self.device.type == "cuda",
-            worker_init_fn=ignore_interrupts,
+            worker_init_fn=finish_first,
         )
         for sample in loader:
             if isinstance(sample, Exception):
@@ -236,7 +237,7 @@ class Run:
         save_png(grid(rows), self.folder / "samples" / f"{self.step:07d}.png")
 
     def _require_same_settings(self) -> None:
-        """Check that the folder is free, or holds a run of the same settings."""
+        """Check that the folder is free, or holds a run of the same settings on the same pictures."""
         if not (self.folder / "config.json").exists():
             return
         # A setting that is newer than the run had its default then.
@@ -250,6 +251,7 @@ class Run:
             )
         if old["root"] != config["root"] and self.holder:  # on Colab, data and runs lie elsewhere in each session
             print(f"The data is now read from {config['root']!r}; before, it was {old['root']!r}.")
+        require_same_data(self.folder, self.dataset)
 
     def _log(self, values: dict[str, float]) -> None:
         path = self.folder / "metrics.csv"
