@@ -1,5 +1,6 @@
 """Files and folders that others have a hand in: links in a stranger's folder, two writers of one file or folder."""
 
+import dataclasses
 import errno
 import json
 import os
@@ -68,6 +69,18 @@ def test_a_folder_that_is_a_link_in_a_run_folder_is_refused(tmp_path, name):
     with pytest.raises(UserError, match=f"{name} is a link"):
         run(folder).train(1, progress=False)
     assert sorted(path.name for path in elsewhere.iterdir()) == [".0000001.part", "0000001"]
+
+
+@pytest.mark.parametrize("root", [r"\\host\share", "//host/share", r"\\?\UNC\host\share"])
+@pytest.mark.parametrize("command", [["sample"], ["evaluate", "--run"], ["paint", "--run"]], ids=lambda c: c[0])
+def test_a_strangers_settings_contact_no_other_computer(tmp_path, monkeypatch, command, root):
+    config = dataclasses.replace(CONFIG, data="camvid", root=root)
+    (tmp_path / "config.json").write_text(json.dumps(dataclasses.asdict(config)))
+    looked = []
+    monkeypatch.setattr(Path, "is_dir", lambda path: looked.append(path))
+    result = CliRunner().invoke(app, [*command, str(tmp_path)])
+    assert isinstance(result.exception, UserError) and "data on another computer" in str(result.exception)
+    assert not [path for path in looked if "host" in str(path)]
 
 
 def test_a_lock_that_is_a_link_is_not_opened(tmp_path, victim):

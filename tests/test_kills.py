@@ -186,6 +186,8 @@ class Files(BaseHTTPRequestHandler):
         self.server.resumed += start > 0
         self.send_response(206 if start else 200)
         self.send_header("ETag", '"v1"')
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(self.server.body) - 1}/{len(self.server.body)}")
         self.send_header("Content-Length", str(len(self.server.body) - start))
         self.end_headers()
         try:

@@ -225,6 +225,9 @@ def _receive(archive: Archive, part: Path, loopback: bool) -> None:
         headers |= {"Range": f"bytes={have}-", "If-Range": tag.read_text()}
     opener = urllib.request.build_opener(_TLSRedirects(loopback))
     with opener.open(urllib.request.Request(url, headers=headers), timeout=60) as reply:
+        if reply.status == 206 and not reply.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
+            part.unlink(missing_ok=True)
+            raise ConnectionError("another part of the file came than was asked for")
         have = have if reply.status == 206 else 0
         if not have:  # before the tag of this version is noted, or a kill would leave it beside the bytes of another
             part.unlink(missing_ok=True)
@@ -234,6 +237,7 @@ def _receive(archive: Archive, part: Path, loopback: bool) -> None:
         with open_own(part, "a" if have else "w") as file, _bar(part.stem, total, have) as bar:
             while chunk := reply.read(CHUNK):
                 if file.tell() + len(chunk) > archive.most_bytes:
+                    tag.unlink(missing_ok=True)  # so that the next call begins anew
                     raise DataError(f"{url} gives more than {archive.most_bytes:,} bytes: not what was published.")
                 file.write(chunk)
                 bar.update(len(chunk))

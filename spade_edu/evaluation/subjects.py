@@ -72,9 +72,9 @@ def from_folder(folder: Path, data: str, root: str, count: int | None) -> Subjec
 
 def from_run(folder: Path, data: str, root: str, count: int | None, seed: int, device: str) -> Subject:
     """The images of a run of `spade-edu train`; its own data set unless another is named."""
-    from ..runs.loading import load_config, load_networks
+    from ..runs.loading import load_config, load_local_config, load_networks
 
-    config = load_config(folder)
+    config = load_config(folder) if root else load_local_config(folder)
     name, found, _ = choose(data or config.data, root or config.root or None)
     place = Place(name, found, (config.height, config.width), count)
     generator = load_networks(folder, place.inputs().labels).generator
