@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test test-all coverage lab assets clean
+.PHONY: demo test test-all coverage soak lab assets clean
 
 demo: $(VENV)/installed
 	$(BIN)/spade-edu demo --out runs/demo
@@ -21,6 +21,10 @@ test-all: test
 # Without the tests that time, stop or fill a disk under a program, which counting its lines changes.
 coverage: $(VENV)/installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" -k "not endless_loop and not full_disk and not stopped_program" --cov --cov-report=term tests
+
+# Trainings that are killed, stopped, starved and poisoned for an hour, and must end as if nothing had been.
+soak: $(VENV)/installed
+	OMP_NUM_THREADS=1 $(BIN)/python tools/soak.py --minutes 60
 
 lab: $(VENV)/installed
 	$(BIN)/jupyter lab notebooks

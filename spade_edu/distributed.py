@@ -15,11 +15,24 @@ from torch import Tensor, nn
 
 from .errors import UserError
 
+OF_TORCHRUN = ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+
 
 def start(device: str) -> torch.device:
-    """Join the other processes if torchrun started this one; gives the device to train on, a GPU for each process."""
-    if int(os.environ.get("WORLD_SIZE", 1)) == 1:
+    """Join the other processes if torchrun started this one; gives the device to train on, a GPU for each process.
+
+    Errors: a UserError where WORLD_SIZE speaks of several processes but was not set by torchrun.
+    """
+    size = os.environ.get("WORLD_SIZE", "1")
+    if size.strip() == "1":
         return torch.device(device)
+    missing = [name for name in OF_TORCHRUN if not os.environ.get(name)]
+    if missing or not size.isdecimal():
+        raise UserError(
+            f"WORLD_SIZE is {size!r} but {missing[0] if missing else 'no number'} is not set: not torchrun but a batch "
+            "system may have set it. Unset it for one process, or start several: torchrun --nproc-per-node N -m "
+            "spade_edu train ..."
+        )
     if device.startswith("cuda"):
         device = f"cuda:{os.environ['LOCAL_RANK']}"
         torch.cuda.set_device(device)

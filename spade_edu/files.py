@@ -1,12 +1,19 @@
-"""Files that are written whole or not at all, and the folder of the student's own."""
+"""Files that are written whole or not at all, folders that one process holds, and the folder of the student's own."""
 
+import errno
 import os
-from collections.abc import Callable
-from contextlib import suppress
+import secrets
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
+
+from .errors import UserError
 
 ASSETS = Path(__file__).parent / "assets"  # weights, class tables and results that come with the package
 FOLDER_VARIABLE = "SPADE_EDU_FOLDER"
+NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # Windows lets only administrators make links
 
 
 def student_folder() -> Path:
@@ -21,22 +28,70 @@ def write_whole(path: Path, content: str | bytes) -> None:
 
 
 def write_whole_with(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write(part)` write a file under a temporary name beside `path`, then rename it.
+    """Let `write(part)` fill a new file beside `path` whose name nobody can know, then rename it.
 
-    part: path.part, which does not exist then (nothing is written through a link), and is removed if `write` raises.
-    It is on the disk before it has its name, so a power cut leaves the old file or the new one.
+    The file is on the disk before it has its name, so a power cut leaves the old one or the new one. It is removed if
+    `write` raises. No link is followed, and two who write the same file don't meet.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
+    part = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:
-        part.unlink(missing_ok=True)
+        os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_LINK, 0o666))
         write(part)
         sync_file(part)
         os.replace(part, path)
-    except BaseException:
+    except BaseException as error:
         part.unlink(missing_ok=True)
+        if isinstance(error, OSError) and str(error.filename) == str(part):
+            error.filename = str(path)  # the name that the user knows
         raise
     sync_folder(path.parent)
+
+
+def remove_parts(folder: Path) -> None:
+    """Remove what killed processes left of files half written. Only for one who holds the folder."""
+    for part in folder.rglob(".*.part"):
+        if not part.is_dir():
+            part.unlink(missing_ok=True)
+
+
+def open_own(path: Path, mode: str) -> IO[bytes]:
+    """Open a file of this name to write to, in bytes. Errors: a UserError where a link stands there."""
+    try:
+        return open(path, mode + "b", opener=lambda name, flags: os.open(name, flags | NO_LINK, 0o666))
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise UserError(f"{path} is a link: nothing is written through links. Remove it.") from None
+
+
+@contextmanager
+def hold(folder: Path, refusal: str) -> Iterator[bool]:
+    """Hold a folder alone; the lock ends with the process, however that ends. Gives whether its drive has locks.
+
+    Errors: a UserError with `refusal` where another process holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with open_own(folder / ".lock", "a") as file:
+        try:
+            _lock(file.fileno())
+            locked = True
+        except (BlockingIOError, PermissionError):
+            raise UserError(f"{folder}: {refusal}") from None
+        except OSError:
+            locked = False
+        yield locked
+
+
+def _lock(descriptor: int) -> None:
+    if sys.platform == "win32":
+        import msvcrt
+
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def sync_file(path: Path) -> None:

@@ -183,6 +183,7 @@ class Disk:
     CALLS = [(os, name) for name in ("replace", "rename", "fsync", "mkdir", "rmdir", "unlink")] + [
         (shutil, "rmtree"),
         (builtins, "open"),
+        (os, "open"),
         (Path, "write_bytes"),
     ]
 

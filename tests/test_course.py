@@ -70,6 +70,9 @@ def test_the_newest_run_on_the_same_data_is_taken(tmp_path):
     networks, source = lab.networks("spade")
     assert source == "runs/one, streets, 1 steps" and networks.generator.ngf == config.ngf
     assert course.newest_run("pix2pixhd", config) is None
+    for name, text in (("broken", "{"), ("newer", '{"a_setting_to_come": 1}')):
+        (course.RUNS / name).mkdir()
+        (course.RUNS / name / "config.json").write_text(text)
     assert course.newest_run("spade", replace(config, height=64)) is None
 
 

@@ -111,3 +111,14 @@ def test_each_process_takes_its_slice_of_every_batch(monkeypatch):
     assert shares == [[0, 1, 4, 5], [2, 3, 6, 7]]
     with pytest.raises(UserError, match="divided among 2"):
         distributed.share_of([0, 1, 2], 3)
+
+
+@pytest.mark.parametrize(("size", "said"), [("2", "'2' but RANK is not set"), ("many", "'many' but")])
+def test_world_size_without_torchrun_is_a_sentence(size, said, monkeypatch):
+    """As some batch systems set it."""
+    for name in distributed.OF_TORCHRUN:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("WORLD_SIZE", size)
+    monkeypatch.setattr(dist, "init_process_group", lambda *_: pytest.fail("waits for the others"))
+    with pytest.raises(UserError, match=f"WORLD_SIZE is {said}.*torchrun --nproc-per-node"):
+        distributed.start("cpu")

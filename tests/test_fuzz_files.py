@@ -262,16 +262,6 @@ def archive(draw) -> bytes:
     return flipped(draw, content) if draw(st.booleans()) else content
 
 
-def test_a_link_in_place_of_an_unfinished_file_is_not_written_through(tmp_path):
-    (tmp_path / "beside").write_text("kept")
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out/a.part").symlink_to(tmp_path / "beside")
-    with zipfile.ZipFile(tmp_path / "a.zip", "w") as zipped:
-        zipped.writestr("a", "new")
-    unpack(tmp_path / "a.zip", tmp_path / "out")
-    assert (tmp_path / "beside").read_text() == "kept" and (tmp_path / "out/a").read_text() == "new"
-
-
 @search(250)
 @given(data=st.data())
 def test_no_archive_writes_outside_its_folder(data):

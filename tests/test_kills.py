@@ -186,6 +186,8 @@ class Files(BaseHTTPRequestHandler):
         self.server.resumed += start > 0
         self.send_response(206 if start else 200)
         self.send_header("ETag", '"v1"')
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(self.server.body) - 1}/{len(self.server.body)}")
         self.send_header("Content-Length", str(len(self.server.body) - start))
         self.end_headers()
         try:
@@ -416,6 +418,6 @@ def test_a_truncated_checkpoint_is_passed_over_wherever_a_run_is_read(tmp_path, 
 
 
 def contents(folder):
-    """Every file with its bytes; what a kill left unfinished (.part) is no file of the data set."""
-    files = [p for p in folder.rglob("*") if p.is_file() and p.suffix != ".part"]
+    """Every file with its bytes; what a kill left unfinished (.part) and the lock are no files of the data set."""
+    files = [p for p in folder.rglob("*") if p.is_file() and p.suffix != ".part" and p.name != ".lock"]
     return {p.relative_to(folder): p.read_bytes() for p in files}

@@ -162,6 +162,15 @@ def test_groups_add_up_their_rows(groups, run):
     torch.testing.assert_close(Groups(found.order, found.starts, run=run).sum(values), expected)
 
 
+def test_crafted_soft_vectors_may_share_a_number_as_the_docstring_says():
+    """Only them: it costs a wrong picture, which is why nothing but 0 and 1 is promised."""
+    generator = torch.Generator().manual_seed(0)
+    first, second = torch.randint(2**52 // 2, (2,), generator=generator).double()
+    segmap = torch.stack([torch.stack([second, torch.zeros(())]), torch.stack([torch.zeros(()), first])], dim=-1)
+    ids, _ = label_ids(segmap.view(1, 2, 1, 2))
+    assert ids.unique().numel() == 1 and "may be crafted" in label_ids.__doc__
+
+
 def test_soft_label_maps_and_the_meta_device_go_through_the_convolutions():
     plain = SPADE(4, 5)
     fast = PatternSPADE(plain, LabelPatterns())

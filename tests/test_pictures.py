@@ -28,14 +28,6 @@ def test_a_writer_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
 
 
-def test_nothing_is_written_through_a_link(tmp_path):
-    other, path = tmp_path / "other", tmp_path / "c.txt"
-    other.write_text("not ours")
-    (tmp_path / "c.txt.part").symlink_to(other)
-    write_whole(path, "ours")
-    assert other.read_text() == "not ours" and path.read_text() == "ours" and not path.is_symlink()
-
-
 @pytest.mark.parametrize("size", [(256, 1, 3), (2, 128, 1, 3)])
 def test_bytes_come_back_from_an_image_unchanged(size):
     pixels = torch.arange(256, dtype=torch.uint8)[:, None, None].expand(256, 1, 3).reshape(size)

@@ -217,13 +217,13 @@ def test_metrics_have_one_line_a_logged_step_after_a_resume(tmp_path):
 
 
 def test_another_configuration_in_the_same_folder_is_refused(tmp_path):
-    make_run(tmp_path)
+    make_run(tmp_path).train(1, progress=False)
     with pytest.raises(UserError, match=r"holds a run with lr = 0.0002, now it is 0.1"):
         make_run(tmp_path, lr=0.1)
 
 
 def test_a_run_from_before_a_setting_existed_goes_on(tmp_path):
-    make_run(tmp_path)
+    make_run(tmp_path).train(1, progress=False)
     path = tmp_path / "config.json"
     stored = json.loads(path.read_text())
     del stored["checkpointing"]
@@ -254,5 +254,6 @@ def test_order_is_a_permutation_that_differs_by_epoch_and_seed():
 
 def test_config_json_holds_every_setting(tmp_path):
     run = make_run(tmp_path)
+    run.train(1, progress=False)
     stored = json.loads((tmp_path / "config.json").read_text())
     assert stored["z_dim"] == run.config.z_dim and stored["ema"] == 0.9

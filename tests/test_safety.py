@@ -193,6 +193,8 @@ def test_nothing_opens_a_connection_but_downloads_that_were_asked_for():
         ("data/download.py", "urllib.request"),
         ("data/download.py", "urllib.parse"),
         ("widgets/page.py", "http.server"),  # 127.0.0.1 only
+        ("widgets/page.py", "socket"),  # the name of an option
+        ("widgets/page.py", "urllib.parse"),
         ("pretrained/perceptual.py", "socket"),  # a timeout for torchvision's download of VGG-19
         ("pretrained/perceptual.py", "http.client"),  # its errors
         ("related/crn.py", "http.client"),

@@ -8,7 +8,9 @@ import typer
 
 from ..config import MOST_PIXELS, MOST_SEED
 from ..errors import UserError
+from ..files import hold
 
+BUSY = "another command is writing here. Wait for it, or choose another folder."
 Name = Annotated[
     str | None,
     typer.Argument(help="cityscapes, streets, camvid, folder, ...; default: Cityscapes if found, else Streets."),
@@ -127,8 +129,9 @@ def make(
 
     from ..data.streets import write
 
-    for part in tqdm(range(1, 101), desc="streets", unit="%"):
-        write(out, train=train * part // 100, val=val * part // 100, height=height, width=width, seed=seed)
+    with hold(out, BUSY):
+        for part in tqdm(range(1, 101), desc="streets", unit="%"):
+            write(out, train=train * part // 100, val=val * part // 100, height=height, width=width, seed=seed)
     print(f"Wrote {train} + {val} scenes of {height}x{width} to {out}.")
     print(f"Train on them: spade-edu train --data cityscapes --root {out}")
 
@@ -141,13 +144,15 @@ def get(
     from ..data import download
     from ..data.catalogue import DOWNLOADS
 
+    download.require_download(name)
     root = root or DOWNLOADS / name
-    if name == "cityscapes":
-        download.get_cityscapes(root)
-    else:
-        download.get(name, root)
-    if name == "coco-stuff":
-        instances(root)
+    with hold(root, BUSY):
+        if name == "cityscapes":
+            download.get_cityscapes(root)
+        else:
+            download.get(name, root)
+        if name == "coco-stuff":
+            _draw_instances(root)
     for split in "train", "val":
         _count(name, root, split)
 
@@ -167,6 +172,14 @@ def instances(
     root: Annotated[Path, typer.Option(help="Folder of COCO-Stuff.")] = Path("datasets/coco-stuff"),
 ) -> None:
     """Draw COCO-Stuff's instance maps from its polygons (annotations/instances_*2017.json, 3 GB of memory)."""
+    from ..data.coco_stuff import find_layout
+
+    find_layout(root, "val")
+    with hold(root, BUSY):
+        _draw_instances(root)
+
+
+def _draw_instances(root: Path) -> None:
     from tqdm import tqdm
 
     from ..data.coco_stuff import make_instances
@@ -197,7 +210,8 @@ def label(
     found, device = find_photographs(photos, out / split), default_device()
     segmenter = load_segmenter("deeplabv2_resnet101", weights).to(device)
     bar = partial(tqdm, desc="label maps", unit="map")
-    report = label_photographs(found, out / split, segmenter, long_side=long_side, device=device, progress=bar)
+    with hold(out, BUSY):
+        report = label_photographs(found, out / split, segmenter, long_side=long_side, device=device, progress=bar)
     for problem in report.problems:
         print(f"bad: {problem}")
     print(f"{out / split}: {report.written:,} label maps written, {report.kept:,} kept, {len(report.problems):,} bad.")

@@ -29,7 +29,7 @@ def paint(
 def prepare(run: Path | None, port: int, code: Path | None = None) -> Any:
     """The painter of a run, or of the stored network, ready to serve; its scenes are the run's data set."""
     from ..data import Dataset, Streets, open_dataset
-    from ..runs.loading import load_config, load_stored
+    from ..runs.loading import load_local_config, load_stored
     from ..widgets.maps import EditedMap
     from ..widgets.page import PageServer
     from ..widgets.painter import Painting
@@ -40,7 +40,7 @@ def prepare(run: Path | None, port: int, code: Path | None = None) -> Any:
     if run is None:
         generator = load_stored("spade").generator
     else:
-        config = load_config(run)
+        config = load_local_config(run)
         scenes, _ = open_dataset(config.data, config.root or None, "val", height=config.height, width=config.width)
         generator = generator_of(run, scenes.labels, code)
     first = scenes[0]

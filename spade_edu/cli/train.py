@@ -81,10 +81,10 @@ def sample(
     """Draw images of a trained run: a row for each label map, a column for each style."""
     from ..data import open_splits
     from ..pictures import grid, save_png, to_uint8
-    from ..runs.loading import load_config
+    from ..runs.loading import load_local_config
     from ..sampling import generate, spread
 
-    _, preview, _, line = open_splits(load_config(run))
+    _, preview, _, line = open_splits(load_local_config(run))
     print(line)
     generator = generator_of(run, preview.labels, code)
     batch = spread(preview, count)

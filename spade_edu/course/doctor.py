@@ -9,6 +9,7 @@ import os
 import platform
 import shutil
 import sys
+import tempfile
 import time
 import webbrowser
 from collections.abc import Callable
@@ -165,10 +166,10 @@ def disk(folder: Path) -> list[Finding]:
 
 def writing(folder: Path) -> list[Finding]:
     """Whether a file of 16 MB, about a checkpoint of the cpu preset, can be written to the run folder."""
-    probe, made = folder / ".doctor", not folder.exists()
+    made = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with open(probe, "wb") as file:
+        with tempfile.TemporaryFile(dir=folder) as file:
             file.write(bytes(16_000_000))
             file.flush()
             os.fsync(file.fileno())
@@ -177,8 +178,6 @@ def writing(folder: Path) -> list[Finding]:
         advice = "The disk or your quota on it is full: free some space." if full else "Choose another folder (--out)."
         return [Finding("Writing", FAILURE, f"{folder.absolute()}: {error.strerror}", advice)]
     finally:
-        if probe.exists():
-            probe.unlink()
         if made and folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
     return [Finding("Writing", OK, f"{folder.absolute()} takes files")]

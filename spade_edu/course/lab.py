@@ -143,7 +143,11 @@ def newest_run(model: str, like: TrainingConfig) -> Path | None:
     """The folder under runs/ whose checkpoint of `model` on the same data and size is the newest; None if none is."""
     found = []
     for path in RUNS.glob("*/config.json"):
-        config, steps = load_config(path.parent), checkpoints(path.parent / "checkpoints")
+        try:
+            config, steps = load_config(path.parent), checkpoints(path.parent / "checkpoints")
+        except UserError as error:  # of another version, say: no reason to stop a notebook
+            print(f"Passing over a run. {error}")
+            continue
         same = all(getattr(config, name) == getattr(like, name) for name in ("data", "height", "width"))
         if steps and same and config.model == model:
             found.append((steps[-1].stat().st_mtime, path.parent))

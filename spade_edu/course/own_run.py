@@ -119,18 +119,16 @@ class OwnRun(Run):
         """The file's networks and steps, tried once."""
         return OwnTrainer(self.code, self.config, self.dataset.labels.num_channels, self.device)
 
-    def open_folder(self) -> None:
-        """Make the folder with the file's text in it, or check that it holds a run of a student's file."""
-        if not own_texts(self.folder):
-            if (self.folder / "config.json").exists():
-                raise UserError(
-                    f"{self.folder} holds a run of the package's networks: choose another --out for --code."
-                )
-            keep_text(self.folder, self.code, 0)
+    def check_folder(self) -> None:
+        """Check that the folder is free, or holds a run of a student's file that this one may go on with."""
+        if checkpoints(self.folder / "checkpoints") and not own_texts(self.folder):
+            raise UserError(f"{self.folder} holds a run of the package's networks: choose another --out for --code.")
         self.require_same_settings()
 
     def resume(self) -> None:
-        """Go on from the newest whole checkpoint, also with a file that was changed."""
+        """Go on from the newest whole checkpoint, also with a file that was changed; keep what the file says."""
+        if not own_texts(self.folder):
+            keep_text(self.folder, self.code, 0)
         changed = say_change(self.folder, self.code)
         if changed:
             require_fit(self.folder, self.code, self.trainer.named_networks())

@@ -27,7 +27,7 @@ from urllib.parse import urlsplit
 from tqdm import tqdm
 
 from ..errors import UserError
-from ..files import sync_file, sync_folder, write_whole, write_whole_with
+from ..files import open_own, sync_file, sync_folder, write_whole, write_whole_with
 from .base import DataError
 
 GIB = 2**30
@@ -118,8 +118,7 @@ def get(name: str, root: Path, *, loopback: bool = False) -> None:
     loopback: also accept unencrypted connections to this machine itself (for tests).
     Errors: a DataError where the name has no download, or a file cannot be had; it says what to fetch by hand.
     """
-    if name not in ARCHIVES:
-        raise DataError(f"there is no download of {name!r}; there are: {', '.join([*ARCHIVES, 'cityscapes'])}.")
+    require_download(name)
     root.mkdir(parents=True, exist_ok=True)
     for archive in ARCHIVES[name]:
         mark = root / f".{archive.file}.unpacked"
@@ -131,6 +130,12 @@ def get(name: str, root: Path, *, loopback: bool = False) -> None:
             unpack(path, root / archive.into, inside=archive.inside, most_bytes=archive.most_bytes)
             mark.touch()
             path.unlink()
+
+
+def require_download(name: str) -> None:
+    """Raise a DataError unless there is a download of this name."""
+    if name not in (known := [*ARCHIVES, "cityscapes"]):
+        raise DataError(f"there is no download of {name!r}; there are: {', '.join(known)}.")
 
 
 def get_cityscapes(root: Path) -> None:
@@ -220,15 +225,19 @@ def _receive(archive: Archive, part: Path, loopback: bool) -> None:
         headers |= {"Range": f"bytes={have}-", "If-Range": tag.read_text()}
     opener = urllib.request.build_opener(_TLSRedirects(loopback))
     with opener.open(urllib.request.Request(url, headers=headers), timeout=60) as reply:
+        if reply.status == 206 and not reply.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
+            part.unlink(missing_ok=True)
+            raise ConnectionError("another part of the file came than was asked for")
         have = have if reply.status == 206 else 0
         if not have:  # before the tag of this version is noted, or a kill would leave it beside the bytes of another
             part.unlink(missing_ok=True)
         _remember(reply.headers, tag)
         total = None if reply.length is None else have + reply.length
         _require_space(part.parent, (total or 0) - have)
-        with open(part, "ab" if have else "wb") as file, _bar(part.stem, total, have) as bar:
+        with open_own(part, "a" if have else "w") as file, _bar(part.stem, total, have) as bar:
             while chunk := reply.read(CHUNK):
                 if file.tell() + len(chunk) > archive.most_bytes:
+                    tag.unlink(missing_ok=True)  # so that the next call begins anew
                     raise DataError(f"{url} gives more than {archive.most_bytes:,} bytes: not what was published.")
                 file.write(chunk)
                 bar.update(len(chunk))

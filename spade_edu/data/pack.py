@@ -74,10 +74,20 @@ def _add_pair(tar: tarfile.TarFile, pair: Pair, folder: Path, size: tuple[int, i
         _add(tar, name.with_suffix(".png"), _encode(photo, "PNG"))
     maps = {pair.label: values}
     if pair.instance is not None:
-        maps[pair.instance] = read_ids(pair.instance)
+        maps[pair.instance] = _in_16_bits(read_ids(pair.instance), pair.instance)
     for path, ids in maps.items():
         picture = _as_picture(resize_ids(ids, height, width))
         _add(tar, path.relative_to(folder).with_suffix(".png"), _encode(picture, "PNG"))
+
+
+def _in_16_bits(ids: Int32[np.ndarray, "h w"], path: Path) -> Int32[np.ndarray, "h w"]:
+    """Numbers of objects that a PNG can hold: the same ones, or else 0, 1, 2, ... in their order."""
+    if ids.min() >= 0 and ids.max() < 2**16:
+        return ids
+    found, numbers = np.unique(ids, return_inverse=True)
+    if len(found) > 2**16:
+        raise DataError(f"{path}: {len(found):,} objects are more than a PNG can tell apart (65,536).")
+    return numbers.reshape(ids.shape).astype(np.int32)
 
 
 def _as_picture(ids: Int32[np.ndarray, "h w"]) -> Image.Image:

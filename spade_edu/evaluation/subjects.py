@@ -84,9 +84,9 @@ def from_run(
 
     load(folder, labels): gives the run's generator.
     """
-    from ..runs.loading import load_config
+    from ..runs.loading import load_config, load_local_config
 
-    config = load_config(folder)
+    config = load_config(folder) if root else load_local_config(folder)
     name, found, _ = choose(data or config.data, root or config.root or None)
     place = Place(name, found, (config.height, config.width), count)
     generator = load(folder, place.inputs().labels)

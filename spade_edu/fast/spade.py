@@ -70,8 +70,9 @@ def make_plan(
 def label_ids(segmap: Float[Tensor, "n l h w"]) -> tuple[Int64[Tensor, "n h w"], Float[Tensor, "ids l"]]:
     """Number the label vectors that occur in `segmap`: a map of ids, and the vector that each stands for.
 
-    A hash again, in float64, exact for zeros and ones. A soft label map has about as many vectors as pixels; nothing
-    goes wrong, but then convolutions are faster.
+    A hash again, in float64, exact for zeros and ones. A soft label map has about as many vectors as pixels; then
+    convolutions are faster. Two different soft vectors may be crafted to get one number: their pixels get one gamma
+    and beta, so the picture is wrong there, and nothing else.
     """
     generator = torch.Generator().manual_seed(0)
     numbers = torch.randint(2**52 // segmap.shape[1], segmap.shape[1:2], generator=generator).to(segmap.device)

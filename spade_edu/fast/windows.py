@@ -83,7 +83,8 @@ def distinct_windows(ids: Int64[Tensor, "n h w"], num_ids: int, kernel_size: int
     """Find the distinct windows by a hash: sum over rows i and columns j of a_i b_j number[id_ij], modulo 2^63.
 
     `number` is a fixed random table, a and b are odd. Two different windows among p have the same hash with a
-    probability of about p^2 / 2^64: below 1e-7 for a million.
+    probability of about p^2 / 2^64: below 1e-7 for a million. The table is public, so that a map can be crafted in
+    which two have (some 2^32 tries); one of them then gets the other's value.
     """
     reach = kernel_size // 2
     numbers, rows, columns = _random_numbers(num_ids + 1, kernel_size, ids.device)

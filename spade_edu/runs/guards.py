@@ -1,6 +1,5 @@
 """What can go wrong in a long run, said in one line: two runs in one folder, a loss that is no number, no memory."""
 
-import errno
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +10,9 @@ from torch import Tensor
 from .. import distributed
 from ..config import TrainingConfig
 from ..errors import UserError
+from ..files import hold, remove_parts
 from ..training import Trainer
+from .holder import Holder
 
 
 class TrainingError(UserError):
@@ -19,26 +20,24 @@ class TrainingError(UserError):
 
 
 @contextmanager
-def only_one(folder: Path) -> Iterator[None]:
-    """Hold a folder for one run; the lock ends with the process, however that ends.
+def only_one(folder: Path) -> Iterator[Holder]:
+    """Hold a run folder for one training; the lock ends with the process, however that ends.
 
-    Errors: a TrainingError where another run holds it. Where the file system has no locks (some mounted drives, and
-    Windows) nothing is held.
+    Errors: a UserError where another training holds it, or a link stands in it, through which all else would be
+    written somewhere else.
     """
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    with (folder / ".lock").open("w") as file:
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if path.is_symlink():
+            raise UserError(f"{path} is a link: nothing is written through links. Remove it.")
+    holder = Holder(folder)
+    with hold(folder, f"another run is training here{holder.seen()}. Stop it, or choose another --out.") as locked:
+        holder.take(locked)
+        if locked:
+            remove_parts(folder)
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno in (errno.EAGAIN, errno.EACCES):
-                raise TrainingError(
-                    f"{folder}: another run is training here. Stop it, or choose another --out."
-                ) from None
-        yield
+            yield holder
+        finally:
+            holder.leave()
 
 
 class LossWatch:

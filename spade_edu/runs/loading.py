@@ -40,6 +40,20 @@ def require_package(folder: Path) -> None:
         raise UserError(f"{folder} was trained with a file of your own: name it, --code my_spade.py.")
 
 
+def load_local_config(folder: Path) -> TrainingConfig:
+    """The configuration of a run folder whose data is to be opened: the folder may come from a stranger.
+
+    Errors: a UserError as for `load_config`, or where it names data on another computer, which would be contacted.
+    """
+    config = load_config(folder)
+    if config.root.replace("/", "\\").startswith("\\\\"):  # \\host\share, also written //host/share
+        raise UserError(
+            f"{Path(folder) / 'config.json'} names data on another computer ({config.root}), which is not contacted "
+            "for a file's sake. If that is right, give the share a drive letter or mount it, and change root there."
+        )
+    return config
+
+
 def load_networks(folder: Path, labels: LabelSpace) -> Networks:
     """Generator (the averaged one where there is one), discriminator and encoder of a run, in evaluation mode.
 

@@ -1,6 +1,6 @@
 """A training run in a folder: configuration, metrics, sample grids, checkpoints, resume.
 
-    runs/NAME/config.json  metrics.csv  samples/0000200.png  checkpoints/0000200/...
+    runs/NAME/config.json  data.json  metrics.csv  samples/0000200.png  checkpoints/0000200/...
 
 A run that is killed and started again goes on from its last checkpoint and ends with the same weights as one that was
 never stopped: order of images, augmentation, style noise and learning rate all follow from the seed and the step.
@@ -33,9 +33,10 @@ from ..pictures import grid, save_png, to_uint8
 from ..sampling import generate, spread, to_batch
 from ..training import Batch, Trainer
 from .guards import LossWatch, check_state, memory_advice, only_one, reader_died
+from .holder import Holder
 from .loading import load_config, require_package
-from .reading import Told, stack_or_error
-from .stops import Stop, ignore_interrupts, stop_asked
+from .reading import FILE, Told, data_identity, require_same_data, stack_or_error
+from .stops import Stop, finish_first, stop_asked
 
 
 class Run:
@@ -78,8 +79,8 @@ class Run:
         self.writes = distributed.rank() == 0
         with memory_advice(config):
             self.trainer = self.make_trainer()
-        if self.writes:
-            self.open_folder()
+        self.holder: Holder | None = None  # while it trains
+        self.check_folder()
 
     def make_trainer(self) -> Trainer:
         """What trains: networks as the configuration says."""
@@ -90,18 +91,24 @@ class Run:
 
         Ctrl-C (or SIGTERM) finishes the step, saves and raises a KeyboardInterrupt; a second one leaves at once. One of
         several processes (torchrun) leaves at once, unsaved: they are stopped at different points.
-        Errors: a TrainingError where another run holds the folder, a loss is no number, or memory runs out.
+        Errors: a UserError where another run holds the folder or has taken it over, a loss is no number, or memory runs
+        out.
         """
-        with only_one(self.folder) if self.writes else nullcontext(), memory_advice(self.config):
+        with only_one(self.folder) if self.writes else nullcontext() as self.holder, memory_advice(self.config):
             try:
                 return self._train(until, progress)
             except RuntimeError as error:
                 if "DataLoader worker" not in str(error):  # torch has no exception of its own for it
                     raise
                 raise reader_died(self.workers, self.folder, self.saved) from error
+            finally:
+                self.holder = None
 
     def _train(self, until: int | None, progress: bool) -> Trainer:
         if self.writes:
+            self.check_folder()  # it may have been filled since, by another process
+            write_whole(self.folder / "config.json", json.dumps(dataclasses.asdict(self.config), indent=2))
+            write_whole(self.folder / FILE, json.dumps(data_identity(self.dataset)))
             sweep(self.folder / "checkpoints")
         self.resume()
         last = min(until or self.total_steps, self.total_steps)
@@ -150,7 +157,7 @@ class Run:
             generator=torch.Generator(),
             num_workers=self.workers,
             pin_memory=self.device.type == "cuda",
-            worker_init_fn=ignore_interrupts,
+            worker_init_fn=finish_first,
         )
         for sample in loader:
             if isinstance(sample, Exception):
@@ -177,9 +184,12 @@ class Run:
     def save(self) -> None:
         """Write a checkpoint of this step; every process hands in the state of its random numbers.
 
-        Errors: a TrainingError where a loss since the last one, or anything in the state, is no number.
+        Errors: a UserError where a loss since the last one, or anything in the state, is no number, or where another
+        process has taken the folder over.
         """
         self.watch.check(self.folder, self.saved)
+        if self.holder:
+            self.holder.renew()
         state = {
             "step": self.step,
             "seconds": self.seconds,
@@ -229,29 +239,27 @@ class Run:
         rows = [list(row) for row in zip(colours, to_uint8(sample.image), to_uint8(fake))]
         save_png(grid(rows), self.folder / "samples" / f"{self.step:07d}.png")
 
-    def open_folder(self) -> None:
-        """Make the folder, or check that it holds a run of the package's networks and of the same configuration."""
+    def check_folder(self) -> None:
+        """Check that the folder is free, or holds a run of the package's networks that this one may go on with."""
         require_package(self.folder)
         self.require_same_settings()
 
     def require_same_settings(self) -> None:
-        """Write the configuration down, or check that it is the one that is written there."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / "config.json"
-        config = dataclasses.asdict(self.config)
-        if path.exists():
-            # A setting that is newer than the run had its default then.
-            old = dataclasses.asdict(load_config(self.folder))
-            changed = [name for name in config if old[name] != config[name] and name != "root"]
-            if changed:
-                name = changed[0]
-                raise UserError(
-                    f"{self.folder} holds a run with {name} = {old[name]!r}, now it is {config[name]!r}: choose "
-                    "another --out, or the old setting."
-                )
-            if old["root"] != config["root"]:  # on Colab, data and runs lie elsewhere in each session
-                print(f"The data is now read from {config['root']!r}; before, it was {old['root']!r}.")
-        write_whole(path, json.dumps(config, indent=2))
+        """Check that the folder is free, or holds a run of the same settings on the same pictures."""
+        if not (self.folder / "config.json").exists():
+            return
+        # A setting that is newer than the run had its default then.
+        old, config = dataclasses.asdict(load_config(self.folder)), dataclasses.asdict(self.config)
+        changed = [name for name in config if old[name] != config[name] and name != "root"]
+        if changed:
+            name = changed[0]
+            raise UserError(
+                f"{self.folder} holds a run with {name} = {old[name]!r}, now it is {config[name]!r}: choose "
+                "another --out, or the old setting."
+            )
+        if old["root"] != config["root"] and self.holder:  # on Colab, data and runs lie elsewhere in each session
+            print(f"The data is now read from {config['root']!r}; before, it was {old['root']!r}.")
+        require_same_data(self.folder, self.dataset)
 
     def _log(self, values: dict[str, float]) -> None:
         path = self.folder / "metrics.csv"

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
+GRACE = 10  # seconds for the training to finish its step
+
 
 class Stop:
     """Takes the first signal as a wish that is granted after the step; the second one leaves at once."""
@@ -37,6 +39,8 @@ def stop_asked() -> Iterator[Stop]:
             signal.signal(number, handler or signal.SIG_DFL)
 
 
-def ignore_interrupts(_worker: int) -> None:
-    """Let a process that reads data live through Ctrl-C: the step that needs its data is still to be finished."""
+def finish_first(_worker: int) -> None:
+    """Let a process that reads data live through Ctrl-C, and for GRACE through SIGTERM: its data is still needed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "alarm"):  # a batch system sends SIGTERM to all processes; an alarm ends this one later
+        signal.signal(signal.SIGTERM, lambda *_: signal.alarm(GRACE))

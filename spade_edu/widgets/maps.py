@@ -86,6 +86,7 @@ class EditedMap:
         self.labels, self.scenes, self.size = labels, scenes, (height, width)
         self.given = (label.long(), objects_of(label, instance))
         self.scene, self.flipped, self.label = -1, False, self.given[0]
+        self.below = self.given  # the scene's maps: its files may be gone when they are asked for again
         offered = {labels.id(name) for name in classes} if classes else self._usual_ids()
         self.ids = sorted(offered | set(label.unique().tolist()))
 
@@ -96,7 +97,7 @@ class EditedMap:
     @property
     def start(self) -> tuple[Tensor, Tensor]:
         """Label and instance map below the paint."""
-        label, instance = self.given if self.scene < 0 else self._maps_of(self.scene)
+        label, instance = self.below
         if self.flipped:
             return label.flip(1), instance.flip(1)
         return label, instance
@@ -111,14 +112,17 @@ class EditedMap:
         """Take a map from the browser: its bytes, the scene below it, and whether that is flipped."""
         label = ids_from_bytes(buffers, self.size, self.labels)
         scene = whole_number(request, "scene", -1, self._number_of_scenes() - 1)
+        if scene != self.scene:
+            self.below = self._maps_of(scene)
         self.label, self.scene, self.flipped = label, scene, request.get("flipped") is True
 
     def load(self, request: dict) -> None:
         """Put a scene of the data set on the canvas."""
         number = whole_number(request, "scene", 0, self._number_of_scenes() - 1)
-        label, _ = self._maps_of(number)
+        label, instance = self._maps_of(number)
         if label.shape != self.size:
             raise UserError(f"Scene {number} is {label.shape[0]}x{label.shape[1]}, the canvas {self.size}.")
+        self.below = (label, instance)
         self.label, self.scene, self.flipped = label.long(), number, False
 
     def counts(self) -> dict[str, int]:
@@ -148,7 +152,9 @@ class EditedMap:
         }
 
     def _maps_of(self, scene: int) -> tuple[Tensor, Tensor]:
-        """Label and instance map of a scene."""
+        """Label and instance map of a scene; -1 is the map given."""
+        if scene < 0:
+            return self.given
         assert self.scenes is not None  # without scenes none has a number
         sample = self.scenes[scene]
         return sample.label, objects_of(sample.label, sample.instance)

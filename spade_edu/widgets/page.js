@@ -1,6 +1,6 @@
 // The model of a widget outside a notebook: the same face as Jupyter's, with HTTP behind it.
 
-import widget from "/widget.js";
+import widget from "./widget.js";
 
 /** {"base64": ...} becomes a DataView, as bytes do in Jupyter. */
 function revive(_key, value) {
@@ -14,7 +14,7 @@ function toBase64(bytes) {
 
 const listeners = { "change:state": new Set(), "msg:custom": new Set() };
 const emit = (event, message) => listeners[event].forEach((listener) => listener(message));
-let state = JSON.parse(await (await fetch("/state")).text(), revive);
+let state = JSON.parse(await (await fetch("state")).text(), revive);
 
 const model = {
   get: () => state,
@@ -23,7 +23,7 @@ const model = {
   async send({ id, ...request }, _callbacks, buffers = []) {
     const body = JSON.stringify({ request, buffers: buffers.map(toBase64) });
     try {
-      const reply = await fetch("/ask", { method: "POST", headers: { "Content-Type": "application/json" }, body });
+      const reply = await fetch("ask", { method: "POST", headers: { "Content-Type": "application/json" }, body });
       if (!reply.ok) throw new Error(await reply.text());
       const { error, state: news } = JSON.parse(await reply.text(), revive);
       state = news;

@@ -1,24 +1,30 @@
 """The painter on a page of its own, on this computer only: the same ES module, with HTTP in place of Jupyter.
 
-GET /state gives the core's state; POST /ask takes {"request": ..., "buffers": [base64]}, does what it asks and gives
-{"error": line, "state": ...}. Bytes travel as {"base64": ...}.
+All is below /TOKEN/, a random name that only the printed address holds: other users of the computer and other sites'
+pages don't know it. GET state gives the core's state; POST ask takes {"request": ..., "buffers": [base64]}, does what
+it asks and gives {"error": line, "state": ...}. Bytes travel as {"base64": ...}.
 """
 
 import base64
 import binascii
 import json
+import secrets
+import socket
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import urlsplit
 
 from ..errors import UserError
 from .host import FOLDER, Core, script
 
 MOST_BYTES = 32 * 2**20  # of a request
 SAFE = {
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; style-src 'self' 'unsafe-inline'",
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; style-src 'self' 'unsafe-inline'; "
+    "frame-ancestors 'none'",
     "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
 HTML = """<!doctype html>
@@ -26,36 +32,42 @@ HTML = """<!doctype html>
 <head>
 <meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>spade_edu: paint a scene</title>
-<link rel="icon" href="data:,"><link rel="stylesheet" href="/widgets.css">
+<link rel="icon" href="data:,"><link rel="stylesheet" href="widgets.css">
 </head>
-<body class="spade-edu-page"><main id="widget"></main><script type="module" src="/page.js"></script></body>
+<body class="spade-edu-page"><main id="widget"></main><script type="module" src="page.js"></script></body>
 </html>
 """
 
 
 class PageServer(ThreadingHTTPServer):
-    """Serves one core at 127.0.0.1:port (0: a free port); requests change the core one at a time.
+    """Serves one core at 127.0.0.1:port (0: a free port), below `path`; requests change the core one at a time.
 
     Errors: a UserError where the port is taken.
     """
 
     daemon_threads = True
+    allow_reuse_address = sys.platform != "win32"  # there it would let two programs share the port
 
     def __init__(self, core: Core, port: int = 0):
         self.core, self.lock = core, threading.Lock()
+        self.path = f"/{secrets.token_urlsafe(16)}/"
         self.files = {
-            "/": ("text/html", HTML),
-            "/widgets.css": ("text/css", (FOLDER / "widgets.css").read_text()),
-            "/page.js": ("text/javascript", (FOLDER / "page.js").read_text()),
-            "/widget.js": ("text/javascript", script("common.js", "canvas.js", "painter.js")),
+            "": ("text/html", HTML),
+            "widgets.css": ("text/css", (FOLDER / "widgets.css").read_text()),
+            "page.js": ("text/javascript", (FOLDER / "page.js").read_text()),
+            "widget.js": ("text/javascript", script("common.js", "canvas.js", "painter.js")),
         }
         try:
             super().__init__(("127.0.0.1", port), _Handler)
         except OSError as error:
             raise UserError(f"Port {port} can't be used ({error.strerror}): choose another --port.") from error
-        port = self.server_address[1]
-        self.hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
-        self.address = f"http://127.0.0.1:{port}"
+        self.address = f"http://127.0.0.1:{self.server_address[1]}{self.path}"
+
+    def server_bind(self) -> None:
+        """Take the port; on Windows, for this program alone."""
+        if hasattr(socket, "SO_EXCLUSIVEADDRUSE"):
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        super().server_bind()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A browser that went away before its answer came is no error."""
@@ -87,10 +99,10 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if not self._is_ours():
             return
-        if self.path == "/state":
+        if self._name() == "state":
             self._send("application/json", _to_json(self.server.state()))
-        elif self.path in self.server.files:
-            self._send(*self.server.files[self.path])
+        elif self._name() in self.server.files:
+            self._send(*self.server.files[self._name()])
         else:
             self._refuse(404, "There is no such page.")
 
@@ -100,20 +112,30 @@ class _Handler(BaseHTTPRequestHandler):
         length = self.headers.get("Content-Length", "")
         if not length.isdecimal() or len(length) > 9 or int(length) > MOST_BYTES:
             return self._refuse(413, f"Expected a request of at most {MOST_BYTES} bytes.")
-        if self.path != "/ask" or self.headers.get_content_type() != "application/json":
-            return self._refuse(400, "Expected JSON at /ask.")
+        if self._name() != "ask" or self.headers.get_content_type() != "application/json":
+            return self._refuse(400, "Expected JSON at ask.")
         try:
             answer = self.server.ask(self.rfile.read(int(length)))
         except (ValueError, KeyError, TypeError, RecursionError, binascii.Error):
             return self._refuse(400, 'Expected {"request": {...}, "buffers": [base64, ...]}.')
         self._send("application/json", _to_json(answer))
 
+    def _name(self) -> str:
+        """What is asked for below the server's path."""
+        return self.path.removeprefix(self.server.path)
+
     def _is_ours(self) -> bool:
-        """Refuse what another site's page sends (its name in Origin), or one whose name was made to point here."""
+        """Refuse who doesn't know the address, what another site's page sends, and a name that was made to point here.
+
+        Any port is right: through ssh -L the browser sees another one. Only the page itself may be linked to.
+        """
         host, origin = self.headers.get("Host", ""), self.headers.get("Origin")
-        if host in self.server.hosts and (origin is None or origin.removeprefix("http://") in self.server.hosts):
+        known = secrets.compare_digest(self.path[: len(self.server.path)].encode(), self.server.path.encode())
+        here = _hostname(host) in ("127.0.0.1", "localhost") and origin in (None, f"http://{host}")
+        own = self.headers.get("Sec-Fetch-Site", "none") in ("none", "same-origin") or self._name() == ""
+        if known and here and own:
             return True
-        self._refuse(403, "Only this program's own page may ask.")
+        self._refuse(403, "Only this program's own page may ask: open the whole address that it printed.")
         return False
 
     def _refuse(self, status: int, line: str) -> None:
@@ -132,6 +154,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *arguments: object) -> None:
         """Say nothing: the terminal shows the address."""
+
+
+def _hostname(host: str) -> str | None:
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None
 
 
 def _to_json(value: dict) -> str:

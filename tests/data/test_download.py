@@ -25,7 +25,7 @@ class Server(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.body, self.tag, self.status, self.redirect = BODY, '"v1"', 200, None
         self.cuts: list[int] = []  # how many bytes the next answers give before the connection breaks
-        self.ranges, self.chunked, self.requests = True, False, []
+        self.ranges, self.chunked, self.requests, self.shift = True, False, [], 0
 
     @property
     def url(self):
@@ -56,6 +56,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.end_headers()
             return
         self.send_response(206 if start else 200)
+        start += server.shift if start else 0  # another part than the one asked for
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(server.body) - 1}/{len(server.body)}")
         if server.tag:
             self.send_header("ETag", server.tag)
         end = start + server.cuts.pop(0) if server.cuts else len(server.body)
@@ -123,6 +126,21 @@ def test_another_version_of_the_file_is_never_appended(server, tmp_path):
         fetch_from(server, tmp_path / "a.zip")
     server.body, server.tag = BODY[::-1], '"v2"'
     assert fetch_from(server, tmp_path / "a.zip").read_bytes() == BODY[::-1]
+
+
+def test_another_part_of_the_file_than_asked_for_is_never_appended(server, tmp_path):
+    server.cuts, server.shift = [100_000], 1000
+    assert fetch_from(server, tmp_path / "a.zip").read_bytes() == BODY
+    assert [r.get("Range") for r in server.requests] == [None, "bytes=100000-", None]
+
+
+def test_a_download_that_was_too_large_blocks_no_later_one(server, tmp_path):
+    archive = Archive(server.url, page="https://example.org/page", most_bytes=len(BODY))
+    server.body = BODY + bytes(download.CHUNK)
+    with pytest.raises(DataError, match="gives more than"):
+        fetch(archive, tmp_path / "a.zip", loopback=True, pause=0)
+    server.body = BODY
+    assert fetch(archive, tmp_path / "a.zip", loopback=True, pause=0).read_bytes() == BODY
 
 
 @pytest.mark.parametrize("tag, ranges", [(None, True), ('W/"weak"', True), ('"v1"', False)])

@@ -60,6 +60,19 @@ def test_packed_folder_keeps_its_classes(tmp_path):
     assert np.array_equal(sample.label, trees.noise(0, top=3))
 
 
+@pytest.mark.parametrize(("ids", "kept"), [([5, 65541, 131077], [0, 1, 2]), ([5, 7, 65535], [5, 7, 65535])])
+def test_objects_whose_numbers_need_more_than_16_bits_stay_apart(tmp_path, ids, kept):
+    instance = np.repeat(np.array(ids, np.int32), 2)[None]
+    for split in "train", "val":
+        trees.photo(tmp_path / "full" / split / "images/a.png", height=1, width=6)
+        trees.ids(tmp_path / "full" / split / "labels/a.png", 3, height=1, width=6)
+        trees.save(tmp_path / "full" / split / "instances/a.tif", instance)
+    (tmp_path / "full/classes.txt").write_text("one\ntwo\nthree\n")
+    pack("folder", tmp_path / "small.tar", str(tmp_path / "full"), height=1, width=6)
+    (sample,) = Folder.from_root(unpacked(tmp_path / "small.tar", tmp_path / "small"), height=1, width=6)
+    assert sample.instance.flatten().tolist() == np.repeat(kept, 2).tolist()
+
+
 def test_a_broken_pair_leaves_no_archive(tmp_path):
     for split in "train", "val":
         trees.cityscapes(tmp_path / "full", split)

@@ -1,12 +1,16 @@
 import base64
 import http.client
 import json
+import socket
+import sys
 import threading
 
 import pytest
+import trees
 
 from spade_edu import CITYSCAPES, SPADEGenerator, UserError
 from spade_edu.cli.paint import prepare
+from spade_edu.data import open_dataset
 from spade_edu.widgets.maps import EditedMap, blank
 from spade_edu.widgets.page import MOST_BYTES, PageServer
 from spade_edu.widgets.painter import Painting
@@ -23,7 +27,12 @@ def server():
         server.shutdown()
 
 
-def ask(server, method: str, path: str, body: str | None = None, headers: dict | None = None) -> tuple[int, str]:
+def ask(server, method: str, name: str, body: str | None = None, headers: dict | None = None) -> tuple[int, str]:
+    """Status and text of the answer to a request below the server's secret path."""
+    return ask_path(server, method, server.path + name, body, headers)
+
+
+def ask_path(server, method, path, body=None, headers=None) -> tuple[int, str]:
     connection = http.client.HTTPConnection("127.0.0.1", server.server_address[1], timeout=30)
     connection.request(method, path, body, headers or {})
     answer = connection.getresponse()
@@ -38,28 +47,28 @@ def stroke(ids: bytes) -> str:
 
 
 def test_the_page_and_its_files(server):
-    files = {"/": "page.js", "/page.js": "widget.js", "/widget.js": "export default", "/widgets.css": "--se"}
+    files = {"": "page.js", "page.js": "widget.js", "widget.js": "export default", "widgets.css": "--se"}
     for path, word in files.items():
         status, text = ask(server, "GET", path)
         assert status == 200 and word in text
-    assert ask(server, "GET", "/../host.py")[0] == 404
+    assert ask(server, "GET", "../host.py")[0] == 404
 
 
 def test_a_stroke_changes_the_state(server):
     car = CITYSCAPES.id("car")
-    status, text = ask(server, "POST", "/ask", stroke(bytes([car]) * 2048), JSON)
+    status, text = ask(server, "POST", "ask", stroke(bytes([car]) * 2048), JSON)
     answer = json.loads(text)
     assert status == 200 and answer["error"] == ""
     assert base64.b64decode(answer["state"]["map"]["ids"]["base64"]) == bytes([car]) * 2048
-    assert json.loads(ask(server, "GET", "/state")[1]) == answer["state"]
+    assert json.loads(ask(server, "GET", "state")[1]) == answer["state"]
 
 
 def test_a_bad_map_is_told_in_the_answer(server):
-    before = ask(server, "GET", "/state")
+    before = ask(server, "GET", "state")
     for ids, said in ((b"\xff" * 2048, "255"), (b"12", "2 bytes")):
-        status, text = ask(server, "POST", "/ask", stroke(ids), JSON)
+        status, text = ask(server, "POST", "ask", stroke(ids), JSON)
         assert status == 200 and said in json.loads(text)["error"]
-    assert ask(server, "GET", "/state") == before
+    assert ask(server, "GET", "state") == before
 
 
 @pytest.mark.parametrize(
@@ -70,24 +79,100 @@ def test_a_bad_map_is_told_in_the_answer(server):
     ],
 )  # fmt: skip
 def test_what_is_no_request_is_refused(server, body):
-    assert ask(server, "POST", "/ask", body, JSON)[0] == 400
+    assert ask(server, "POST", "ask", body, JSON)[0] == 400
 
 
-def test_another_page_can_neither_post_nor_read(server):
-    port = server.server_address[1]
+@pytest.fixture
+def idle(server, monkeypatch):
+    """The server, whose core must not be asked for anything."""
+    for name in ("ask", "state"):
+        monkeypatch.setattr(server, name, lambda *_: pytest.fail("it went to work"))
+    return server
+
+
+@pytest.mark.parametrize("path", ["/", "/state", "/x/state", "/ask", "", "//", "/page.js"])
+def test_who_does_not_know_the_address_gets_nothing(idle, path):
+    """As another user of the computer."""
+    assert ask_path(idle, "GET", path)[0] == ask_path(idle, "POST", path, stroke(bytes(2048)), JSON)[0] == 403
+    assert ask_path(idle, "GET", idle.path[:-2] + "/state")[0] == 403
+
+
+def test_the_address_is_random_and_long(server):
+    assert len(server.path) > 20 and server.address.endswith(f"{server.server_address[1]}{server.path}")
+    with PageServer(server.core) as other:
+        assert other.path != server.path
+
+
+def test_another_page_can_neither_post_nor_read(idle):
+    port = idle.server_address[1]
     body = stroke(bytes(2048))
-    assert ask(server, "POST", "/ask", body, JSON | {"Origin": f"http://127.0.0.1:{port}"})[0] == 200
     for origin in ("http://evil.example", "null", f"https://127.0.0.1:{port}", f"http://127.0.0.1:{port + 1}"):
-        assert ask(server, "POST", "/ask", body, JSON | {"Origin": origin})[0] == 403
-    for host in ("evil.example", f"evil.example:{port}", "127.0.0.1"):
-        assert ask(server, "GET", "/state", headers={"Host": host})[0] == 403
+        assert ask(idle, "POST", "ask", body, JSON | {"Origin": origin})[0] == 403
+    for host in (
+        "evil.example",
+        f"evil.example:{port}",
+        "127.0.0.1.evil.example",
+        "127.0.0.1@evil.example",
+        "[::1",
+        "",
+    ):
+        assert ask(idle, "GET", "state", headers={"Host": host})[0] == 403
+    for site in ("cross-site", "same-site"):
+        assert ask(idle, "GET", "state", headers={"Sec-Fetch-Site": site})[0] == 403
+        assert ask(idle, "POST", "ask", body, JSON | {"Sec-Fetch-Site": site})[0] == 403
+        assert ask(idle, "GET", "", headers={"Sec-Fetch-Site": site})[0] == 200  # a link to it, say in JupyterLab
     # A form of another page needs no permission to send text: so it isn't taken.
-    assert ask(server, "POST", "/ask", body, {"Content-Type": "text/plain"})[0] == 400
+    assert ask(idle, "POST", "ask", body, {"Content-Type": "text/plain"})[0] == 400
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.0.0.1:9000", "localhost:9000"])
+def test_port_80_and_another_one_through_ssh_are_served(server, host):
+    headers = {"Host": host, "Origin": f"http://{host}", "Sec-Fetch-Site": "same-origin"}
+    assert ask(server, "POST", "ask", stroke(bytes(2048)), JSON | headers)[0] == 200
+    assert ask(server, "GET", "state", headers=headers)[0] == 200
+
+
+def test_no_other_page_may_frame_it_or_learn_its_address(server):
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_address[1], timeout=30)
+    connection.request("GET", server.path)
+    headers = connection.getresponse().headers
+    connection.close()
+    assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+    assert headers["Referrer-Policy"] == "no-referrer"
+
+
+def test_a_scene_whose_files_vanish_is_told_and_leaves_the_map_as_it_was(tmp_path, capfd):
+    trees.camvid_small(tmp_path, "val", 2)
+    scenes, _ = open_dataset("camvid", tmp_path, "val", height=32, width=64)
+    generator = SPADEGenerator(scenes.labels.num_channels, latent=(1, 2), ngf=2, z_dim=4, hidden_channels=4)
+    edited = EditedMap(scenes.labels, scenes[0].label, scenes=scenes)
+    with PageServer(Painting(generator, edited)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        load = [json.dumps({"request": {"do": "load", "scene": i}, "buffers": []}) for i in (0, 1)]
+        assert json.loads(ask(server, "POST", "ask", load[0], JSON)[1])["error"] == ""
+        before = ask(server, "GET", "state")
+        for path in (tmp_path / "val").rglob("*.*"):
+            path.unlink()
+        status, text = ask(server, "POST", "ask", load[1], JSON)
+        assert status == 200 and "is missing" in json.loads(text)["error"]
+        onto = json.dumps({"request": {"do": "paint", "scene": 1}, "buffers": [base64.b64encode(bytes(2048)).decode()]})
+        assert "is missing" in json.loads(ask(server, "POST", "ask", onto, JSON)[1])["error"]
+        assert ask(server, "GET", "state") == before and before[0] == 200
+        server.shutdown()
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_windows_gives_the_port_to_one_program(server, monkeypatch):
+    """There, an option of this name has to be set; another one stands for it here."""
+    monkeypatch.setattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_KEEPALIVE, raising=False)
+    with PageServer(server.core) as other:
+        assert other.socket.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    assert PageServer.allow_reuse_address == (sys.platform != "win32")
 
 
 def test_huge_requests_are_not_read(server):
-    assert ask(server, "POST", "/ask", "{}", JSON | {"Content-Length": str(MOST_BYTES + 1)})[0] == 413
-    assert ask(server, "POST", "/ask", "{}", JSON | {"Content-Length": "-1"})[0] == 413
+    assert ask(server, "POST", "ask", "{}", JSON | {"Content-Length": str(MOST_BYTES + 1)})[0] == 413
+    assert ask(server, "POST", "ask", "{}", JSON | {"Content-Length": "-1"})[0] == 413
 
 
 def test_a_taken_port_is_one_line(server):
