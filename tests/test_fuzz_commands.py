@@ -40,7 +40,7 @@ WORK = (
     "spade_edu.course.doctor.writing",
     "spade_edu.runs.plan.simulate",
     "spade_edu.course.doctor.speed",
-    "spade_edu.checks.grading._one_process",
+    "spade_edu.checks.grading.grade_notebook",
     "spade_edu.evaluation.subjects._generated",
     "spade_edu.experiments.cells.Bench.result",
     "spade_edu.evaluation.scoring.generated_statistics",

@@ -24,6 +24,8 @@ from torch import nn
 
 from spade_edu.checkpoints import load_checkpoint, load_weights, save_checkpoint, save_weights
 from spade_edu.checks import grading, scorecard
+from spade_edu.checks.grades import read_grades, write_grades
+from spade_edu.checks.wall import Wall
 from spade_edu.data.coco_stuff import make_instances
 from spade_edu.data.download import unpack
 from spade_edu.data.folder import read_classes
@@ -228,12 +230,14 @@ def test_a_scorecard_is_read_whatever_it_holds(data):
 def test_a_notebook_of_any_contents_is_graded(data):
     """Without running it: its cells are found, or it is said to be unreadable."""
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(grading, "run_cells", lambda cells, seconds: {})
+        patch.setattr(grading.Run, "to_the_end", lambda run: None)
         path = notebook_file(Path(folder)).rename(Path(folder, "03_x.ipynb"))
         path.write_bytes(change(data.draw, path.read_bytes()))
-        grades = grading.grade_notebook(grading.read_cells(path), 1, path.name)
+        hand_in = grading.read_hand_in(path, path.name)
+        grades = grading.grade_notebook(hand_in, 1, Wall(namespaces=False, user=False))
         assert grades and not any(grade.passed for grade in grades)
-        grading.write_grades(grades, Path(folder, "grades.csv"))
+        write_grades({path.name: grades}, Path(folder, "grades.csv"))
+        assert read_grades(Path(folder, "grades.csv")) == {path.name: grades}
 
 
 # --- archives

@@ -52,8 +52,22 @@ class Outcome:
     trouble: str = ""  # a global setting that it left changed
 
 
+class Answered:
+    """An answer that says by itself what came of a call: grading writes calls down, and reads them elsewhere."""
+
+    def outcome(self, case: Case, names: list[str], observe: Callable | None) -> Outcome:
+        """What `call` gives for it."""
+        raise NotImplementedError
+
+    def __call__(self, *arguments: object) -> object:
+        """What it returns for these arguments."""
+        raise NotImplementedError
+
+
 def call(function: Callable, case: Case, names: list[str], observe: Callable | None = None) -> Outcome:
     """Call `function` on copies of the case's arguments and note what it returned, changed and passes gradients to."""
+    if isinstance(function, Answered):
+        return function.outcome(case, names, observe)
     given, inputs = copy_arguments(case, names)
     result, error, trouble = guarded(lambda: _observed(function, given, observe))
     if error is not None:

@@ -1,57 +1,49 @@
-"""Grading notebooks without a person: each in a process of its own, so that whatever it does costs one answer only.
+"""Grading notebooks without a person: each in a process of its own, behind a wall, judged by this one.
 
-The process (`python -m spade_edu.checks.grading`) runs the notebook's cells and, in place of a cell's
-`check("name", answer)`, checks the answer and writes a line to a file. This side watches the file: a cell that takes
-too long or takes the process down is left out in the next process, which goes on with the rest. Memory, processor time
-and the size of files are limited where the system can (Linux). All notebooks are read before the first one runs, so
-that none can change another's grades. It is no prison: an answer runs with your rights, and may read and delete what
-you may. Grade people whom you don't know in a container.
+The process (run_notebook.py) runs the cells as IPython does. For an answer that passes there it sends what came of
+every call, and this process, in which no answer ever runs, holds that against the reference: a cell can write what it
+likes, but a wrong answer passes only if somebody computed the right numbers for it. Whoever is set on cheating can
+still do that, for instance by calling the package in a roundabout way; authorship.py finds the plain ways.
+
+All notebooks are read before the first one runs. What else keeps them apart depends on the system: see wall.py.
 """
 
-import ast
-import contextlib
-import csv
-import io
 import json
 import os
+import queue
 import re
-import signal
-import subprocess
-import sys
-import tempfile
+import secrets
+import stat
+import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from pathlib import Path
+from typing import IO, Any
 
+from ..course.parts_file import NAME
 from ..errors import UserError
-from ..files import write_whole
-from . import check, exercises
+from . import exercises, known
+from .grades import Grade, HandIn, read_grades, write_grades
+from .transcript import confirmed
+from .wall import Wall, best_wall
 
 START_SECONDS = 120  # for a process to import torch on a slow machine
-GIGABYTES = 4  # that the cells of a notebook may take beyond what torch takes
 MOST_SECONDS = 86400  # that a cell may be given
-FILE_BYTES = 2**30  # of a file that a cell writes
-CPU_SECONDS = 3600  # of a process and of any that it started, should one have escaped
+CELLS = 10  # so many times what a cell may take is given to a whole notebook
+MOST_BYTES = 32 * 2**20  # of a notebook, and of what a process sends; the longest outcomes of an exercise are 5 MB
+MOST_NOTES, MOST_TEXT = 20, 2000
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, MemoryError)  # a notebook
+ENDED = "Its cell ended the Python process."
 
 
-@dataclass(frozen=True)
-class Grade:
-    """One row for one exercise of one notebook."""
+def grade_folder(folder: Path, seconds: float, out: Path, programs: bool = False) -> Iterator[list[Grade]]:
+    """Grade every notebook in a folder and the folders below it, one list a notebook; write them all after each.
 
-    notebook: str
-    stage: str
-    exercise: str
-    title: str
-    passed: bool
-    message: str
-
-
-def grade_folder(folder: Path, seconds: float) -> Iterator[list[Grade]]:
-    """The grades of every notebook in a folder and the folders below it, one list a notebook.
-
-    Errors: a UserError where the folder doesn't exist or holds no notebook.
+    What `out` holds already is taken over where the notebook hasn't changed. programs: lines like `!ls` are run.
+    Errors: a UserError where the folder doesn't exist or holds no notebook, or `out` holds something else.
     """
     if not 1 <= seconds <= MOST_SECONDS:  # nan as well
         raise UserError(f"A cell may take 1 to {MOST_SECONDS} seconds, not {seconds}.")
@@ -60,211 +52,246 @@ def grade_folder(folder: Path, seconds: float) -> Iterator[list[Grade]]:
     paths = [p for p in sorted(folder.rglob("*.ipynb")) if ".ipynb_checkpoints" not in p.parts]
     if not paths:
         raise UserError(f"{folder} holds no notebook (*.ipynb).")
-    notebooks = [(read_cells(path), str(path.relative_to(folder))) for path in paths]
-    for cells, name in notebooks:
-        yield grade_notebook(cells, seconds, name.encode("utf-8", "replace").decode())
+    hand_ins = [read_hand_in(path, str(path.relative_to(folder)), programs) for path in paths]
+    earlier = read_grades(out)
+    grades = {hand_in.name: earlier.get(hand_in.name, []) for hand_in in hand_ins}
+    write_grades(grades, out)  # if that can't be done, it is better to know now
+    wall = best_wall().hiding(folder)
+    for hand_in in hand_ins:
+        rows = grades[hand_in.name]
+        if not rows or rows[0].version != hand_in.version:
+            grades[hand_in.name] = grade_notebook(hand_in, seconds, wall, programs)
+            write_grades(grades, out)
+        yield grades[hand_in.name]
 
 
-def read_cells(path: Path) -> list[str] | str:
-    """The sources of a notebook's code cells, or a sentence that it can't be read."""
+# --- reading
+
+
+def read_hand_in(path: Path, name: str, programs: bool = False) -> HandIn:
+    """A notebook with the my_spade.py beside it; one that can't be read has no cells, but a sentence."""
+    name = name.encode("utf-8", "replace").decode()
     try:
-        return code_cells(path)
+        content = plain_file(path)
+        beside = path.with_name(NAME)
+        files = {NAME: plain_file(beside)} if beside.exists() else {}
+        version = sha256(b"".join([content, *files.values(), b"!" if programs else b""])).hexdigest()[:12]
+        return HandIn(name, code_cells(content), files, version)
     except UNREADABLE as error:
-        return f"This is not a readable notebook ({type(error).__name__})."
+        said = str(error) if isinstance(error, UserError) else type(error).__name__
+        return HandIn(name, [], {}, "", f"This is not a readable notebook ({said}).")
 
 
-def grade_notebook(cells: list[str] | str, seconds: float, name: str) -> list[Grade]:
-    """The grades of one notebook: the exercises of its stage (its name starts with NN_) and those that it checks.
+def plain_file(path: Path) -> bytes:
+    """The content of an ordinary file of a bearable size; a UserError for pipes, devices and the like."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise UserError("no ordinary file")
+    if status.st_size > MOST_BYTES:
+        raise UserError(f"{status.st_size / 1e6:.0f} MB")
+    return path.read_bytes()
 
-    cells: as `read_cells` gives them. name: of the notebook, with the folders above it.
+
+def code_cells(content: bytes) -> list[str]:
+    """The sources of a notebook's code cells, in any of the formats since IPython 0.13."""
+    notebook = json.loads(content.decode("utf-8-sig"))
+    sheets = [notebook] if "cells" in notebook else notebook["worksheets"]
+    cells = [cell for sheet in sheets for cell in sheet["cells"] if cell["cell_type"] == "code"]
+    return ["".join(cell["source"] if "source" in cell else cell["input"]) for cell in cells]
+
+
+def wanted(hand_in: HandIn) -> list[str]:
+    """The exercises that belong to a notebook: those of its stage, and those that its cells plainly check.
+
+    The stage is in its name (NN_...); where it isn't, it is that of most exercises that its cells define or check.
     """
-    sources: list[str] = []
-    found: dict[str, tuple[bool, str]] = {}
-    if isinstance(cells, str):
-        trouble = cells
-    else:
-        sources, found = cells, run_cells(cells, seconds)
-        trouble = "Not found: no cell of the notebook checks it."
-    checked = {name for source in sources for name, _ in check_calls(source)}
-    stage = re.match(r"(\d\d)_", Path(name).name)
-    grades = []
-    for e in exercises():
-        if e.name in checked or (stage and e.stage == stage[1]):
-            passed, message = found.get(e.name, (False, trouble))
-            grades.append(Grade(name, e.stage, e.name, e.title, passed, message))
-    return grades
+    text = "\n".join(hand_in.cells)
+    checked = [name for name in known() if re.search(rf"\bcheck\(\s*(name\s*=\s*)?[\"']{name}[\"']", text)]
+    stage = re.match(r"(\d\d)_", Path(hand_in.name).name)
+    here = stage[1] if stage else ""
+    if not stage:
+        named = [e for e in exercises() if e.name in checked or re.search(rf"^def {e.name}\b", text, re.MULTILINE)]
+        here = Counter(e.stage for e in named).most_common(1)[0][0] if named else ""
+    of_stage = [e.name for e in exercises() if e.stage == here]
+    return [*of_stage, *(name for name in checked if name not in of_stage)]
 
 
-def run_cells(cells: list[str], seconds: float) -> dict[str, tuple[bool, str]]:
-    """{exercise: (passed, message)}; a process for as many cells as it gets through, then another for the rest."""
-    found: dict[str, tuple[bool, str]] = {}
-    skipped: set[int] = set()
-    while True:
-        cell, reason = _one_process(cells, seconds, skipped, found)
-        if cell is None or cell in skipped:
-            return found
-        skipped.add(cell)
-        for name, _ in check_calls(cells[cell]) if 0 <= cell < len(cells) else []:
-            found.setdefault(name, (False, reason))
+# --- judging
 
 
-def _one_process(cells: list[str], seconds: float, skipped: set[int], found: dict) -> tuple[int | None, str]:
-    """Run a process to its end; returns the cell that ended it early, and how (None: none did)."""
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as empty:
-        sources, report = Path(empty, "cells.json"), Path(empty, "report.jsonl")
-        sources.write_text(json.dumps(cells))
-        arguments = [str(sources), str(report), json.dumps(sorted(skipped)), json.dumps(list(found))]
-        package = str(Path(__file__).parents[2])
-        path_list = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
-        process = subprocess.Popen(
-            [sys.executable, "-m", "spade_edu.checks.grading", *arguments],
-            cwd=empty,
-            env=os.environ | {"MPLBACKEND": "agg", "PYTHONPATH": path_list, "IPYTHONDIR": empty},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+@dataclass(frozen=True)
+class Verdict:
+    """What is said of one answer. look: a person has to decide."""
+
+    passed: bool
+    message: str
+    look: bool = False
+
+
+def grade_notebook(hand_in: HandIn, seconds: float, wall: Wall, programs: bool = False) -> list[Grade]:
+    """The grades of one notebook; one row without an exercise where none is found in it."""
+    names = wanted(hand_in)
+    run = Run(hand_in, names, seconds, wall, programs)
+    if not hand_in.trouble:
+        run.to_the_end()
+    rows = [name for name in known() if name in names or name in run.found]
+    open_one = Verdict(False, "Needs a look: no cell checks it, and nothing is called so at the end.", look=True)
+    if hand_in.trouble:
+        open_one = Verdict(False, hand_in.trouble, look=True)
+    if not rows:
+        text = hand_in.trouble or "Needs a look: no exercise was found in it."
+        return [Grade(hand_in.name, hand_in.version, "", "", "", False, True, "", run.with_notes(text))]
+    return [_grade(hand_in, name, run, run.found.get(name, open_one)) for name in rows]
+
+
+def _grade(hand_in: HandIn, name: str, run: "Run", verdict: Verdict) -> Grade:
+    exercise = known()[name]
+    mistakes = [key for key, text in exercise.mistakes.items() if text in verdict.message]
+    message = run.with_notes(verdict.message) if verdict.look else verdict.message
+    head = (hand_in.name, hand_in.version, exercise.stage, name, exercise.title)
+    return Grade(*head, verdict.passed, verdict.look, " ".join(mistakes), message)
+
+
+@dataclass
+class Run:
+    """A notebook while it is judged: a process for as many steps as it gets through, then another for the rest.
+
+    A step is a cell, or after the cells the try of an exercise by its name.
+    """
+
+    hand_in: HandIn
+    names: list[str]
+    seconds: float
+    wall: Wall
+    programs: bool
+    found: dict[str, Verdict] = field(default_factory=dict)
+    closed: set[str] = field(default_factory=set)  # not to be tried again
+    skipped: set[int] = field(default_factory=set)
+    notes: list[str] = field(default_factory=list)
+
+    def to_the_end(self) -> None:
+        """Run what there is to run, within the notebook's time."""
+        until = time.monotonic() + START_SECONDS + CELLS * self.seconds
+        while self._one_process(until):
+            pass
+
+    def _one_process(self, until: float) -> bool:
+        """Run a process to its end; returns whether there has to be another."""
+        order = {
+            "token": secrets.token_hex(16),
+            "cells": self.hand_in.cells,
+            "wanted": self.names,
+            "skipped": sorted(self.skipped),
+            "closed": sorted(self.closed),
+            "programs": self.programs,
+            "walled": self.wall.namespaces or self.wall.user,
+        }
+        module = ["-m", "spade_edu.checks.run_notebook"]
+        with self.wall.started(module, json.dumps(order), self.hand_in.files) as process:
+            assert process.stdout is not None
+            return self._follow(Lines(process.stdout, str(order["token"])), until)
+
+    def _follow(self, lines: "Lines", until: float) -> bool:
+        """Take what a process sends until it ends or is late; returns whether there has to be another."""
+        steps = [n for n in range(len(self.hand_in.cells) + len(self.names)) if n not in self.skipped]
+        step, trying, late = -1, "", time.monotonic() + START_SECONDS
+        while True:
+            line = lines.take(min(late, until))
+            if line is None:
+                break
+            if "done" in line:
+                return False
+            if steps and line.get("cell") == steps[0]:  # no other number sets the clock again
+                step, trying, late = steps.pop(0), "", time.monotonic() + self.seconds
+            trying = str(line.get("trying", trying))
+            self._hear(line)
+        over = time.monotonic() >= until
+        self._skip(step, trying, ENDED if lines.ended else f"Its cell took longer than {self.seconds:g} seconds.")
+        if over:
+            self.note(f"The notebook took longer than {START_SECONDS + CELLS * self.seconds:g} seconds.")
+        if step < 0:
+            self.note("Its process didn't begin.")
+        return step >= 0 and not over
+
+    def _hear(self, line: dict[str, Any]) -> None:
+        """Take over what a line says."""
+        name, passed, message = (line.get(key) for key in ("name", "passed", "message"))
+        if "left_out" in line:
+            self.note(f"Not run: {line['left_out']}")
+        elif isinstance(name, str) and name in known() and name not in self.closed and isinstance(message, str):
+            self.found[name] = self._confirmed(name, line) if passed is True else Verdict(False, plain(message))
+            if passed is True:
+                self.closed.add(name)
+
+    def _confirmed(self, name: str, line: dict[str, Any]) -> Verdict:
+        """The verdict on an answer that is said to pass."""
+        if line.get("foreign"):
+            return Verdict(False, f"It is not the student's: it is, or only calls, {plain(str(line['foreign']))}.")
         try:
-            cell, late = _watch(process, report, seconds)
-        finally:
-            _end(process)
-        lines = read_lines(report)
-    found.update({line["name"]: (line["passed"], line["message"]) for line in lines if is_verdict(line)})
-    if any("done" in line for line in lines):
-        return None, ""
-    return cell, f"Its cell took longer than {seconds:g} seconds." if late else "Its cell ended the Python process."
+            result = confirmed(replace(known()[name], mistakes={}, probes=()), line.get("outcomes"))
+        except UNREADABLE:
+            return Verdict(False, "Needs a look: what its process sent is no outcome of a check.", look=True)
+        if result.passed:
+            return Verdict(True, result.message)
+        text = "Needs a look: its check passed in the notebook, but what came of the calls is not right"
+        return Verdict(False, f"{text}. {plain(result.message)}", look=True)
+
+    def _skip(self, step: int, trying: str, reason: str) -> None:
+        """Leave out a step that ended a process; the exercise that was being tried is at fault, if there was one."""
+        self.skipped.add(step)
+        if trying in known() and trying not in self.closed:
+            self.closed.add(trying)
+            self.found[trying] = Verdict(False, reason)
+        elif 0 <= step < len(self.hand_in.cells):
+            self.note(f"Code cell {step + 1} was left out. {reason}")
+
+    def note(self, text: str) -> None:
+        """Keep what an instructor should know about the notebook."""
+        if len(self.notes) < MOST_NOTES and plain(text) not in self.notes:
+            self.notes.append(plain(text))
+
+    def with_notes(self, message: str) -> str:
+        """A message that asks for a look, with what is known about the notebook."""
+        return " ".join([message, *self.notes])
 
 
-def _watch(process: subprocess.Popen, report: Path, seconds: float) -> tuple[int, bool]:
-    """Wait for the end of a process or of a cell's time; returns the last cell begun (-1: none), and if it was late."""
-    cell, begun = -1, time.monotonic()
-    while process.poll() is None:
-        time.sleep(0.1)
-        last = _last_cell(report)
-        if last != cell:
-            cell, begun = last, time.monotonic()
-        if time.monotonic() - begun > (seconds if cell >= 0 else START_SECONDS):
-            return cell, True
-    return _last_cell(report), False
+def plain(text: str) -> str:
+    """A text of bearable length that does nothing to a terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else "?" for c in text[:MOST_TEXT])
 
 
-def _last_cell(report: Path) -> int:
-    """The number of the last cell begun; -1: none."""
-    return max((line["cell"] for line in read_lines(report) if type(line.get("cell")) is int), default=-1)
+class Lines:
+    """The lines that a process sends: objects after its token. Whatever else comes is passed over, and counted."""
 
+    def __init__(self, pipe: IO[bytes], token: str):
+        self.token, self.ended = token.encode() + b" ", False
+        self.waiting: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        own = os.dup(pipe.fileno())  # the thread may outlive the pipe, if somebody kept its other end
+        threading.Thread(target=self._read, args=(own,), daemon=True).start()
 
-def is_verdict(line: dict) -> bool:
-    """Whether a line says how an answer is; cells can reach the report, and may write anything to it."""
-    return [type(line.get(name)) for name in ("name", "passed", "message")] == [str, bool, str]
+    def _read(self, descriptor: int) -> None:
+        """Fill the queue until the pipe ends, or more came than a notebook may send."""
+        left, rest = MOST_BYTES, bytearray()
+        while left > 0 and (data := os.read(descriptor, 2**16)):
+            left -= len(data)
+            rest += data
+            if b"\n" in data:
+                *lines, rest = rest.split(b"\n")
+                for line in lines:
+                    if line.startswith(self.token):
+                        self.waiting.put(bytes(line[len(self.token) :]))
+        os.close(descriptor)
+        self.waiting.put(None)
 
-
-def _end(process: subprocess.Popen) -> None:
-    """End a process, and where the system knows groups the processes that it started."""
-    try:
-        if hasattr(os, "killpg"):
-            os.killpg(process.pid, signal.SIGKILL)
-        else:
-            process.kill()
-    except (ProcessLookupError, PermissionError):
-        pass
-    process.wait()
-
-
-def read_lines(report: Path) -> list[dict]:
-    """The complete lines of a report; whatever is no JSON object is left out."""
-    try:
-        lines = report.read_bytes().splitlines(keepends=True)
-    except OSError:
-        return []
-    found = []
-    for line in lines:
-        with contextlib.suppress(ValueError, RecursionError):
-            found.append(json.loads(line) if line.endswith(b"\n") else None)
-    return [line for line in found if isinstance(line, dict)]
-
-
-def write_grades(grades: list[Grade], out: Path) -> Path:
-    """Write the rows as CSV to `out` and as JSON beside it; returns the JSON file's path."""
-    beside = out.with_suffix(".json") if out.suffix != ".json" else out.with_suffix(".all.json")
-    rows = [asdict(grade) for grade in grades]
-    table = io.StringIO(newline="")
-    writer = csv.DictWriter(table, [f.name for f in fields(Grade)])
-    writer.writeheader()
-    writer.writerows(rows)
-    write_whole(out, table.getvalue().encode("utf-8", "replace"))
-    write_whole(beside, json.dumps(rows, indent=1, ensure_ascii=False).encode("utf-8", "replace"))
-    return beside
-
-
-# --- inside the process ---
-
-
-def code_cells(path: Path) -> list[str]:
-    """The sources of a notebook's code cells."""
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
-
-
-def check_calls(source: str) -> list[tuple[str, str]]:
-    """(exercise, expression of the answer) of every check("name", answer) in a cell."""
-    known = {e.name for e in exercises()}
-    try:
-        calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
-        return [
-            (call.args[0].value, ast.unparse(call.args[1]))
-            for call in calls
-            if isinstance(call.func, ast.Name) and call.func.id == "check" and len(call.args) == 2
-            if isinstance(call.args[0], ast.Constant) and call.args[0].value in known
-        ]
-    except (SyntaxError, ValueError, RecursionError, MemoryError):  # the last two: nested beyond reason
-        return []
-
-
-def run(cells: list[str], report: Path, skipped: list[int], done: list[str]) -> None:
-    """Run the cells but `skipped`; check what they hand to check(), but `done`; write a line for each to `report`."""
-    from IPython.core.interactiveshell import InteractiveShell
-
-    _set_limits()
-    shell = InteractiveShell.instance()
-    with report.open("a", encoding="utf-8") as file:
-        for number, source in enumerate(cells):
-            if number in skipped:
+    def take(self, until: float) -> dict[str, Any] | None:
+        """The next line; None at the end (`ended`), or when it is later than `until` by this process's clock."""
+        while (left := until - time.monotonic()) > 0 and not self.ended:
+            try:
+                line = self.waiting.get(timeout=left)
+                found = None if line is None else json.loads(line)
+            except (queue.Empty, ValueError, RecursionError):
                 continue
-            print(json.dumps({"cell": number}), file=file, flush=True)
-            calls = check_calls(source)
-            for name, answer in calls:
-                if name not in done:
-                    result = check(name, _value(answer, shell.user_ns))
-                    line = {"name": name, "passed": result.passed, "message": result.message}
-                    print(json.dumps(line), file=file, flush=True)
-            if not calls:
-                shell.run_cell(source)
-        print(json.dumps({"done": True}), file=file, flush=True)
-
-
-def _value(expression: str, namespace: dict) -> object:
-    """What an expression names; None where it names nothing."""
-    try:
-        return eval(expression, namespace)  # the student's own cell, in the process made for it
-    except BaseException:
+            self.ended = line is None
+            if isinstance(found, dict):
+                return found
         return None
-
-
-def _set_limits() -> None:
-    """Give the process GIGABYTES more than it has, and bounds of files and time, where the system can (Linux)."""
-    try:
-        import resource
-
-        taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        memory = taken + GIGABYTES * 2**30
-    except (ImportError, OSError, ValueError):
-        return
-    limits = {"RLIMIT_AS": memory, "RLIMIT_FSIZE": FILE_BYTES, "RLIMIT_CPU": CPU_SECONDS}
-    for name, most in limits.items():
-        with contextlib.suppress(ValueError, OSError):  # the system's own limit is lower
-            resource.setrlimit(getattr(resource, name), (most, most))
-
-
-if __name__ == "__main__":
-    run(json.loads(Path(sys.argv[1]).read_text()), Path(sys.argv[2]), json.loads(sys.argv[3]), json.loads(sys.argv[4]))

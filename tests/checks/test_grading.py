@@ -2,16 +2,20 @@
 
 import csv
 import json
+import os
 
 import pytest
+from graded import CHECKED, SOLVED, Forked, graded, notebook, write
 
-from spade_edu.checks.grading import check_calls, code_cells, grade_notebook, read_cells, read_lines
+from spade_edu.checks import exercises, grading
+from spade_edu.checks.grades import Grade, class_table, read_grades, write_grades
+from spade_edu.checks.grading import code_cells, grade_folder, read_hand_in
 from spade_edu.cli import main
+from spade_edu.errors import UserError
 
 CELLS = [
     "from spade_edu.checks import check, hint",
-    "def receptive_field(layers):\n    field = 1\n    for kernel, stride in reversed(layers):\n"
-    "        field = (field - 1) * stride + kernel\n    return field",
+    SOLVED,
     'check("receptive_field", receptive_field)',
     "def residual_block(*arguments):\n    import os\n    os._exit(0)",
     'check("residual_block", residual_block)',
@@ -19,24 +23,26 @@ CELLS = [
     "import time\ntime.sleep(1000)",
     "%matplotlib inline\nwrong = lambda *a: 0",
     'check("nearest_resize", wrong)',
-    "def one_hot(label, num_classes):",  # not Python
-    'check("one_hot", one_hot)',
+    "one_hot = None\ndef one_hot(label, num_classes):",  # not Python
+    'one_hot = None\ncheck("one_hot", one_hot)',
 ]
 
 
-def write(path, cells):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    cells = [{"cell_type": "code", "source": source.splitlines(keepends=True)} for source in cells]
-    path.write_text(json.dumps({"cells": cells, "nbformat": 4, "nbformat_minor": 5, "metadata": {}}))
+@pytest.fixture
+def forked(monkeypatch):
+    """Processes that start at once, without a wall."""
+    monkeypatch.setattr(grading, "best_wall", Forked)
 
 
 def test_every_answer_of_a_hostile_notebook_is_graded(tmp_path, monkeypatch, capsys):
-    write(tmp_path / "class" / "anna" / "02_pix2pixhd.ipynb", CELLS)
-    write(tmp_path / "class" / ".ipynb_checkpoints" / "02_pix2pixhd.ipynb", CELLS)
+    write(tmp_path / "class" / "anna" / "02_pix2pixhd.ipynb", *CELLS)
+    write(tmp_path / "class" / ".ipynb_checkpoints" / "02_pix2pixhd.ipynb", *CELLS)
     (tmp_path / "class" / "04_broken.ipynb").write_text("{")
     monkeypatch.chdir(tmp_path)
     main(["grade", "class", "--out", "grades.csv", "--seconds", "8"])
-    assert "anna/02_pix2pixhd.ipynb: 1 of 5" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "anna/02_pix2pixhd.ipynb: 1 of 5" in out and "02 receptive_field: 1 of 1 solved" in out
+    assert "    instance_edges: Needs a look: no cell checks it" in out
     with open("grades.csv", encoding="utf-8", newline="") as file:
         rows = {row["exercise"]: row for row in csv.DictReader(file)}
     assert [row["exercise"] for row in json.loads((tmp_path / "grades.json").read_text("utf-8"))] == list(rows)
@@ -45,12 +51,13 @@ def test_every_answer_of_a_hostile_notebook_is_graded(tmp_path, monkeypatch, cap
         "residual_block": "Its cell ended the Python process",
         "nearest_resize": "expected",
         "one_hot": "Not started yet",
-        "instance_edges": "Not found",
+        "instance_edges": "Code cell 7 was left out. Its cell took longer than 8 seconds.",
         "uniform_response": "not a readable notebook",
     }
     for name, text in words.items():
         assert text in rows[name]["message"], rows[name]
     assert [name for name, row in rows.items() if row["passed"] == "True"] == ["receptive_field"]
+    assert {name for name, row in rows.items() if row["look"] == "True" and row["stage"] == "02"} == {"instance_edges"}
     assert sorted(p.name for p in tmp_path.iterdir()) == ["class", "grades.csv", "grades.json"]
 
 
@@ -64,28 +71,115 @@ def test_a_folder_without_notebooks_is_one_line_and_exit_code_2(make, tmp_path, 
     assert not (tmp_path / "grades.csv").exists()
 
 
-def test_checks_are_found_in_cells():
-    source = (
-        'x = 1\ncheck("adain", my.answer)\nprint(check("one_hot", lambda *a: a))\ncheck("unknown", x); check(name, x)'
-    )
-    assert check_calls(source) == [("adain", "my.answer"), ("one_hot", "lambda *a: a")]
-    assert check_calls("%magic\n!ls") == check_calls("def f(:") == []
-
-
 def test_odd_notebooks_are_told(tmp_path):
-    for text in ("", "[]", '{"cells": 3}', '{"cells": [{}]}'):
+    for text in ("", "[]", '{"cells": 3}', '{"cells": [{}]}', '{"worksheets": 1}'):
         (tmp_path / "03_x.ipynb").write_text(text)
-        grades = grade_notebook(read_cells(tmp_path / "03_x.ipynb"), 5, "03_x.ipynb")
-        assert {g.stage for g in grades} == {"03"} and all("not a readable notebook" in g.message for g in grades)
+        grades = graded(tmp_path / "03_x.ipynb").values()
+        assert {g.stage for g in grades} == {"03"}
+        assert all("not a readable notebook" in g.message and g.look for g in grades)
 
 
-def test_a_half_written_line_is_left_for_later(tmp_path):
-    (tmp_path / "report").write_text('{"cell": 0}\n{"cel')
-    assert read_lines(tmp_path / "report") == [{"cell": 0}]
-    assert read_lines(tmp_path / "none") == []
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no such files")
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero"), lambda path: path.mkdir()])
+def test_what_is_no_file_is_not_read(make, tmp_path):
+    make(tmp_path / "03_x.ipynb")
+    assert "no ordinary file" in read_hand_in(tmp_path / "03_x.ipynb", "03_x.ipynb").trouble
 
 
-def test_sources_may_be_one_text_or_lines(tmp_path):
+def test_a_notebook_without_an_exercise_is_a_row(tmp_path):
+    (row,) = graded(write(tmp_path / "notes.ipynb", "1 + 1")).values()
+    assert row.look and "no exercise was found" in row.message
+
+
+def test_sources_may_be_one_text_or_lines():
     cells = [{"cell_type": "code", "source": "a\nb"}, {"cell_type": "markdown", "source": ["c"]}]
-    (tmp_path / "x.ipynb").write_text(json.dumps({"cells": cells}))
-    assert code_cells(tmp_path / "x.ipynb") == ["a\nb"]
+    assert code_cells(json.dumps({"cells": cells}).encode()) == ["a\nb"]
+    assert code_cells(notebook("a\nb", "c")) == ["a\nb", "c"]
+
+
+def test_the_students_own_file_is_there(tmp_path):
+    (tmp_path / "my_spade.py").write_text(SOLVED)
+    cell = 'from my_spade import receptive_field\nfrom spade_edu.checks import check\ncheck("receptive_field", '
+    assert graded(write(tmp_path / "02_x.ipynb", f"{cell}receptive_field)"))["receptive_field"].passed
+
+
+def test_a_notebook_has_ten_times_the_time_of_a_cell(tmp_path, monkeypatch):
+    monkeypatch.setattr(grading, "START_SECONDS", 1)
+    row = graded(write(tmp_path / "02_x.ipynb", *["import time\ntime.sleep(0.8)"] * 30), seconds=1)["one_hot"]
+    assert row.look and "The notebook took longer than 11 seconds." in row.message
+
+
+# --- the files
+
+
+def test_grades_are_written_after_each_notebook_and_a_second_run_does_what_is_new(tmp_path, forked, monkeypatch):
+    folder, out = tmp_path / "class", tmp_path / "new" / "grades.csv"
+    for name in "abc":
+        write(folder / f"{name}.ipynb", SOLVED, CHECKED)
+    real, seen = grading.grade_notebook, []
+
+    def stopped_at_b(hand_in, *rest):
+        if hand_in.name == "b.ipynb" and not seen.count("b.ipynb"):
+            seen.append(hand_in.name)
+            raise KeyboardInterrupt
+        seen.append(hand_in.name)
+        return real(hand_in, *rest)
+
+    monkeypatch.setattr(grading, "grade_notebook", stopped_at_b)
+    with pytest.raises(KeyboardInterrupt):
+        list(grade_folder(folder, 9, out))
+    assert list(read_grades(out)) == ["a.ipynb"]
+    list(grade_folder(folder, 9, out))
+    assert seen == ["a.ipynb", "b.ipynb", "b.ipynb", "c.ipynb"]
+    write(folder / "a.ipynb", CHECKED.replace("receptive_field)", "None)"))
+    first, *others = grade_folder(folder, 9, out)
+    assert seen[4:] == ["a.ipynb"] and not first[0].passed and all(rows[3].passed for rows in others)
+
+
+def test_a_place_that_cannot_be_written_is_told_before_anything_is_graded(tmp_path, monkeypatch, capsys):
+    write(tmp_path / "class" / "a.ipynb", SOLVED)
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(grading, "grade_notebook", None)
+    with pytest.raises(SystemExit):
+        main(["grade", str(tmp_path / "class"), "--out", str(tmp_path / "file" / "grades.csv")])
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_another_file_is_not_taken_for_grades(tmp_path, forked):
+    write(tmp_path / "class" / "a.ipynb", SOLVED)
+    (tmp_path / "x.json").write_text('[{"mine": 1}]')
+    with pytest.raises(UserError, match="no grades of this version"):
+        next(grade_folder(tmp_path / "class", 9, tmp_path / "x.csv"))
+    assert (tmp_path / "x.json").read_text() == '[{"mine": 1}]'
+
+
+def row(exercise, passed=False, **facts):
+    e = next(e for e in exercises() if e.name == exercise)
+    known = {"notebook": "a", "version": "1", "look": False, "mistake": "", "message": "", "title": e.title}
+    return Grade(stage=e.stage, exercise=exercise, passed=passed, **(known | facts))
+
+
+def test_a_cell_of_the_table_is_no_formula(tmp_path):
+    rows = [row("adain", notebook=f"{sign}cmd.ipynb", message=f"{sign}1") for sign in "=+-@\t\r"]
+    write_grades({"a": rows}, tmp_path / "grades.csv")
+    with open(tmp_path / "grades.csv", newline="") as file:
+        assert all(r["notebook"][0] == r["message"][0] == "'" for r in csv.DictReader(file))
+    assert read_grades(tmp_path / "grades.csv")["=cmd.ipynb"] == rows[:1]
+
+
+def test_the_table_of_a_class_counts_mistakes():
+    rows = [row("batch_norm", mistake="unbiased"), row("batch_norm", mistake="unbiased"), row("batch_norm", True)]
+    exercise = next(e for e in exercises() if e.name == "batch_norm")
+    name = next(iter(exercise.mistakes))
+    rows = [row("batch_norm", mistake=name)] * 2 + [row("batch_norm", True), row("batch_norm", look=True)]
+    assert class_table(rows).splitlines() == [
+        "01 batch_norm: 1 of 4 solved, 1 to look at",
+        f"   2 x {name}: {exercise.mistakes[name]}",
+    ]
+
+
+def test_the_mistake_of_an_answer_is_noted(tmp_path):
+    wrong = "def kl_divergence(mu, logvar):\n    return 0.5 * (mu**2 + logvar.exp() - 1 - logvar).mean()"
+    check = 'from spade_edu.checks import check\ncheck("kl_divergence", kl_divergence)'
+    grade = graded(write(tmp_path / "09_x.ipynb", wrong, check))["kl_divergence"]
+    assert not grade.passed and not grade.look and grade.mistake, grade
