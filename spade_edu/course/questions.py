@@ -4,6 +4,10 @@ float: a number. A tuple: one of these. str: a few words.
 """
 
 PREDICTIONS: dict[str, type | tuple[str, ...]] = {
+    "00-halfway": str,
+    "00-invented": float,
+    "00-edges": float,
+    "00-trainids": str,
     "01-depth": ("grows", "stays", "fades"),
     "01-company": ("with the dark ones", "with the bright ones", "the same in both"),
     "01-running": float,
