@@ -13,4 +13,9 @@ PREDICTIONS: dict[str, type | tuple[str, ...]] = {
     "01-running": float,
     "01-uniform": str,
     "01-class": ("after the convolution", "after instance norm", "after both", "after neither"),
+    "03-road": str,
+    "03-corner": float,
+    "03-start": str,
+    "03-one-layer": ("SPADE", "concatenation", "equal"),
+    "03-depth": ("all", "all but the one with the mask at the bottom and norms", "only SPADE"),
 }
