@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test test-all coverage soak lab assets clean
+.PHONY: demo test test-all claims coverage soak lab assets clean
 
 demo: $(VENV)/installed
 	$(BIN)/spade-edu demo --out runs/demo
@@ -17,6 +17,10 @@ test: $(VENV)/installed
 
 test-all: test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests
+
+# Every claim of the notebooks over five seeds; goes on where it was stopped.
+claims: $(VENV)/installed
+	$(BIN)/python tools/claims.py
 
 # Without the tests that time, stop or fill a disk under a program, which counting its lines changes.
 coverage: $(VENV)/installed

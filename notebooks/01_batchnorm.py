@@ -3,8 +3,8 @@
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/spade_edu/blob/main/notebooks/01_batchnorm.ipynb)
 #
-# You will be able to compute batch norm by hand, say what changes between training and evaluation, and say what a
-# norm throws away, which is the fact that SPADE rests on.
+# Afterwards you can compute batch norm by hand, say what changes between training and evaluation, and say what a norm
+# throws away. SPADE rests on that last fact.
 #
 # **Time:** runs in 12 seconds on two CPU cores (measured); the core path takes a class 45 minutes. On a T4 about as
 # long (estimated, not measured: `SPADE_EDU_PROFILE=gpu python tools/notebooks.py test 01` measures it).
@@ -26,34 +26,98 @@ lab = course.start("01")
 # ## Why normalise at all?
 #
 # Send four pictures through twelve convolutions with random weights, and measure after each layer how much a channel
-# varies from pixel to pixel. Before you run it: will the variation grow, shrink or stay?
+# varies from pixel to pixel. With the weights that torch draws, will the variation grow, stay or fade? Put your guess
+# in place of the dots: "grows", "stays" or "fades".
 
 # %% tags=["core"]
 import torch
 from torch import nn
 from spade_edu import BatchNorm2d
+from spade_edu.course import claim, predict, reveal
 
-batch, sample = lab.batch(4)
+predict("01-depth", ...)
+batch, sample = lab.batch(8)
 
 
-def variation_by_depth(norm):
+def he(conv):
+    nn.init.kaiming_normal_(conv.weight)  # He et al. 2015: variance 2 / inputs, made for ReLU
+    nn.init.zeros_(conv.bias)
+    return conv
+
+
+# %% tags=["core"]
+def variation_by_depth(init, norm):
     torch.manual_seed(0)
-    x, spread = batch["image"], []
+    x, spread = batch["image"][:4], []
     for _ in range(12):
-        layer = nn.Conv2d(x.shape[1], 32, 3, padding=1).to(lab.device)
+        layer = init(nn.Conv2d(x.shape[1], 32, 3, padding=1)).to(lab.device)
         x = norm(layer(x)).relu().detach()  # (4, 32, 64, 128)
         spread.append(float(x.std(dim=(0, 2, 3)).mean()))
     return spread
 
 
-lines = {"no norm": variation_by_depth(nn.Identity()), "batch norm": variation_by_depth(BatchNorm2d(32).to(lab.device))}
-show.curves(lines, xlabel="layer", ylabel="standard deviation", log=True, caption="Without a norm the picture fades.")
-assert lines["no norm"][-1] < 0.05 < 0.3 < lines["batch norm"][-1]
+nothing, norm = nn.Identity(), BatchNorm2d(32).to(lab.device)
+lines = {"torch's weights": variation_by_depth(nothing, nothing), "He's weights": variation_by_depth(he, nothing)}
+lines["torch's weights, batch norm"] = variation_by_depth(nothing, norm)
+show.curves(lines, range(1, 13), xlabel="layer", ylabel="standard deviation", log=True, caption="Before any training.")
+reveal("01-depth", "fades")
 
 # %% [markdown] tags=["core"]
-# After twelve layers hardly anything of the picture is left beside the layers' own constants, and a gradient that has
-# to come back through them would be as faint. A norm resets the scale after every layer. Now let us see how, with
-# four numbers.
+# With torch's default weights hardly anything of the picture is left after twelve layers. That looks like the reason
+# for norms, and it is often told so. But He's weights hold the scale without any norm. So a fading picture can't be
+# the whole reason: a good start cures it too. What does a norm do that a good start can't?
+#
+# Try it. Twelve layers with He's weights, once with a norm after each and once without, learn to name the class of
+# every pixel of eight small pictures, at four learning rates.
+
+# %% tags=["core"]
+from torch.nn import functional as F
+
+pictures = F.avg_pool2d(batch["image"], 4)  # (8, 3, 16, 32)
+classes = sample.label[:, ::4, ::4].long().to(lab.device)
+
+
+def deep_net(with_norm):
+    layers = []
+    for fin in [3] + [16] * 11:
+        layers += [he(nn.Conv2d(fin, 16, 3, padding=1)), BatchNorm2d(16) if with_norm else nn.Identity(), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Conv2d(16, lab.labels.num_ids, 1)).to(lab.device)
+
+
+# %% tags=["core"]
+def loss_after(rate, with_norm, seed):
+    torch.manual_seed(seed)
+    net = deep_net(with_norm)
+    optimizer = torch.optim.SGD(net.parameters(), rate)
+    for _ in range(40):
+        loss = F.cross_entropy(net(pictures), classes)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return loss.item() if loss.isfinite() else float("inf")
+
+
+RATES = [0.03, 0.1, 0.3, 1]
+for with_norm in (False, True):
+    losses = [loss_after(rate, with_norm, seed=0) for rate in RATES]
+    print("with norm " if with_norm else "no norm   ", "  ".join(f"rate {r}: {x:5.2f}" for r, x in zip(RATES, losses)))
+
+
+# %% tags=["core"]
+def lead_of_the_norm(seed):
+    best = [min(loss_after(rate, with_norm, seed) for rate in RATES) for with_norm in (False, True)]
+    return best[0] - best[1]
+
+
+claim("01-norm-learns", "With its best rate the net with norms reaches a lower loss", lead_of_the_norm, at_least=0.3)
+
+# %% [markdown] tags=["core"]
+# Both start well. But each step of training moves the scales, and without a norm large steps blow them up ("inf":
+# the loss was no longer a number). A norm sets every layer's scale again at every step, so larger rates can be used,
+# and the net learns faster. Why that works so well is still argued about; the first explanation, "internal covariate
+# shift" (Ioffe & Szegedy 2015), is doubted today (Santurkar et al. 2018).
+#
+# Now let us see what a norm computes, with four numbers.
 
 # %% [markdown] tags=["core"]
 # ## Four numbers by hand
@@ -61,7 +125,7 @@ assert lines["no norm"][-1] < 0.05 < 0.3 < lines["batch norm"][-1]
 # One image, one channel, 2 x 2 pixels: 1, 7, 7, 9. Their mean is 24 / 4 = 6. The distances from it are -5, 1, 1, 3;
 # squared 25, 1, 1, 9; their mean, the **variance**, is 36 / 4 = 9; its root, the **standard deviation**, is 3.
 #
-# Before you run it: write down the four normalised numbers.
+# Write down the four normalised numbers before you go on.
 
 # %% tags=["core"]
 x = torch.tensor([[1.0, 7.0], [7.0, 9.0]])
@@ -109,8 +173,8 @@ for name, result in [("the package", ours(random)), ("torch", theirs(random))]:
 # ## Which numbers share a mean?
 #
 # Poke a single pixel and see which outputs move. Everything that moves shares its statistics with that pixel. Take
-# two images with two channels and poke image 0, channel 0. Before you run it: which of the four squares will move
-# under batch norm, and which under **instance norm**, whose mean is over the pixels of one channel of *one* image?
+# two images with two channels and poke image 0, channel 0. Which of the four squares move under batch norm? And which
+# under **instance norm**, whose mean is over the pixels of one channel of *one* image?
 
 # %% tags=["core"]
 from spade_edu import InstanceNorm2d
@@ -129,10 +193,11 @@ for name, result in zip(["batch norm", "instance norm"], change):
 # %% tags=["core"]
 tiles = [tile for result in change for image in result for tile in image]
 titles = [f"{norm}: image {i}, channel {c}" for norm in ("batch", "instance") for i in (0, 1) for c in (0, 1)]
-show.maps(tiles, titles, limit=1, caption="Change of the outputs. Batch norm moves both images, instance norm one.")
+show.maps(tiles, titles, limit=1, caption="Change of the outputs after the poke.")
 
 # %% [markdown] tags=["core"]
-# So under batch norm the images of a batch know of each other, and under instance norm they don't. pix2pixHD uses
+# Batch norm moved channel 0 of both images, instance norm only that of the image that was poked. So under batch norm
+# the images of a batch know of each other, and under instance norm they don't. pix2pixHD uses
 # instance norm; SPADE's generator uses batch norm, its discriminator instance norm. Keep the picture in mind, it
 # explains most of what follows.
 
@@ -141,7 +206,7 @@ show.maps(tiles, titles, limit=1, caption="Change of the outputs. Batch norm mov
 #
 # A layer that forces mean 0 and variance 1 on everything couldn't express much. So each channel gets two learned
 # numbers afterwards: y = **gamma** · norm(x) + **beta**. They start at 1 and 0. torch calls them `weight` and `bias`.
-# Before you run it: how many are there for 64 channels?
+# For 64 channels there are 64 of each.
 
 # %% tags=["core", "nbval-check-output"]
 layer = BatchNorm2d(64)
@@ -161,7 +226,7 @@ show.maps(
     ["x", "normalised", "2 · normalised + 10"],
     numbers=True,
     limit=12,
-    caption="Whatever scale x had, the output's is gamma's and beta's choice.",
+    caption="gamma = 2, beta = 10.",
 )
 assert torch.allclose(scaled, 2 * y + 10, atol=1e-4)
 
@@ -173,10 +238,11 @@ assert torch.allclose(scaled, 2 * y + 10, atol=1e-4)
 # ## Training and evaluation
 #
 # In training the statistics come from the batch. So what a picture becomes depends on its company. Take one picture
-# and normalise it together with three dark ones, then with three bright ones. Before you run it: in which company
-# will it look brighter?
+# and normalise it together with three dark ones, then with three bright ones. In which company will it look brighter:
+# "with the dark ones", "with the bright ones", or "the same in both"?
 
 # %% tags=["core"]
+predict("01-company", ...)
 images = lab.batch(24)[0]["image"]  # (24, 3, 64, 128)
 order = images.mean(dim=(1, 2, 3)).argsort()
 dark, me, bright = images[order[:3]], images[order[12:13]], images[order[-3:]]
@@ -187,29 +253,34 @@ show.pictures(
     tiles,
     ["the picture", "with three dark ones", "with three bright ones"],
     width=3.4,
-    caption="One picture, one layer, two results: in training the company counts.",
+    caption="The same picture after batch norm, in two batches.",
 )
+reveal("01-company", "with the dark ones")
 assert in_dark.mean() > in_bright.mean() + 0.3
 
 # %% [markdown] tags=["core"]
+# One picture, one layer, two results. Among dark pictures it lies far above the mean, so it comes out bright.
+#
 # For a drawing tool that would be absurd: your picture must not depend on what somebody else draws. So during
 # training the layer also keeps **running averages** of mean and variance, and in evaluation (`layer.eval()`) it uses
 # those:
 #
 # running = 0.9 · running + 0.1 · new
 #
-# They start at 0 and 1. Before you run it: what are they after our four numbers, 1, 7, 7, 9?
+# They start at 0 and 1. What is the running *variance* after our four numbers, 1, 7, 7, 9? (A number.)
 
 # %% tags=["core", "nbval-check-output"]
+predict("01-running", ...)
 layer = BatchNorm2d(1)
 layer(four)
-print(f"running mean     {layer.running_mean.item():.3f} = 0.9 * 0 + 0.1 * 6")
-print(f"running variance {layer.running_var.item():.3f} = 0.9 * 1 + 0.1 * 12")
+print(f"running mean     {layer.running_mean.item():.3f}")
+print(f"running variance {layer.running_var.item():.3f}")
+reveal("01-running", layer.running_var.item())
 
 # %% [markdown] tags=["core"]
-# The mean is as you thought. But why 12, where the variance was 9? The layer *normalises* with the **biased**
-# variance, 36 / 4, and *stores* the **unbiased** one, 36 / (4 - 1). torch does the same. For 64 x 128 pixels nobody
-# can tell them apart; for four numbers everybody can.
+# The mean is 0.9 · 0 + 0.1 · 6. But 0.9 · 1 + 0.1 · 9 would be 1.8. The layer took 12 where the variance was 9. It
+# *normalises* with the **biased** variance, 36 / 4, and *stores* the **unbiased** one, 36 / (4 - 1). torch does the
+# same. For 64 x 128 pixels nobody can tell them apart; for four numbers everybody can.
 
 # %% tags=["core"]
 reference = nn.BatchNorm2d(1)
@@ -231,21 +302,17 @@ draws = [torch.randn(20000, n) for n in sizes]
 biased = torch.stack([d.var(dim=1, correction=0).mean() for d in draws])
 unbiased = torch.stack([d.var(dim=1, correction=1).mean() for d in draws])
 theory = torch.tensor([(n - 1) / n for n in sizes])
-lines = {"divided by n": biased, "divided by n - 1": unbiased, "theory (n - 1) / n": theory}
-show.curves(
-    lines,
-    sizes,
-    xlabel="n, numbers in a sample",
-    ylabel="mean variance",
-    caption="The true variance is 1; the theory's line lies on that of n.",
-)
+lines = {"divided by n": biased, "divided by n - 1": unbiased}
+show.curves(lines, sizes, xlabel="n, numbers in a sample", ylabel="mean variance", caption="The true variance is 1.")
+for n, measured, expected in list(zip(sizes, biased, theory))[:4]:
+    print(f"n = {n}: measured {measured:.2f}, (n - 1) / n = {expected:.2f}")
 assert (biased - theory).abs().max() < 0.05 and (unbiased - 1).abs().max() < 0.05
 
 # %% [markdown]
 # ### Deep dive: how long does it remember?
 #
-# How long does a running average remember? Each step keeps 90 % of it. Feed random batches of four pictures and watch
-# the running mean of one channel. Before you run it: after how many steps has the start, 0, lost 95 % of its say?
+# Each step keeps 90 % of the running average. Feed random batches of four pictures and watch the running mean of one
+# channel. The start, 0, counts for less and less; the second cell says after how many steps less than 5 % is left.
 
 # %%
 layer, means, running = BatchNorm2d(3).to(lab.device), [], []
@@ -260,7 +327,7 @@ show.curves(
     {"this batch": means, "running average": running, "all pictures": truth},
     xlabel="step",
     ylabel="mean of blue",
-    caption="The batches scatter; the running average settles near the mean of all.",
+    caption="The mean of blue in each batch, its running average, and the mean over all pictures.",
 )
 
 # %% tags=["nbval-check-output"]
@@ -301,8 +368,8 @@ except ValueError as error:
 # ### Deep dive: the variance in one pass or in two
 #
 # The paper's equation (3) is the textbook short cut, E[x²] - (E[x])². It is exact on paper and takes one pass. In
-# float32 it subtracts two large, nearly equal numbers. Add more and more to numbers of variance 1. Before you run it:
-# at which offset does the short cut break?
+# float32 it subtracts two large, nearly equal numbers. Add more and more to numbers of variance 1 and see at which
+# offset the short cut breaks.
 
 # %%
 torch.manual_seed(0)
@@ -315,24 +382,25 @@ for o, a, b in zip(offsets, short_cut, two_passes):
 assert max(abs(b - 1) for b in two_passes) < 0.1
 
 # %% [markdown]
-# The package takes two passes for this reason (`batch_statistics`). With the short cut, a deep generator's images
-# differ from the official code's by 3e-4, thirty times what the tests of this project allow.
+# The package takes two passes for this reason (`batch_statistics`).
 
 # %% [markdown] tags=["core"]
 # ## What a norm throws away
 #
-# Back to the four numbers. Replace x by 2x + 100. Its mean is 112, its deviation 6, and the normalised numbers are...
-# the same. A norm cannot tell x from any a · x + b with a > 0: brightness and contrast of a channel are gone.
+# Back to the four numbers. Replace x by 2x + 100. Its mean is 112, its standard deviation 6. Work out the normalised
+# numbers, then look.
 
 # %% tags=["core"]
 inputs = [x, 2 * x + 100, 0.5 * x - 20]
 outputs = [InstanceNorm2d(1)(v[None, None])[0, 0] for v in inputs]
-show.maps(outputs, ["norm(x)", "norm(2x + 100)", "norm(0.5x - 20)"], numbers=True, caption="Three inputs, one output.")
+show.maps(
+    outputs, ["norm(x)", "norm(2x + 100)", "norm(0.5x - 20)"], numbers=True, caption="Instance norm of three inputs."
+)
 assert all(torch.allclose(o, outputs[0], atol=1e-4) for o in outputs)
 
 # %% [markdown] tags=["core"]
-# Now a street: as it is, at half the contrast, tinted, and almost dark. Before you run it: how different will the
-# four be after instance norm?
+# Three inputs, one output. A norm can't tell x from any a · x + b with a > 0: brightness and contrast of a channel are
+# gone. Now a street: as it is, at half the contrast, tinted, and almost dark.
 
 # %% tags=["core"]
 tint = torch.tensor([0.4, 1.0, 0.2], device=lab.device)[:, None, None]
@@ -342,24 +410,24 @@ normed = InstanceNorm2d(3)(versions)
 show.pictures(
     [*versions, *(normed / 3)],
     ["original", "half contrast", "tinted", "almost dark"],
-    caption="Above the inputs, below after instance norm: one picture, four times.",
+    caption="Above: the inputs. Below: after instance norm.",
 )
 assert (normed - normed[0]).abs().max() < 0.01
 
 # %% [markdown] tags=["core"]
-# The *structure* survives: edges, textures, what is lighter than what. The *level* is gone. For photographs that is
-# often welcome. But think of the extreme case: a picture of a single colour. There is no structure; the level is all
-# it has. Before you run it: what is left of five uniform pictures?
+# One picture, four times. The *structure* survives: edges, textures, what is lighter than what. The *level* is gone.
+# For photographs that is often welcome. But think of the extreme case: a picture of a single colour. What is left of
+# five uniform pictures? (A few words.)
 
 # %% tags=["core"]
-ids = sample.label.unique()[-5:]  # five classes of the data set, for their colours
+predict("01-uniform", ...)
+names = [name for name in ("sky", "road", "vegetation", "building", "car") if name in lab.labels.names]
+ids = torch.tensor([lab.labels.id(name) for name in names])
 colours = lab.labels.colourise(ids).float() / 127.5 - 1  # (5, 3)
 uniform = colours[:, :, None, None].expand(-1, -1, 16, 32)  # (5, 3, 16, 32)
 result = InstanceNorm2d(3)(uniform)
-titles = [lab.labels.names[i] for i in ids]
-show.pictures(
-    [*uniform, *result], titles, columns=5, width=1.9, caption="Five colours in, five times the same grey out."
-)
+show.pictures([*uniform, *result], names, columns=5, width=1.9, caption="Five pictures, and their instance norm.")
+reveal("01-uniform", "five times the same grey")
 assert result.abs().max() < 1e-3
 
 # %% [markdown] tags=["core"]
@@ -373,11 +441,13 @@ assert result.abs().max() < 1e-3
 #
 # A label map that is sky everywhere, and one that is road everywhere: one-hot, then one convolution with random
 # weights, then a norm. A convolution of a constant is a constant (the padding repeats the border here, so the rim is
-# no exception). Before you run it: in which rows can you still tell sky from road?
+# no exception). Where can you still tell sky from road: "after the convolution", "after instance norm", "after both",
+# or "after neither"?
 
 # %% tags=["core"]
 from spade_edu import one_hot
 
+predict("01-class", ...)
 torch.manual_seed(0)
 sky, road = lab.labels.id("sky"), lab.labels.id("road")
 label = torch.stack([torch.full((16, 32), sky), torch.full((16, 32), road)])
@@ -391,7 +461,8 @@ rows = [activation, InstanceNorm2d(4)(activation), BatchNorm2d(4)(activation).de
 tiles = [row[image, channel] for row in rows for image in (0, 1) for channel in (0, 1)]
 names = [f"{row}, {image}" for row in ("conv", "instance", "batch") for image in ("sky", "sky", "road", "road")]
 titles = [f"{name}: {tile.mean().round(decimals=2) + 0:.2f}" for name, tile in zip(names, tiles)]
-show.maps(tiles, titles, caption="Two channels of the sky map and of the road map; instance norm makes all of them 0.")
+show.maps(tiles, titles, caption="Two channels of the sky map and of the road map, with their means.")
+reveal("01-class", "after the convolution")
 assert rows[1].abs().max() < 1e-3 < (rows[0][0] - rows[0][1]).abs().max()
 
 # %% tags=["core", "nbval-check-output"]
@@ -420,8 +491,8 @@ print("evaluation: sky erased:", bool(norm(activation[:1])[0].abs().max() < 1e-2
 # ### Deep dive: the gradient knows it, too
 #
 # What can't change the output gets no gradient. Since norm(x + b) = norm(x), the gradient with respect to x must sum
-# to 0; since norm(a x) = norm(x), it must be orthogonal to the centred x. Before you run it: would a larger eps spoil
-# the first fact or the second?
+# to 0; since norm(a x) = norm(x), it must be orthogonal to the centred x. (With a large eps the first still holds; the
+# second doesn't, as then a larger x is divided by relatively less.)
 
 # %%
 v = torch.tensor([1.0, 7.0, 7.0, 9.0], requires_grad=True)
@@ -429,10 +500,11 @@ target = torch.tensor([1.0, -2.0, 0.5, 3.0])
 (InstanceNorm2d(1)(v.reshape(1, 1, 2, 2)).flatten() * target).sum().backward()
 show.maps(
     [target.reshape(2, 2), v.grad.reshape(2, 2)],
-    ["asked for", "gradient of x"],
+    ["gradient of the output", "gradient of x"],
     numbers=True,
-    caption="What reaches x has lost its mean and its part along x.",
+    caption="What comes in from above, and what reaches x.",
 )
+print(f"sum {abs(v.grad.sum()):.4f}, along the centred x {abs(v.grad @ (v - 6).detach()):.4f}")
 assert abs(v.grad.sum()) < 1e-5 and abs(v.grad @ (v - 6).detach()) < 1e-4
 
 # %% [markdown] tags=["core"]
@@ -468,13 +540,13 @@ assert torch.allclose(out[:, 0], by_hand, atol=1e-4)
 # %% [markdown] tags=["core"]
 # ## Adaptive instance norm
 #
-# **AdaIN** (Huang & Belongie 2017) takes mean and deviation from another picture, the style. If a norm takes level
+# **AdaIN** (Huang & Belongie 2017) takes mean and standard deviation (here "deviation" for short) from another picture,
+# the style. If a norm takes level
 # and contrast away, AdaIN puts somebody else's in their place:
 #
 # AdaIN(x, s) = deviation(s) · (x - mean(x)) / deviation(x) + mean(s)
 #
-# Usually x and s are features deep in a network. Try it on bare colours. Before you run it: what will change, and
-# what can't?
+# Usually x and s are features deep in a network. Try it on bare colours, and look at what changes and what doesn't.
 
 # %% tags=["core"]
 from spade_edu.normalization import adain
@@ -496,8 +568,10 @@ expected = InstanceNorm2d(3)(content) * deviation[:, :, None, None] + mean[:, :,
 assert torch.allclose(restyled, expected, atol=1e-4)
 
 # %% [markdown] tags=["core"]
-# The light of the style arrives; its objects don't. Mean and deviation are two numbers a channel for the whole
-# picture: AdaIN can make a street dusky, but it can't make only the sky red.
+# The light of the style arrives; its objects don't. Mean and deviation are two numbers per channel for the whole
+# picture: AdaIN can make a street dusky, but it can't make only the sky red. FiLM (Perez et al. 2018) is the same with
+# numbers from any condition, a sentence for instance; SFT (Wang et al. 2018) gives each pixel its own, from a map of
+# class probabilities. SFT is SPADE's nearest relative, without the norm.
 
 # %% [markdown] tags=["core"]
 # ## All of them in one table
@@ -508,6 +582,7 @@ assert torch.allclose(restyled, expected, atol=1e-4)
 # | instance norm (pix2pixHD) | pixels | none | no |
 # | conditional batch norm | batch and pixels | a table, by the image's class | no |
 # | AdaIN | pixels | a style image | no |
+# | SFT | no norm | class probabilities, by convolutions | **yes** |
 # | SPADE | batch and pixels | the label map, by convolutions | **yes** |
 
 # %% [markdown]
@@ -515,7 +590,7 @@ assert torch.allclose(restyled, expected, atol=1e-4)
 #
 # The paper trains on eight GPUs, four images on each. Plain batch norm then takes its statistics from four images;
 # **synchronised** batch norm from all 32. How do machines agree on a mean and a variance without sending pixels? Take
-# two halves: 1, 3 and 9, 11. Before you run it: is the variance of all four the mean of the two variances?
+# two halves: 1, 3 and 9, 11. Is the variance of all four the mean of the two variances?
 
 # %% tags=["nbval-check-output"]
 halves = [torch.tensor([1.0, 3.0]), torch.tensor([9.0, 11.0])]
@@ -550,13 +625,12 @@ show.maps(
     ["values: half 1 | half 2", "each half by itself", "synchronised"],
     columns=1,
     numbers=True,
-    limit=3,
-    caption="Without synchronisation the second half, far above the first, becomes the same numbers.",
+    caption="Four numbers on two machines, normalised in two ways.",
 )
 
 # %% [markdown]
-# Each half by itself has lost what set the halves apart. `SyncBatchNorm` in the package does these two exchanges
-# between processes (a test runs two of them); with a single process it is plain batch norm:
+# Each half by itself has lost what set the halves apart: both became -1 and 1. `SyncBatchNorm` in the package does
+# these two exchanges between processes (a test runs two of them); with a single process it is plain batch norm:
 
 # %% tags=["nbval-check-output"]
 from spade_edu import SyncBatchNorm
@@ -578,32 +652,35 @@ reds = images[:, 0].mean(dim=(1, 2)).cpu()
 sizes = [1, 2, 4, 8, 16]
 scatter = [reds[torch.randint(24, (4000, n), generator=generator)].mean(dim=1).std() for n in sizes]
 expected = [float(reds.std(correction=0)) / n**0.5 for n in sizes]
+lines = {
+    "scatter of the mean": scatter,
+    "times the root of the batch size": [s * n**0.5 for s, n in zip(scatter, sizes)],
+}
 show.curves(
-    {"measured": scatter, "one over root of n": expected},
-    sizes,
-    xlabel="pictures in a batch",
-    ylabel="scatter of the mean",
-    caption="A batch of 16 knows its mean four times as well as a single picture.",
+    lines, sizes, xlabel="pictures in a batch", ylabel="scatter", caption="If the law holds, the second is flat."
 )
 assert torch.allclose(torch.tensor(scatter), torch.tensor(expected), rtol=0.1)
 
 # %% [markdown]
-# This is one reason for the paper's batch of 32 with synchronised norms. In its Table 5, "pix2pixHD++ w/o SyncBN"
-# falls from 32.7 to 27.4 mIoU on COCO-Stuff. (Which norm that row has instead isn't stated; this course takes
-# instance norm.)
+# A batch of 16 knows its mean four times as well as a single picture. This is one reason for the paper's batch of 32
+# with synchronised norms. In its Table 5, "pix2pixHD++ w/o SyncBN" falls from 32.7 to 27.4 mIoU on COCO-Stuff. (Which
+# norm that row has instead isn't stated; this course takes instance norm.)
 
 # %% [markdown] tags=["core"]
 # ## Play with it
 #
-# Choose a norm, a gamma and a beta for each colour channel, and look at the picture. Try to undo the tint; try to
-# make an instance norm tell two uniform pictures apart.
+# Choose a gamma and a beta for each colour channel, and look. The last column is tinted, the one before it a single
+# colour. Try to undo the tint with batch norm, then with instance norm. Try to give the uniform picture its colour back
+# without changing the others.
 
 # %% tags=["core"]
+tinted = (images[2] + 1) * tint - 1
+mixed = torch.stack([images[0], images[1], uniform[0, :, :1, :1].expand_as(tinted).to(lab.device), tinted])
 gamma = torch.tensor([0.30, 0.30, 0.40], device=lab.device)[:, None, None]  # red, green, blue
 beta = torch.tensor([-0.2, -0.1, 0.2], device=lab.device)[:, None, None]
-normed = {"batch": BatchNorm2d(3, affine=False).to(lab.device)(images[:4]), "instance": InstanceNorm2d(3)(images[:4])}
+normed = {"batch": BatchNorm2d(3, affine=False).to(lab.device)(mixed), "instance": InstanceNorm2d(3)(mixed)}
 tiles = [picture * gamma + beta for name in normed for picture in normed[name]]
-show.pictures([*images[:4], *tiles], caption="Inputs; batch norm; instance norm, all with your gamma and beta.")
+show.pictures([*mixed, *tiles], caption="Inputs; batch norm; instance norm, all with your gamma and beta.")
 
 # %% [markdown] tags=["core"]
 # ## Summary

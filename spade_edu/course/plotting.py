@@ -19,8 +19,10 @@ from torch import Tensor
 from ..labels import LabelSpace
 from ..pictures import to_uint8
 
-# One colour a system, throughout the course (Okabe & Ito's palette, which colour-blind readers can tell apart).
-COLOURS = {"pix2pixHD": "#D55E00", "pix2pixHD++": "#E69F00", "Concat": "#CC79A7", "SPADE": "#0072B2", "real": "#666666"}
+# One colour for each system, throughout the course (Okabe & Ito's palette, which colour-blind readers can tell apart),
+# and others for whatever is no system.
+COLOURS = {"pix2pixHD": "#D55E00", "pix2pixHD++": "#009E73", "Concat": "#CC79A7", "SPADE": "#0072B2", "real": "#666666"}
+NEUTRAL = ["#222222", "#56B4E9", "#E69F00", "#999999", "#7B5EA7"]
 INK, GRID = "#222222", "#dddddd"
 DIVERGING, SEQUENTIAL = "RdBu_r", "viridis"
 
@@ -29,11 +31,11 @@ def use_style() -> None:
     """Set matplotlib's defaults to the course's style."""
     plt.rcParams.update({
         "figure.facecolor": "white", "savefig.facecolor": "white", "axes.facecolor": "white",
-        "figure.dpi": 90, "figure.constrained_layout.use": True, "font.size": 10, "axes.titlesize": 10,
+        "figure.dpi": 150, "figure.constrained_layout.use": True, "font.size": 10, "axes.titlesize": 10,
         "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": "#888888", "xtick.color": INK, "ytick.color": INK,
         "axes.grid": True, "grid.color": GRID, "axes.axisbelow": True, "axes.spines.top": False,
         "axes.spines.right": False, "image.interpolation": "nearest", "legend.frameon": False,
-        "axes.prop_cycle": cycler(color=[*COLOURS.values(), "#009E73", "#56B4E9"]),
+        "axes.prop_cycle": cycler(color=NEUTRAL),
     })  # fmt: skip
 
 
@@ -132,7 +134,7 @@ def curves(
     if log:
         ax.set_yscale("log")
     if len(lines) > 1:
-        ax.legend()
+        ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0 + 0.1 * bool(title)), ncols=4)  # off the data
     finish(figure, caption)
 
 
