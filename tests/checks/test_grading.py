@@ -36,7 +36,7 @@ def test_every_answer_of_a_hostile_notebook_is_graded(tmp_path, monkeypatch, cap
     (tmp_path / "class" / "04_broken.ipynb").write_text("{")
     monkeypatch.chdir(tmp_path)
     main(["grade", "class", "--out", "grades.csv", "--seconds", "8"])
-    assert "anna/02_pix2pixhd.ipynb: 1 of 5" in capsys.readouterr().out
+    assert "anna/02_pix2pixhd.ipynb: 1 of 6" in capsys.readouterr().out
     with open("grades.csv", encoding="utf-8", newline="") as file:
         rows = {row["exercise"]: row for row in csv.DictReader(file)}
     assert [row["exercise"] for row in json.loads((tmp_path / "grades.json").read_text("utf-8"))] == list(rows)
@@ -45,7 +45,7 @@ def test_every_answer_of_a_hostile_notebook_is_graded(tmp_path, monkeypatch, cap
         "residual_block": "Its cell ended the Python process",
         "nearest_resize": "expected",
         "one_hot": "Not started yet",
-        "instance_edges": "Not found",
+        "ResnetBlock": "Not found",
         "uniform_response": "not a readable notebook",
     }
     for name, text in words.items():
