@@ -24,6 +24,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from ..course.folder import is_reading
 from ..errors import UserError
 from ..files import write_whole
 from . import check, known
@@ -57,7 +58,7 @@ def grade_folder(folder: Path, seconds: float) -> Iterator[list[Grade]]:
         raise UserError(f"A cell may take 1 to {MOST_SECONDS} seconds, not {seconds}.")
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder. Give the folder that holds the exercise notebooks.")
-    paths = [p for p in sorted(folder.rglob("*.ipynb")) if ".ipynb_checkpoints" not in p.parts]
+    paths = [p for p in sorted(folder.rglob("*.ipynb")) if ".ipynb_checkpoints" not in p.parts and not is_reading(p)]
     if not paths:
         raise UserError(f"{folder} holds no notebook (*.ipynb).")
     notebooks = [(read_cells(path), str(path.relative_to(folder))) for path in paths]

@@ -7,6 +7,7 @@ import pytest
 
 from spade_edu.checks.grading import check_calls, code_cells, grade_notebook, read_cells, read_lines
 from spade_edu.cli import main
+from spade_edu.course.folder import is_reading
 
 CELLS = [
     "from spade_edu.checks import check, hint",
@@ -52,6 +53,16 @@ def test_every_answer_of_a_hostile_notebook_is_graded(tmp_path, monkeypatch, cap
         assert text in rows[name]["message"], rows[name]
     assert [name for name, row in rows.items() if row["passed"] == "True"] == ["receptive_field"]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["class", "grades.csv", "grades.json"]
+
+
+def test_of_a_students_folder_the_exercises_are_handed_in(tmp_path):
+    names = "spade_edu_start.json", "03_spade_layer.ipynb", "03_spade_layer_exercises.ipynb", "my_own.ipynb"
+    for folder in ("anna", "notes"):
+        (tmp_path / folder).mkdir()
+        for name in names[folder == "notes" :]:
+            (tmp_path / folder / name).write_text("{}")
+    handed_in = [p.name for p in sorted(tmp_path.rglob("*.ipynb")) if not is_reading(p)]
+    assert handed_in == ["03_spade_layer_exercises.ipynb", *sorted(names[1:])]
 
 
 @pytest.mark.parametrize("make", [lambda p: None, lambda p: p.mkdir(), lambda p: p.write_text("")])
