@@ -612,8 +612,8 @@ show.pictures(
 # %% [markdown] tags=["core"]
 # ## Next
 #
-# **Exercise:** [02_pix2pixhd](../exercises/02_pix2pixhd.ipynb), tasks 2.1 and 2.2: write one-hot encoding and
-# instance edges yourself. They need nothing beyond this stage.
+# **Exercise:** [00_data](../exercises/00_data.ipynb): write one-hot encoding and instance edges yourself, the first
+# two parts of your own file, `my_spade.py`.
 #
 # **Stage 01** takes the first step towards the network: batch norm, the layer that SPADE changes, from four numbers
 # by hand.

@@ -716,7 +716,7 @@ show.pictures([*mixed, *tiles], caption="Inputs; batch norm; instance norm, all 
 # ## Next
 #
 # **Exercise:** [01_batchnorm](../exercises/01_batchnorm.ipynb): write the statistics, the running averages, batch
-# norm and instance norm, then the conditional and the adaptive one.
+# norm and instance norm, then the conditional and the adaptive one; and both norms as parts of your file.
 #
 # **Stage 02** builds pix2pixHD, the strongest network before SPADE, with an instance norm after nearly every
 # convolution. You already know what that does to a uniform label map.

@@ -614,7 +614,7 @@ assert (means - means[0]).abs().max() < 30
 # %% [markdown] tags=["core"]
 # ## Next
 #
-# **Exercise:** [02_pix2pixhd](../exercises/02_pix2pixhd.ipynb): write the residual block and compute receptive
-# fields.
+# **Exercise:** [02_pix2pixhd](../exercises/02_pix2pixhd.ipynb): write the residual block, compute receptive
+# fields, and add pix2pixHD's generator to your file.
 #
 # **Stage 03** builds the layer that keeps the label map alive at every depth: SPADE.

@@ -868,7 +868,8 @@ Explorer(generator, scene.label, lab.labels, instance=scene.instance, scenes=lab
 # %% [markdown] tags=["core"]
 # ## Next
 #
-# **Exercise:** [03_spade_layer](../exercises/03_spade_layer.ipynb): write the layer yourself, then CLADE and the block.
+# **Exercise:** [03_spade_layer](../exercises/03_spade_layer.ipynb): write the layer yourself, then CLADE and the block;
+# and add SPADE to your file.
 #
 # **Stage 04** feeds masks with a single class to trained networks and shows, layer by layer, why pix2pixHD can't tell
 # sky from grass and SPADE can.

@@ -638,6 +638,6 @@ assert abs(lines["used weight"][0] - 1) < 0.1
 # ## Next
 #
 # **Exercise:** [05_spade_generator](../exercises/05_spade_generator.ipynb): write the first map, run the blocks on it,
-# write the last layer, and count a block's parameters.
+# write the last layer, count a block's parameters; then build block and generator for your file.
 #
 # **Stage 06** trains it against a discriminator: hinge loss, two learning rates, spectral norm watched.

@@ -556,7 +556,7 @@ for name, kind in (("healthy", Trainer), ("1", Patient1), ("2", Patient2), ("3",
 # %% [markdown] tags=["core"]
 # ## Next
 #
-# **Exercise:** [06_gan_training](../exercises/06_gan_training.ipynb): write the hinge loss, the power iteration and
-# the two steps yourself.
+# **Exercise:** [06_gan_training](../exercises/06_gan_training.ipynb): write losses, discriminators, optimizers, the two
+# steps and the loop, and train your own generator with them.
 #
 # **Stage 07** measures what no loss curve can: how good the pictures are.

@@ -499,7 +499,7 @@ print(f"the paper saw {times:,.0f} times as many pixels")
 # %% [markdown] tags=["core"]
 # ## Next
 #
-# **Exercise:** [08_ablations](../exercises/08_ablations.ipynb): mean and error over seeds, with a
-# check that knows the usual mistakes.
+# **Exercise:** [08_ablations](../exercises/08_ablations.ipynb): mean and error over seeds, and SPADE's rival of
+# Table 3 as a part of your file.
 #
 # **Stage 09** adds what a mask leaves open: a style code, many pictures of one map, and a brush for you.

@@ -670,6 +670,6 @@ board
 # ## Next
 #
 # **Exercise:** [09_multimodal](../exercises/09_multimodal.ipynb): the KL divergence, a style for every object,
-# diversity and style transfer, written by you.
+# diversity and style transfer, written by you; and the style encoder for your file.
 #
 # **Stage 10** goes back to the paper and checks the whole package against it, number by number.

@@ -1,14 +1,14 @@
 # %% [markdown]
 # # Exercises 01: batch norm and its relatives
 #
-# Six functions: what a normalisation averages over, what it remembers, and how a class or a style can set its scale and
-# shift. Fill in each function, run its check, look at the picture that your answer draws. All of it runs on a CPU in
-# seconds, and no exercise needs the answer to another one. `progress()` shows what is solved.
+# What a normalisation averages over, what it remembers, and how a class or a style can set its scale and shift: six
+# functions, then the two norms of your file as modules. Fill in each, run its check, look at the picture that your
+# answer draws. All of it runs on a CPU in seconds. `progress()` shows what is solved.
 
 # %%
 import torch
 from jaxtyping import Float, Integer
-from torch import Tensor
+from torch import Tensor, nn
 
 from spade_edu.course import plotting as show
 
@@ -239,6 +239,47 @@ with picture("adain"):
 # %% [markdown]
 # **To think about.** Only two numbers a channel pass from the style to the content. Which properties of a picture can
 # they carry, and which can't they?
+
+# %% [markdown]
+# ## 1.7 Batch norm as a module
+#
+# `BatchNorm2d(num_features, affine=True, eps=1e-5, momentum=0.1)`: 1.1 to 1.3 in one class that remembers.
+#
+# - gamma and beta are parameters, one number a channel (`nn.Parameter`), 1 and 0 at first; with `affine=False` there
+#   are none;
+# - the running averages are buffers (`register_buffer`): stored with the weights, but no gradient moves them. They
+#   begin with mean 0 and variance 1, and each call in training mode moves them;
+# - `self.training` tells training from evaluation.
+
+
+# %% tags=["part"]
+# BatchNorm2d
+
+# %%
+# The running mean of the batch above, call by call, and that of torch.
+with picture("BatchNorm2d"):
+    norms, means = {"yours": BatchNorm2d(1), "torch": nn.BatchNorm2d(1)}, {"yours": [], "torch": []}
+    for _ in range(40):
+        for name, norm in norms.items():
+            norm(x + 3)
+            means[name].append(dict(norm.named_buffers())["running_mean"].item())
+    show.curves(means, xlabel="calls in training mode", ylabel="running mean")
+
+# %% [markdown]
+# **To think about.** SPADE uses this norm with `affine=False`. Who gives scale and shift there?
+
+# %% [markdown]
+# ## 1.8 Instance norm as a module
+#
+# `InstanceNorm2d(num_features, eps=1e-5)`: 1.4 as a class. Nothing is learned and nothing remembered, so training and
+# evaluation are alike.
+
+
+# %% tags=["part"]
+# InstanceNorm2d
+
+# %% [markdown]
+# **To think about.** Instance norm doesn't need `num_features`. Why is it asked for all the same?
 
 # %%
 progress()

@@ -1,86 +1,28 @@
 # %% [markdown]
 # # Exercises 02: pix2pixHD
 #
-# The system that SPADE is measured against, piece by piece: what it sees (one-hot channels and edges), its residual
-# block, and how much its discriminator sees at once. No exercise needs the answer to another one.
+# The system that SPADE is measured against: its residual block, how much its discriminator sees at once, and its
+# generator as a part of your file. The two functions are steps on the way, the two classes are kept.
 
 # %%
 import torch
-from jaxtyping import Float, Integer
-from torch import Tensor
+from jaxtyping import Float
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from spade_edu.course import plotting as show
 
-# A street in ids: 0 sky, 1 road, 2 car; 255 is unknown. Two cars stand side by side.
+# A street in ids: 0 sky, 1 road, 2 car; 255 is unknown.
 label = torch.zeros(1, 16, 24, dtype=torch.long)
 label[:, 9:], label[:, 6:12, 4:12], label[:, 6:12, 12:19], label[:, 14:, 20:] = 1, 2, 2, 255
-instance = label.clone()
-instance[:, 6:12, 4:12], instance[:, 6:12, 12:19] = 2001, 2002
+# The part that this stage builds on; where your my_spade.py lacks it, it is borrowed.
+need("InstanceNorm2d")
+from my_spade import InstanceNorm2d
+
 show.maps([label[0].clamp(max=3)], ["label map"], caption="0 sky, 1 road, 2 car; 3 stands for 255.", diverging=False)
 
 # %% [markdown]
-# ## 2.1 A label map as channels
-#
-# Ids are names, not amounts: class 7 isn't more than class 3. So a network sees one channel of 0 and 1 for each class.
-# Data sets mark pixels that nobody labelled with 255. They get a channel of their own, behind the classes: the
-# result has `num_classes + 1` channels.
-
-
-# %% tags=["solution"]
-def one_hot(label: Integer[Tensor, "n h w"], num_classes: int) -> Float[Tensor, "n channels h w"]:
-    """Channel k is 1 where the id is k, else 0, for k < num_classes; the last channel is 1 where the id is 255.
-
-    label holds ids 0 .. num_classes - 1 and 255 (int64 or uint8); the result is float32.
-    """
-    ids = torch.where(label == 255, num_classes, label.long())
-    return F.one_hot(ids, num_classes + 1).permute(0, 3, 1, 2).float()
-
-
-# %%
-with picture("one_hot"):
-    segmap = one_hot(label, 3)
-    show.maps(segmap[0], ["sky", "road", "car", "unknown"], diverging=False, caption="Four channels; they add up to 1.")
-
-# %% [markdown]
-# **To think about.** How much memory do 35 channels at 1024x2048 take in float32? What would an implementation keep
-# instead?
-
-# %% [markdown]
-# ## 2.2 Edges between objects
-#
-# The one-hot map can't tell two touching cars apart. pix2pixHD adds a channel of edges, made from the instance map,
-# which gives every object an id of its own: 1 where a pixel's id differs from that of any of its four neighbours. So
-# both sides of a border are marked. A pixel at the rim of the picture has fewer neighbours; nothing wraps around.
-
-
-# %% tags=["solution"]
-def instance_edges(instance: Integer[Tensor, "n h w"]) -> Float[Tensor, "n 1 h w"]:
-    """1 where a pixel's id differs from the one above, below, left or right of it, else 0 (float32)."""
-    edges = torch.zeros_like(instance, dtype=torch.bool)
-    beside = instance[:, :, 1:] != instance[:, :, :-1]
-    above = instance[:, 1:] != instance[:, :-1]
-    edges[:, :, 1:] |= beside
-    edges[:, :, :-1] |= beside
-    edges[:, 1:] |= above
-    edges[:, :-1] |= above
-    return edges[:, None].float()
-
-
-# %%
-with picture("instance_edges"):
-    show.maps(
-        [instance_edges(label)[0, 0], instance_edges(instance)[0, 0]],
-        ["of the label map", "of the instance map"],
-        diverging=False,
-        caption="The line between the two cars is only in the instance map.",
-    )
-
-# %% [markdown]
-# **To think about.** Why does the generator need the line between two cars, if it may paint whatever cars it likes?
-
-# %% [markdown]
-# ## 2.3 pix2pixHD's residual block
+# ## 2.1 pix2pixHD's residual block
 #
 # $$y = x + \text{norm}(\text{conv}_1(\text{relu}(\text{norm}(\text{conv}_0(x)))))$$
 #
@@ -117,7 +59,7 @@ with picture("residual_block"):
 # **To think about.** What would the block do to a uniform map? Look at the two norms, and at the sum.
 
 # %% [markdown]
-# ## 2.4 The patch of a patch discriminator
+# ## 2.2 The patch of a patch discriminator
 #
 # A PatchGAN gives one verdict for each patch of the image. How large is the patch? Think of one output pixel and ask
 # which input pixels reach it. A layer is a pair (kernel, stride); padding doesn't matter here.
@@ -151,6 +93,51 @@ with picture("receptive_field"):
 # %% [markdown]
 # **To think about.** The second scale sees the image at half size. How large are its patches in pixels of the full
 # image, roughly? What can only that scale judge?
+
+# %% [markdown]
+# ## 2.3 The residual block as a module
+#
+# Now the same block as a class that brings its own weights: `ResnetBlock(channels)`, called as `block(x)`. Both
+# convolutions keep their bias here, as the published ones do (the norm cancels it). The norm is your `InstanceNorm2d`.
+
+
+# %% tags=["part"]
+# ResnetBlock
+
+# %% [markdown]
+# **To think about.** An instance norm follows each convolution. Which numbers of the block can then never be learned?
+
+# %% [markdown]
+# ## 2.4 pix2pixHD's generator
+#
+# The label map goes in once, at the bottom: `Pix2PixHDGenerator(label_channels, ngf=64, num_downsampling=4,
+# num_blocks=9)`.
+#
+# - reflection padding by 3, a 7x7 convolution to `ngf` channels;
+# - `num_downsampling` 3x3 convolutions with stride 2 and padding 1, each of twice the channels;
+# - `num_blocks` residual blocks;
+# - as many transposed convolutions back up (3x3, stride 2, padding 1, `output_padding=1`), each of half the channels;
+# - reflection padding by 3, a 7x7 convolution to 3 channels, tanh.
+#
+# Behind every convolution but the last (and those of the blocks) come instance norm and ReLU: `self.layer(conv,
+# channels)`, which is written already, gives the three. `z` is for SPADE, which is called alike: leave it aside.
+
+
+# %% tags=["part"]
+# Pix2PixHDGenerator
+
+# %%
+# A street through your generator, with random weights.
+with picture("Pix2PixHDGenerator"), torch.no_grad():
+    torch.manual_seed(0)
+    street = (
+        F.one_hot(label.clamp(max=3).repeat_interleave(4, 1).repeat_interleave(4, 2), 4).permute(0, 3, 1, 2).float()
+    )
+    show.pictures([Pix2PixHDGenerator(4, 8, 2, 2)(street)[0]], ["random weights"], width=4)
+
+# %% [markdown]
+# **To think about.** Where in this network is the label map still there as it was, and from which layer on only what
+# the layers before have left of it?
 
 # %%
 progress()

@@ -2,8 +2,8 @@
 # # Exercises 03: the SPADE layer
 #
 # A normalisation that keeps the label map: its scale and shift are computed from the labels, pixel by pixel. Four
-# functions: resizing labels, the layer, its cheap sister CLADE, and the block around it. No exercise needs the answer
-# to another one.
+# functions: resizing labels, the layer, its cheap sister CLADE, and the block around it; and the layer as a part of
+# your file.
 
 # %%
 import torch
@@ -11,8 +11,12 @@ from jaxtyping import Float, Integer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from spade_edu import SPADE
+import spade_edu
 from spade_edu.course import plotting as show
+
+# The part that this stage builds on; where your my_spade.py lacks it, it is borrowed.
+need("BatchNorm2d")
+from my_spade import BatchNorm2d
 
 torch.manual_seed(1)
 # 0 sky, 1 road, 2 a car; x is what comes out of the layer before: here noise.
@@ -165,7 +169,7 @@ def spade_block(
 # %%
 with picture("spade_block"):
     torch.manual_seed(2)
-    norms = {f"norm_{i}": SPADE(1, 3, hidden_channels=8) for i in (0, 1)}
+    norms = {f"norm_{i}": spade_edu.SPADE(1, 3, hidden_channels=8) for i in (0, 1)}
     parts = nn.ModuleDict(norms | {f"conv_{i}": nn.Conv2d(1, 1, 3, padding=1) for i in (0, 1)})
     with torch.no_grad():
         y = spade_block(0 * x, segmap, parts)
@@ -174,6 +178,32 @@ with picture("spade_block"):
 # %% [markdown]
 # **To think about.** The input was zero everywhere, and still the output shows the label map. Where did it come in?
 # What would pix2pixHD's block have given?
+
+# %% [markdown]
+# ## 3.5 SPADE as a module
+#
+# The layer as it is used: `SPADE(num_features, label_channels, hidden_channels=128)`, called as `spade(x, segmap)`.
+#
+# - the norm is your `BatchNorm2d` without parameters of its own;
+# - three 3x3 convolutions with padding 1, now with bias: from the label channels to `hidden_channels`, and from there
+#   twice to `num_features`, for gamma and for beta.
+#
+# What it computes is 3.2.
+
+
+# %% tags=["part"]
+# SPADE
+
+# %%
+# Your layer, with random weights, on noise.
+with picture("SPADE"), torch.no_grad():
+    torch.manual_seed(4)
+    y = SPADE(1, 3, 16)(x, segmap)
+    show.maps([label[0] - 1.0, x[0, 0], y[0, 0]], ["label map", "x", "your SPADE"], columns=3)
+
+# %% [markdown]
+# **To think about.** How many of its parameters know how many classes there are? What would you have to do to a trained
+# layer to add a class?
 
 # %%
 progress()

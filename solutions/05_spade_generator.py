@@ -4,8 +4,8 @@
 # From the small first map to the picture: what the first map is made of, where it grows, what turns it into colours,
 # and where the parameters are. The sizes are those of notebook 05: seven blocks that give 16, 16, 16, 8, 4, 2 and 1
 # times `ngf` channels, and a first map that 5 doublings (plan `"normal"`), 6 (`"more"`) or 7 (`"most"`) bring to the
-# picture's size. Fill in each function, run its check, and look at the picture that your answer draws. Everything runs
-# on the CPU in seconds.
+# picture's size. Four functions are steps on the way; then block and generator are parts of your file, which paints for
+# the first time. Everything runs on the CPU in seconds.
 
 # %%
 import torch
@@ -15,6 +15,10 @@ from torch.nn import functional as F
 
 from spade_edu.course import plotting as show
 from spade_edu.checks.s05_spade_generator import PaintBlock
+
+# The part that this stage builds on; where your my_spade.py lacks it, it is borrowed.
+need("SPADE")
+from my_spade import SPADE
 
 # A label map to look at: sky above, a house, a road below (3 classes, 64x128).
 label = torch.zeros(64, 128, dtype=torch.long)
@@ -157,6 +161,68 @@ with picture("count_block"):
 # %% [markdown]
 # **To think about.** Where would you save parameters first? What changes if SPADE's kernel is 1x1, and what does the
 # layer lose then?
+
+# %% [markdown]
+# ## 5.5 The SPADE block as a module
+#
+# `SPADEResnetBlock(fin, fout, label_channels, hidden_channels=128, conv=nn.Conv2d)`: exercise 3.4 with its own layers.
+# Main path: twice SPADE, LeakyReLU 0.2, 3x3 convolution, from `fin` to min(`fin`, `fout`) to `fout` channels. Skip
+# path: x itself, or where `fin` and `fout` differ SPADE and a 1x1 convolution without bias, no activation.
+#
+# `conv` is the class that the block's own convolutions are made of, called as `nn.Conv2d` is: stage 06 puts one with
+# spectral norm there. SPADE's own convolutions stay plain.
+
+
+# %% tags=["part"]
+# SPADEResnetBlock
+
+# %% [markdown]
+# **To think about.** The main path may be zero at first and the block still does something. What, if `fin` and `fout`
+# are equal, and what if not?
+
+# %% [markdown]
+# ## 5.6 The SPADE generator
+#
+# `SPADEGenerator(label_channels, latent, ngf=64, z_dim=None, hidden_channels=128, conv=nn.Conv2d)`. `latent` is the
+# size (height, width) of the first map; five doublings make 32 times that of it.
+#
+# - the first map has 16 `ngf` channels; without `z_dim` it is a 3x3 convolution of the shrunken label map, with it a
+#   linear layer of z. Is no z given, draw one (`torch.randn`, a code for each map);
+# - seven blocks of the widths in `PLAN`, made by `self.make_block`, which is written already (stage 08 puts another
+#   block there). Doubled (nearest) before every block but the first and the third;
+# - LeakyReLU 0.2, a 3x3 convolution to 3 channels, tanh.
+#
+# Keep `label_channels`, `latent` and `z_dim` as attributes: `make_block` and later parts read them.
+
+
+# %% tags=["part"]
+# SPADEGenerator
+
+# %%
+# Your generator paints the street at the top, with random weights; and once more, with a style code.
+with picture("SPADEGenerator"), torch.no_grad():
+    torch.manual_seed(2)
+    paintings = [SPADEGenerator(3, (2, 4), ngf=4, z_dim=z_dim, hidden_channels=8)(segmap)[0] for z_dim in (None, 16)]
+    show.pictures([3 * p.clamp(-0.3, 0.3) for p in paintings], ["from the labels", "from a z"], columns=2, width=4)
+
+# %% [markdown]
+# **To think about.** Nothing has been trained, and the label map can be seen. How would an untrained pix2pixHD's
+# picture differ?
+
+# %% [markdown]
+# ## 5.7 The first weights
+#
+# The published code draws all weights of convolutions and linear layers from a Glorot normal distribution with gain
+# 0.02 (`nn.init.xavier_normal_`) and sets their biases to 0. Do so for every such layer of a network, however deep it
+# lies, transposed convolutions included, and return the network.
+
+
+# %% tags=["part"]
+# init_weights
+
+# %% [markdown]
+# **To think about.** With gain 0.02 gamma and beta begin near 0. What does a SPADE layer do then, and why is that a
+# good beginning?
 
 # %%
 progress()

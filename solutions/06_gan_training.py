@@ -1,8 +1,9 @@
 # %% [markdown]
 # # Exercises 06: GAN training
 #
-# What generator and discriminator are trained for, and three devices that keep them in step: a gradient that stops
-# where it should, spectral norm and an averaged generator. (A fourth, two learning rates, is in notebook 06.)
+# What generator and discriminator are trained for, and what keeps them in step: gradients that stop where they should,
+# spectral norm, two learning rates, an averaged generator. At the end your file holds a whole training, and your
+# generator learns from it here.
 #
 # A discriminator returns, for each of its scales, the list of its feature maps with the prediction at the end:
 # `fake[i]` is scale i and `fake[i][-1]` its prediction.
@@ -17,7 +18,12 @@ from torch.nn import functional as F
 
 from spade_edu import losses
 from spade_edu.course import plotting as show
-from spade_edu.checks.s06_gan_training import TinyDiscriminator, TinyGan, TinyGenerator
+from spade_edu.checks.s06_gan_training import TinyDiscriminator, TinyGenerator
+
+# The parts that this stage builds on; where your my_spade.py lacks one, it is borrowed. The last two are of stage 09,
+# where yours take their place: a training step asks for them where there is a style encoder.
+need("InstanceNorm2d", "SPADEGenerator", "init_weights", "reparameterise", "kl_divergence")
+from my_spade import InstanceNorm2d, SPADEGenerator, init_weights, kl_divergence, reparameterise
 
 # %% [markdown]
 # ## 6.1 The patch discriminator
@@ -75,11 +81,8 @@ with picture("patch_discriminator"):
 # scales (each scale counts alike, however many predictions it has).
 
 
-# %% tags=["solution"]
-def hinge_generator(fake: list[list[Tensor]]) -> Float[Tensor, ""]:
-    """-mean D(fake), averaged over scales. fake: for each scale its feature maps, the prediction D last."""
-    return torch.stack([-scale[-1].mean() for scale in fake]).mean()
-
+# %% tags=["part"]
+# hinge_generator
 
 # %%
 # The loss for a verdict from -3 to 3.
@@ -106,13 +109,8 @@ with picture("hinge_generator"):
 # Each half is averaged over a prediction's positions, then over the scales.
 
 
-# %% tags=["solution"]
-def hinge_discriminator(real: list[list[Tensor]], fake: list[list[Tensor]]) -> Float[Tensor, ""]:
-    """mean relu(1 - D(real)) + mean relu(1 + D(fake)), averaged over scales; each scale's last map is D."""
-    on_real = torch.stack([F.relu(1 - scale[-1]).mean() for scale in real]).mean()
-    on_fake = torch.stack([F.relu(1 + scale[-1]).mean() for scale in fake]).mean()
-    return on_real + on_fake
-
+# %% tags=["part"]
+# hinge_discriminator
 
 # %%
 # The loss on a real and on a fake picture, with the other one judged beyond doubt.
@@ -132,15 +130,8 @@ with picture("hinge_discriminator"):
 # a scale's last entry, is left out. The real features are a target and get no gradient.
 
 
-# %% tags=["solution"]
-def feature_matching(fake: list[list[Tensor]], real: list[list[Tensor]]) -> Float[Tensor, ""]:
-    """Mean |fake - real| of each feature map, summed over a scale's maps but the last, averaged over scales."""
-    per_scale = []
-    for f, r in zip(fake, real):
-        distances = [F.l1_loss(a, b.detach()) for a, b in zip(f[:-1], r[:-1])]
-        per_scale.append(torch.stack(distances).sum())
-    return torch.stack(per_scale).mean()
-
+# %% tags=["part"]
+# feature_matching
 
 # %%
 # A real picture (noise, here) fades into another one: how far are its features?
@@ -237,54 +228,185 @@ with picture("spectral_norm_step"):
 # happen to the estimate if the weights moved very fast?
 
 # %% [markdown]
-# ## 6.7 A step of each network
+# ## 6.7 A convolution under spectral norm
 #
-# Now the loop. `gan` holds `generator`, `discriminator`, `optimizer_g` and `optimizer_d`. For every batch: first a step
-# of the generator with `losses.hinge_generator` alone (no feature matching here), then one of the discriminator with
-# `losses.hinge_discriminator`, on pictures that the generator makes after its step. Clear a network's gradients before
-# its own `backward`. Return the losses as numbers, a pair (of G, of D) for every batch.
+# `SpectralConv2d(fin, fout, kernel_size, stride=1, padding=0, bias=True)`: 6.6 as a layer. It is an `nn.Conv2d` whose
+# weight is divided by sigma at each call. `u` and `v` are buffers, normalised noise at first. In training mode a call
+# takes one step of power iteration, without gradients; in evaluation `u` and `v` stay. sigma = u^T W v carries the
+# gradient to W.
+#
+# One trap: the next call changes `u` and `v` in place, maybe before this call's backward pass. Compute sigma with
+# copies (`.clone()`).
 
 
-# %% tags=["solution"]
-def train(gan: nn.Module, segmaps: list[Tensor], reals: list[Tensor]) -> list[tuple[float, float]]:
-    """For every batch a step of G, then one of D on the pictures of the new G. Returns both losses, batch by batch.
+# %% tags=["part"]
+# SpectralConv2d
 
-    segmaps: a tensor (n, l, h, w) a batch; reals: a tensor (n, 3, h, w) a batch.
-    """
-    history = []
-    for segmap, real in zip(segmaps, reals):
-        loss_g = losses.hinge_generator(gan.discriminator(segmap, gan.generator(segmap)))
-        gan.optimizer_g.zero_grad()
-        loss_g.backward()
-        gan.optimizer_g.step()
+# %% [markdown]
+# **To think about.** Dividing by sigma makes the layer's largest stretch 1. Why do the layers of a discriminator need
+# that more than those of a generator?
 
-        with torch.no_grad():
-            fake = gan.generator(segmap)
-        loss_d = losses.hinge_discriminator(gan.discriminator(segmap, real), gan.discriminator(segmap, fake))
-        gan.optimizer_d.zero_grad()
-        loss_d.backward()
-        gan.optimizer_d.step()
-        history.append((loss_g.item(), loss_d.item()))
-    return history
+# %% [markdown]
+# ## 6.8 The patch discriminator as a part
+#
+# `PatchDiscriminator(in_channels, ndf=64, num_layers=4)`: 6.1 as the published one is, a class that returns *every*
+# layer's features in a list, the verdict last. Its convolutions between the first and the last are `SpectralConv2d`,
+# without bias, since instance norm would cancel it; the first and the last are plain `nn.Conv2d` with bias.
 
+
+# %% tags=["part"]
+# PatchDiscriminator
+
+# %% [markdown]
+# **To think about.** Why does the first convolution go without a norm, and the last as well?
+
+# %% [markdown]
+# ## 6.9 Two scales
+#
+# `MultiScaleDiscriminator(label_channels, ndf=64, num_scales=2, num_layers=4)`, called as `D(segmap, image)`: a patch
+# discriminator for each scale, each with weights of its own. All see label map and picture in one tensor, label map
+# first; the second sees it at half size: `F.avg_pool2d(x, 3, stride=2, padding=1, count_include_pad=False)`. The result
+# is a list with one list of features a scale, the finest first.
+
+
+# %% tags=["part"]
+# MultiScaleDiscriminator
+
+# %% [markdown]
+# **To think about.** What can the coarse scale see that the fine one can't, and why isn't it enough alone?
+
+# %% [markdown]
+# ## 6.10 The perceptual loss
+#
+# Feature matching looks through the discriminator's eyes; this loss looks through a network that has seen many
+# pictures, handed in as `features(picture)`, a list of feature maps: the sum of `weights[i]` times the mean absolute
+# difference of map i. The real picture's features are a target and get no gradient.
+
+
+# %% tags=["part"]
+# perceptual
+
+# %% [markdown]
+# **To think about.** Both losses compare with the real picture. Why isn't that simply a loss of pixels?
+
+# %% [markdown]
+# ## 6.11 Two Adams
+#
+# `make_optimizers(generator, discriminator, encoder=None, lr=2e-4)` returns the optimizer of G and that of D: Adam with
+# betas (0, 0.9), at `lr / 2` and at `lr * 2` (two time scales). The weights of the style encoder, where there is one,
+# belong to G's.
+
+
+# %% tags=["part"]
+# make_optimizers
+
+# %% [markdown]
+# **To think about.** beta1 = 0 switches Adam's momentum off. What could momentum do to two networks that chase each
+# other?
+
+# %% [markdown]
+# ## 6.12 A picture for each label map
+#
+# A batch is a dictionary with `"segmap"` and `"image"`. `generate(batch, generator, encoder=None)` returns the
+# pictures, `mu` and `logvar`. Without an encoder: `generator(segmap)`, None and None. With one: `encoder(image)` gives
+# `mu` and `logvar`, and the generator gets a draw from them, `reparameterise(mu, logvar)` (stage 09).
+
+
+# %% tags=["part"]
+# generate
+
+# %% [markdown]
+# **To think about.** With an encoder the generator sees the real picture's style while it is trained. Where does z come
+# from when there is no real picture?
+
+# %% [markdown]
+# ## 6.13 Fake and real in one batch
+#
+# `judge(discriminator, segmap, fake, real)` gives what D says of the fakes and of the real ones, two lists as D returns
+# them. Both go through D in *one* batch, the fakes first; then every feature map is cut in two.
+
+
+# %% tags=["part"]
+# judge
+
+# %% [markdown]
+# **To think about.** Which layers would tell fakes from real pictures by the batch that they come in, if there were two
+# calls?
+
+# %% [markdown]
+# ## 6.14 The generator's step
+#
+# `generator_step(batch, generator, discriminator, optimizer, encoder=None, features=None, weights=())`:
+#
+# 1. paint (`generate`), and switch D's own gradients off: `discriminator.requires_grad_(False)`. Gradients still pass
+#    through D to the picture;
+# 2. judge, and collect the losses in a dictionary: `GAN`, the hinge; `GAN_Feat`, 10 times feature matching; where there
+#    are features `VGG`, 10 times the perceptual loss; where there is an encoder `KLD`, 0.05 times `kl_divergence(mu,
+#    logvar)`;
+# 3. clear old gradients, `backward()` on the sum, step;
+# 4. switch D's gradients on again, and return the losses, detached.
+
+
+# %% tags=["part"]
+# generator_step
+
+# %% [markdown]
+# **To think about.** Where exactly does the gradient pass on its way from the hinge to the first layer of G, and where
+# would a `detach()` cut it?
+
+# %% [markdown]
+# ## 6.15 The discriminator's step
+#
+# `discriminator_step(batch, generator, discriminator, optimizer, encoder=None)`: paint (G isn't to learn from this),
+# judge, the hinge loss of D, and the same three calls. Returns `{"D": loss}`, detached.
+
+
+# %% tags=["part"]
+# discriminator_step
+
+# %% [markdown]
+# **To think about.** The pictures are painted anew here, after G's step. What would be saved by taking those of G's
+# step, and what would D learn from then?
+
+# %% [markdown]
+# ## 6.16 The loop
+#
+# `train(batches, generator, discriminator, optimizers, encoder=None, features=None, weights=())`: for each batch a step
+# of G, then one of D, then `yield` the losses of both as numbers. `optimizers` is what `make_optimizers` returns.
+# Somebody may look at a sample between two batches and leave G in evaluation mode: call `generator.train()` before each
+# G step.
+
+
+# %% tags=["part"]
+# train
 
 # %%
-# The smallest GAN there is: pictures in which each of three classes has its colour.
+# All parts at work: your generator learns streets of three colours, 60 steps at 32x64.
 with picture("train"):
     torch.manual_seed(0)
-    gan, colours = TinyGan(3), torch.tensor([[-0.7, 0.6, 0.1], [0.5, -0.6, 0.0], [0.3, 0.2, -0.8]])
-    segmaps = [F.one_hot(torch.randint(3, (4, 12, 12)), 3).permute(0, 3, 1, 2).float() for _ in range(150)]
-    reals = [torch.einsum("nlhw,lc->nchw", segmap, colours) for segmap in segmaps]
-    history = train(gan, segmaps, reals)
-    show.curves({name: [pair[i] for pair in history] for i, name in enumerate(("G", "D"))}, xlabel="batch",
-                ylabel="loss")  # fmt: skip
+    colours = torch.tensor([[-0.2, 0.3, 0.9], [-0.4, -0.4, -0.3], [0.8, -0.5, -0.6]])
+    label = torch.zeros(60, 4, 32, 64, dtype=torch.long)
+    label[:, :, 18:] = 1
+    for i, j in ((i, j) for i in range(60) for j in range(4)):
+        left = int(torch.randint(48, ()))
+        label[i, j, 14:24, left : left + 14] = 2
+    segmaps = F.one_hot(label, 3).permute(0, 1, 4, 2, 3).float()
+    noise = 0.05 * torch.randn(60, 4, 3, 32, 64)
+    batches = [{"segmap": s, "image": torch.einsum("nlhw,lc->nchw", s, colours) + n} for s, n in zip(segmaps, noise)]
+    G = init_weights(SPADEGenerator(3, (1, 2), ngf=4, hidden_channels=16, conv=SpectralConv2d), gain=1)
+    D = init_weights(MultiScaleDiscriminator(3, ndf=8, num_layers=3))
+    history = list(train(batches, G, D, make_optimizers(G, D, lr=2e-3)))
+    with torch.no_grad():
+        show.pictures([*batches[0]["image"][:2], *G(batches[0]["segmap"])[:2]], ["real", "real", "yours", "yours"],
+                      columns=2, width=4)  # fmt: skip
+    show.curves({name: [losses[name] for losses in history] for name in ("GAN", "D")}, xlabel="step", ylabel="loss")
 
 # %% [markdown]
 # **To think about.** Neither curve goes to 0, and G's loss may even rise while its pictures get better. What do the two
 # numbers tell, then, and what would you look at instead?
 
 # %% [markdown]
-# ## 6.8 The averaged generator
+# ## 6.17 The averaged generator
 #
 # Samples are drawn with a slow copy of the generator. After each step:
 #

@@ -93,16 +93,8 @@ with picture("update_statistics"):
 # float.
 
 
-# %% tags=["solution"]
-def frechet_distance(
-    mu1: Float64[Tensor, " d"], cov1: Float64[Tensor, "d d"], mu2: Float64[Tensor, " d"], cov2: Float64[Tensor, "d d"]
-) -> float:
-    """|mu1 - mu2|^2 + tr(C1 + C2 - 2 (C1^1/2 C2 C1^1/2)^1/2), for covariances that may be singular."""
-    values, vectors = torch.linalg.eigh(cov1)
-    root = vectors * values.clamp(min=0).sqrt() @ vectors.T
-    overlap = torch.linalg.eigvalsh(root @ cov2 @ root).clamp(min=0).sqrt().sum()
-    return float((mu1 - mu2).square().sum() + cov1.trace() + cov2.trace() - 2 * overlap)
-
+# %% tags=["part"]
+# frechet_distance
 
 # %%
 # Two samples of the very same Gaussian with 16 features: the distance ought to be 0. It depends on n.
@@ -127,18 +119,8 @@ with picture("frechet_distance"):
 # come as small integers (uint8), which overflow when multiplied: `.long()` helps.
 
 
-# %% tags=["solution"]
-def confusion_matrix(
-    prediction: Integer[Tensor, "n h w"], target: Integer[Tensor, "n h w"], num_classes: int, ignored: int
-) -> Int64[Tensor, "num_classes num_classes"]:
-    """counts[t, p]: pixels of class t that were called p; where target == ignored nothing counts."""
-    counted = target != ignored
-    target, prediction = target[counted].long(), prediction[counted].long()
-    if ((prediction < 0) | (prediction >= num_classes)).any():
-        raise ValueError("A prediction is outside of the classes.")
-    pairs = torch.bincount(target * num_classes + prediction, minlength=num_classes**2)
-    return pairs.view(num_classes, num_classes)
-
+# %% tags=["part"]
+# confusion_matrix
 
 # %%
 # A toy map in which a third of the cars are taken for road.
@@ -163,13 +145,8 @@ with picture("confusion_matrix"):
 # has no IoU and is left out. With no pixel at all the result is nan. Return a float between 0 and 1.
 
 
-# %% tags=["solution"]
-def mean_iou(counts: Int64[Tensor, "c c"]) -> float:
-    """Mean of hits / (in the target + predicted - hits) over the classes that occur in target or prediction."""
-    hits = counts.diagonal().double()
-    union = counts.sum(1) + counts.sum(0) - hits
-    return (hits / union)[union > 0].mean().item()
-
+# %% tags=["part"]
+# mean_iou
 
 # %%
 # What happens to the score as more and more of the cars are taken for road.

@@ -1,14 +1,20 @@
 # %% [markdown]
 # # Exercises 08: ablations
 #
-# Comparing variants fairly: how far a score moves from seed to seed.
+# Comparing variants fairly: how far a score moves from seed to seed; and SPADE's rival of Table 3 as a part of your
+# file.
 
 # %%
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from spade_edu.course import plotting as show
+
+# The parts that this stage builds on; where your my_spade.py lacks one, it is borrowed.
+need("BatchNorm2d", "SPADEGenerator")
+from my_spade import BatchNorm2d, SPADEGenerator
 
 # %% [markdown]
 # ## 8.1 Mean and standard error over seeds
@@ -39,6 +45,43 @@ with picture("mean_and_error"):
 # %% [markdown]
 # **To think about.** Two systems share their seeds and their data order. Could you compare them more sharply than with
 # two separate error bars?
+
+# %% [markdown]
+# ## 8.2 The block without SPADE
+#
+# Table 3 asks what SPADE is worth. Its rival "Concat" tells the generator the label map just as often, but hands it to
+# the convolutions instead of the norms: `ConcatResnetBlock(fin, fout, label_channels, conv=nn.Conv2d)`, SPADE's block
+# with two changes. The norms are your `BatchNorm2d` with gamma and beta, and before each convolution the label map
+# (resized to x by nearest neighbour) is put behind the features, `torch.cat([features, segmap], dim=1)`: after norm and
+# activation, on the skip path after its norm.
+
+
+# %% tags=["part"]
+# ConcatResnetBlock
+
+# %% [markdown]
+# **To think about.** How many label channels does each convolution see? Compare the parameters with those of SPADE's
+# block.
+
+# %% [markdown]
+# ## 8.3 The Concat generator
+#
+# `ConcatGenerator` is your `SPADEGenerator` with other blocks: a class of it that overrides one method.
+
+
+# %% tags=["part"]
+# ConcatGenerator
+
+# %%
+# Both generators' parameters at the size of the paper, in millions.
+with picture("ConcatGenerator"), torch.device("meta"):
+    sizes = {kind.__name__: sum(p.numel() for p in kind(36, (2, 4)).parameters()) / 1e6
+             for kind in (SPADEGenerator, ConcatGenerator)}  # fmt: skip
+    show.bars(sizes, ylabel="parameters, millions")
+
+# %% [markdown]
+# **To think about.** The rival is smaller. Which of the two generators would have to be made larger or smaller for a
+# fair race, and what did the paper do?
 
 # %%
 progress()

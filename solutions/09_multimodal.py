@@ -5,15 +5,21 @@
 # with the small SPADE model that comes with the course (trained on rendered street scenes).
 
 # %%
+import math
 from itertools import combinations
 
 import torch
 from jaxtyping import Float, Integer
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from spade_edu import course
 from spade_edu.course import plotting as show
 from spade_edu.runs.loading import load_stored
+
+# The parts that this stage builds on; where your my_spade.py lacks one, it is borrowed.
+need("InstanceNorm2d", "SpectralConv2d")
+from my_spade import InstanceNorm2d, SpectralConv2d
 
 lab = course.start("09", "cpu")
 batch, sample = lab.batch(4)
@@ -33,11 +39,8 @@ with torch.no_grad():
 # As in the official code it is a sum over the batch and over all dimensions, not a mean.
 
 
-# %% tags=["solution"]
-def kl_divergence(mu: Float[Tensor, "n d"], logvar: Float[Tensor, "n d"]) -> Float[Tensor, ""]:
-    """-1/2 sum(1 + logvar - mu^2 - exp(logvar)), over batch and dimensions."""
-    return -0.5 * (1 + logvar - mu.square() - logvar.exp()).sum()
-
+# %% tags=["part"]
+# kl_divergence
 
 # %%
 # What a mean away from 0, and a variance away from 1, cost.
@@ -134,6 +137,39 @@ with picture("transfer_style"), torch.no_grad():
 # %% [markdown]
 # **To think about.** The picture's layout and the label maps' layouts differ. What of the picture can a code without
 # any axes for height and width carry over, and what not?
+
+# %% [markdown]
+# ## 9.5 A draw that gradients pass through
+#
+# The code that the generator gets is drawn from N(`mu`, exp(`logvar`)). A draw has no gradient; written as place plus
+# width times noise, it has one for place and width:
+#
+# $$z = \mu + e^{\text{logvar} / 2} \cdot \varepsilon, \qquad \varepsilon \sim N(0, 1)$$
+
+
+# %% tags=["part"]
+# reparameterise
+
+# %% [markdown]
+# **To think about.** What would the encoder learn if z were simply mu?
+
+# %% [markdown]
+# ## 9.6 The style encoder
+#
+# `StyleEncoder(nef=64, z_dim=256, image_size=256)`, called as `encoder(image)`, gives `mu` and `logvar`.
+#
+# - the picture is resized to `image_size` x `image_size` (`F.interpolate(..., mode="bilinear", align_corners=False)`);
+# - log2(`image_size` / 4) convolutions halve it until 4x4 pixels are left: `SpectralConv2d`, 3x3, stride 2, padding 1,
+#   without bias, of 1, 2, 4, 8, 8, 8 ... times `nef` channels. Behind each come instance norm and LeakyReLU 0.2;
+# - two linear layers side by side, from all that is left, give `mu` and `logvar`.
+
+
+# %% tags=["part"]
+# StyleEncoder
+
+# %% [markdown]
+# **To think about.** The picture is squeezed to a square first, whatever its shape. Why may an encoder of styles do
+# that, and why must a generator not?
 
 # %%
 progress()

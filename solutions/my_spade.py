@@ -1,6 +1,6 @@
 """SPADE in one file (Park et al. 2019): label maps, norms, networks, losses, training, scores.
 
-`python my_spade.py` builds the published networks for a 64x128 map of Cityscapes' 36 channels and prints their shapes.
+`python my_spade.py` builds each network for a 64x128 map of Cityscapes' 36 channels and prints sizes and shapes.
 """
 
 import math
@@ -470,13 +470,27 @@ def kl_divergence(mu, logvar):
 
 
 if __name__ == "__main__":
-    segmap, image = torch.zeros(1, 36, 64, 128), torch.zeros(1, 3, 64, 128)
-    generator, discriminator = SPADEGenerator(36, (2, 4), z_dim=256, conv=SpectralConv2d), MultiScaleDiscriminator(36)
-    encoder = StyleEncoder()
-    with torch.no_grad():
-        verdicts = [scale[-1] for scale in discriminator(segmap, image)]
-        results = [("generator", generator, [generator(segmap)]), ("discriminator", discriminator, verdicts)]
-        results.append(("encoder", encoder, encoder(image)))
-    for name, network, tensors in results:
-        count = sum(p.numel() for p in network.parameters())
-        print(f"{name}: {count:,} parameters, gives {', '.join(str(tuple(t.shape)) for t in tensors)}")
+    segmap, image, x = torch.zeros(1, 36, 64, 128), torch.zeros(1, 3, 64, 128), torch.zeros(1, 64, 8, 16)
+    shown = {  # what each network is built with, and called with; what isn't there yet is passed over
+        "BatchNorm2d": ([64], [x]),
+        "InstanceNorm2d": ([64], [x]),
+        "ResnetBlock": ([64], [x]),
+        "Pix2PixHDGenerator": ([36], [segmap]),
+        "SPADE": ([64, 36], [x, segmap]),
+        "SPADEResnetBlock": ([64, 32, 36], [x, segmap]),
+        "SPADEGenerator": ([36, (2, 4)], [segmap]),
+        "SpectralConv2d": ([64, 32, 3], [x]),
+        "PatchDiscriminator": ([39], [torch.cat([segmap, image], dim=1)]),
+        "MultiScaleDiscriminator": ([36], [segmap, image]),
+        "ConcatResnetBlock": ([64, 32, 36], [x, segmap]),
+        "ConcatGenerator": ([36, (2, 4)], [segmap]),
+        "StyleEncoder": ([], [image]),
+    }
+    for name in [name for name in shown if name in globals()]:
+        options, inputs = shown[name]
+        network = globals()[name](*options)
+        with torch.no_grad():
+            result = network(*inputs)
+        while not torch.is_tensor(result):
+            result = result[-1]
+        print(f"{name}: {sum(p.numel() for p in network.parameters()):,} parameters, gives {tuple(result.shape)}")

@@ -325,7 +325,7 @@ def test_parts_stand_under_rulers_in_the_order_of_the_stages():
     stages = re.findall(r"^# --- (\d\d): .+ ---$", SOURCE, flags=re.MULTILINE)
     assert stages == ["00", "01", "02", "03", "05", "06", "07", "08", "09"]
     assert all(a < b for a, b in pairwise(stages))
-    assert len(SOURCE.splitlines()) < 490
+    assert len(SOURCE.splitlines()) < 500
 
 
 def test_it_runs_by_itself(tmp_path):
@@ -335,10 +335,13 @@ def test_it_runs_by_itself(tmp_path):
     assert done.returncode == 0, done.stderr
     with torch.device("meta"):
         theirs = {
-            "generator": generators.SPADEGenerator(36, latent=(2, 4), z_dim=256),
-            "discriminator": discriminators.MultiScaleDiscriminator(36),
-            "encoder": encoder.StyleEncoder(),
+            "SPADEGenerator": generators.SPADEGenerator(36, latent=(2, 4)),
+            "MultiScaleDiscriminator": discriminators.MultiScaleDiscriminator(36),
+            "StyleEncoder": encoder.StyleEncoder(),
+            "Pix2PixHDGenerator": generators.Pix2PixHDGenerator(36),
         }
-    for line, (name, network) in zip(done.stdout.splitlines(), theirs.items(), strict=True):
-        assert line.startswith(f"{name}: {sum(p.numel() for p in network.parameters()):,} parameters, gives (1, ")
-    assert "(1, 3, 64, 128)" in done.stdout
+    lines = dict(line.split(": ", 1) for line in done.stdout.splitlines())
+    assert lines.keys() == {name for name, value in vars(mine).items() if isinstance(value, type)}
+    for name, network in theirs.items():
+        assert lines[name].startswith(f"{sum(p.numel() for p in network.parameters()):,} parameters, gives (1, ")
+    assert lines["SPADEGenerator"].endswith("(1, 3, 64, 128)")

@@ -3,11 +3,11 @@ and the copies of notebooks and exercises that `spade-edu start` puts into a stu
 
 In the source (percent format) each cell tagged "solution" holds one function of `spade_edu.checks.exercises()`; the
 text cell before it starts with a heading. The learner's copy gets signature and docstring, cells for hints and
-the check, and the solution folded; the solution notebook gets the function and the check. Neither holds outputs;
-cell ids follow from the position, so that building twice gives the same bytes. In a student's folder notebooks and
-exercises lie side by side: NN_name.ipynb and NN_name_exercises.ipynb, without badges, which lead to other copies.
-
-solutions/my_spade.py, the reference of the student's own file, is copied into the package.
+the check, and the solution folded; the solution notebook gets the function and the check. A cell tagged "part" holds
+the name of a part of my_spade.py as a comment: its source is taken from solutions/my_spade.py, the reference of the
+student's own file (which is copied into the package), and it is kept once its check passes. Neither notebook holds
+outputs; cell ids follow from the position, so that building twice gives the same bytes. In a student's folder notebooks
+and exercises lie side by side: NN_name.ipynb and NN_name_exercises.ipynb, without badges, which lead to other copies.
 """
 
 import ast
@@ -19,19 +19,24 @@ import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell
 from notebook_files import INSTALL, ROOT, badge, in_order
 
-from spade_edu.checks import Exercise, exercises
+from spade_edu.checks import Exercise, known
+from spade_edu.checks.paths import USES
+from spade_edu.course.parts_file import PartsFile
 
 SOURCES, LEARNERS, COURSE = ROOT / "solutions", ROOT / "exercises", ROOT / "spade_edu" / "assets" / "course"
 MY_SPADE, MY_SPADE_COPY = SOURCES / "my_spade.py", ROOT / "spade_edu" / "assets" / "my_spade.py"
 SET_UP = f"""# Safe to run twice; keeps the installed torch and numpy.
 {INSTALL}
-from spade_edu.course import plotting
+from spade_edu.course import keep, need, plotting
 from spade_edu.checks import check, hint, picture, progress
 
 plotting.use_style()"""
 BADGE = re.compile(r"\[!\[Open in Colab\].*\n\n?")
 LINK = re.compile(r"\.\./exercises/(\w+)\.ipynb")
 STUB_BODY = "    ...  # your code here"
+PARTS = PartsFile(MY_SPADE.read_text(encoding="utf-8")).parts
+# Methods that are plumbing, or that a later part builds on: the stub has them whole.
+GIVEN = {"Pix2PixHDGenerator": ["layer"], "SPADEGenerator": ["make_block"]}
 
 
 def sources() -> list[Path]:
@@ -41,26 +46,21 @@ def sources() -> list[Path]:
 
 def build(path: Path) -> dict[Path, str]:
     """The learner's notebook and the solution notebook of a source: {path: text}."""
-    known = {exercise.name: exercise for exercise in exercises()}
     learner, solution = [], []
     for cell in jupytext.read(path).cells:
-        if "solution" not in cell.metadata.get("tags", []):
+        tags = cell.metadata.get("tags", [])
+        if not {"solution", "part"} & set(tags):
             learner.append(cell)
             solution.append(cell)
             continue
-        exercise = known[function_name(cell.source)]
+        source = PARTS[cell.source.strip("# ")].source if "part" in tags else cell.source
+        exercise = known()[ast.parse(source).body[0].name]
         heading = with_facts(learner.pop(), exercise)
         solution.pop()
-        learner += [heading, *learner_cells(cell.source, exercise)]
-        solution += [heading, new_code_cell(cell.source), check_cell(exercise)]
+        learner += [heading, *learner_cells(source, exercise)]
+        solution += [heading, new_code_cell(source), check_cell(exercise)]
     targets = {LEARNERS / f"{path.stem}.ipynb": learner, path.with_suffix(".ipynb"): solution}
     return {target: as_text(target, cells) for target, cells in targets.items()}
-
-
-def function_name(source: str) -> str:
-    """The name of the one function in a solution cell."""
-    (function,) = ast.parse(source).body
-    return function.name
 
 
 def with_facts(cell: nbformat.NotebookNode, exercise: Exercise) -> nbformat.NotebookNode:
@@ -68,9 +68,18 @@ def with_facts(cell: nbformat.NotebookNode, exercise: Exercise) -> nbformat.Note
     heading, _, rest = cell.source.partition("\n")
     if not heading.startswith("## "):
         raise ValueError(f"{exercise.name}: the text cell before the solution must start with '## '.")
-    difficulty = "●" * exercise.difficulty + "○" * (3 - exercise.difficulty)
-    facts = f"**Goal:** {exercise.goal}.  \nDifficulty {difficulty}, about {exercise.minutes} minutes."
-    return new_markdown_cell(f"{heading}\n\n{facts}\n\n{rest.strip()}")
+    facts = [f"**Goal:** {exercise.goal}."]
+    rating = f"Difficulty {marks(exercise.difficulty)}, about {exercise.minutes} minutes."
+    if exercise.name in PARTS:
+        use = USES[exercise.name]
+        facts += [f"**Part of my_spade.py:** `{exercise.name}`. In notebook 11: {use.gives}."]
+        rating = f"Importance {marks(use.importance)}. {rating}"
+    return new_markdown_cell("\n\n".join([heading, "  \n".join([*facts, rating]), rest.strip()]))
+
+
+def marks(number: int) -> str:
+    """One to three, as dots."""
+    return "●" * number + "○" * (3 - number)
 
 
 def learner_cells(source: str, exercise: Exercise) -> list[nbformat.NotebookNode]:
@@ -81,14 +90,32 @@ def learner_cells(source: str, exercise: Exercise) -> list[nbformat.NotebookNode
 
 
 def check_cell(exercise: Exercise) -> nbformat.NotebookNode:
-    """The cell that checks the answer."""
-    return new_code_cell(f'check("{exercise.name}", {exercise.name})')
+    """The cell that checks the answer, and keeps a part that passes."""
+    kept = f" and keep({exercise.name})" if exercise.name in PARTS else ""
+    return new_code_cell(f'check("{exercise.name}", {exercise.name}){kept}')
 
 
 def stub(source: str) -> str:
-    """Signature and docstring of the solution, without its body."""
-    (function,) = ast.parse(source).body
-    return "\n".join([*source.splitlines()[: function.body[0].end_lineno], STUB_BODY])
+    """The solution with signatures and docstrings, but without bodies; a constructor keeps its call of super()."""
+    (definition,) = ast.parse(source).body
+    lines = source.splitlines()
+    kept = [*lines[: definition.body[0].end_lineno]]
+    if isinstance(definition, ast.FunctionDef):
+        return "\n".join([*kept, STUB_BODY])
+    for node in definition.body[1:]:
+        kept += ["", *lines[node.lineno - 1 : stub_end(node, definition.name)]]
+        if isinstance(node, ast.FunctionDef) and node.name not in GIVEN.get(definition.name, []):
+            kept.append(f"    {STUB_BODY}")
+    return "\n".join(kept)
+
+
+def stub_end(node: ast.stmt, name: str) -> int:
+    """The last line of a method, or of an attribute, that its stub keeps; comments on its body are none of them."""
+    if not isinstance(node, ast.FunctionDef) or node.name in GIVEN.get(name, []):
+        return node.end_lineno
+    first = node.body[0]
+    is_super = ast.unparse(first).startswith("super().__init__(")
+    return first.end_lineno if is_super else node.lineno
 
 
 def as_text(target: Path, cells: list) -> str:

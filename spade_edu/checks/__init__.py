@@ -20,7 +20,8 @@ An exercise is
     Pairs of switches are tried too;
   - `mistakes`: {switch: message}, at least four, in a student's words: what is wrong, and what it should be;
   - three hints of more than 20 characters, goal, minutes, difficulty 1 to 3.
-A part of the student's own file that is a class is checked as a whole by modules.py and modules_gan.py (see part.py).
+A part of the student's own file that is a class is checked as a whole by modules.py and modules_gan.py (see part.py),
+one that trains by steps.py.
 Then add the exercise to solutions/NN_name.py, run `python tools/build_exercises.py`, and store at least four typical
 wrong answers with the message meant for each in tests/checks/answers_NN.py.
 """
@@ -41,7 +42,7 @@ from .diagnosis import broken_property, drawn_at_random, exercise_cases, expecte
 from .exercise import Case, Exercise, Result
 from .scorecard import Scorecard
 
-__all__ = ["Exercise", "Result", "check", "exercises", "has_check", "hint", "picture", "progress"]
+__all__ = ["Exercise", "Result", "check", "exercises", "has_check", "hint", "known", "picture", "progress"]
 
 STAGES = sorted(name for _, name, _ in pkgutil.iter_modules(__path__) if re.fullmatch(r"s\d\d_\w+", name))
 
@@ -55,9 +56,14 @@ def exercises() -> list[Exercise]:
 
 @cache
 def _modules() -> list[Exercise]:
-    """The checks of whole modules, in the order of the course."""
-    modules = [importlib.import_module(f"{__name__}.{name}") for name in ("modules", "modules_gan")]
+    """The checks of classes and of training steps, in the order of the course."""
+    modules = [importlib.import_module(f"{__name__}.{name}") for name in ("modules", "modules_gan", "steps")]
     return [part for module in modules for part in module.PARTS]
+
+
+def known() -> dict[str, Exercise]:
+    """All that `check` knows, by name, stage by stage."""
+    return {e.name: e for e in sorted([*exercises(), *_modules()], key=lambda e: e.stage)}
 
 
 def check(name: str, function: object) -> Result:
@@ -80,13 +86,8 @@ def judge(exercise: Exercise, answer: object, heard: Callable[[Callable], Callab
 
 
 def has_check(name: str) -> bool:
-    """Whether `check` knows a part of my_spade.py by this name (the exercise `train` is another function)."""
-    return name != "train" and isinstance(find(name), Exercise)
-
-
-def known() -> dict[str, Exercise]:
-    """Whatever `check` knows by name: exercises, and parts of my_spade.py that are classes."""
-    return {e.name: e for e in [*exercises(), *_modules()]}
+    """Whether `check` knows a part of my_spade.py by this name."""
+    return isinstance(find(name), Exercise)
 
 
 def find(name: object) -> Exercise | str:
@@ -179,7 +180,7 @@ def progress() -> Scorecard:
     """What is solved, across all stages, and what stands in the student's my_spade.py, where there is one."""
     solved = scorecard.read()
     stages: dict[str, dict[str, bool]] = {}
-    for exercise in exercises():
+    for exercise in known().values():
         stages.setdefault(exercise.stage, {})[exercise.name] = solved.get(exercise.name, False)
     return Scorecard(stages, overview())
 

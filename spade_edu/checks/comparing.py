@@ -16,6 +16,8 @@ ADVICE = {  # torch's own words, and what a student does about them
     ".all().",
     "leaf Variable that requires grad": "Change weights under `with torch.no_grad():`.",
     "failed to converge": "Often there is NaN in the matrix, as from the root of a number just below 0.",
+    "does not require grad and does not have a grad_fn": "Nothing in the loss depends on a weight that may "
+    "move: is the fake detached, or made under torch.no_grad(), although the generator is to learn from it?",
     "either both floats or both Tensors": "Write 0.0, not 0.",
 }
 

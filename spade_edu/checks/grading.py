@@ -23,9 +23,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import IO, Any
 
+from ..course.folder import is_reading
 from ..course.parts_file import NAME
 from ..errors import UserError
-from . import exercises, known
+from . import known
 from .grades import Grade, HandIn, read_grades, write_grades
 from .transcript import confirmed
 from .wall import Wall, best_wall
@@ -49,7 +50,7 @@ def grade_folder(folder: Path, seconds: float, out: Path, programs: bool = False
         raise UserError(f"A cell may take 1 to {MOST_SECONDS} seconds, not {seconds}.")
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder. Give the folder that holds the exercise notebooks.")
-    paths = [p for p in sorted(folder.rglob("*.ipynb")) if ".ipynb_checkpoints" not in p.parts]
+    paths = [p for p in sorted(folder.rglob("*.ipynb")) if ".ipynb_checkpoints" not in p.parts and not is_reading(p)]
     if not paths:
         raise UserError(f"{folder} holds no notebook (*.ipynb).")
     hand_ins = [read_hand_in(path, str(path.relative_to(folder)), programs) for path in paths]
@@ -110,9 +111,9 @@ def wanted(hand_in: HandIn) -> list[str]:
     stage = re.match(r"(\d\d)_", Path(hand_in.name).name)
     here = stage[1] if stage else ""
     if not stage:
-        named = [e for e in exercises() if e.name in checked or re.search(rf"^def {e.name}\b", text, re.MULTILINE)]
+        named = [e for e in known().values() if e.name in checked or re.search(rf"^def {e.name}\b", text, re.MULTILINE)]
         here = Counter(e.stage for e in named).most_common(1)[0][0] if named else ""
-    of_stage = [e.name for e in exercises() if e.stage == here]
+    of_stage = [e.name for e in known().values() if e.stage == here]
     return [*of_stage, *(name for name in checked if name not in of_stage)]
 
 

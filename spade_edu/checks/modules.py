@@ -732,7 +732,7 @@ GENERATOR = part(
     stage="05",
     title="SPADE's generator",
     goal="build the generator: seven blocks that are each told the label map",
-    minutes=25,
+    minutes=30,
     difficulty=3,
     mistakes=DECODER_MISTAKES
     | {

@@ -102,7 +102,7 @@ SPECTRAL = part(
     stage="06",
     title="A convolution under spectral norm",
     goal="keep the discriminator from changing too fast, by a convolution whose largest singular value is 1",
-    minutes=25,
+    minutes=20,
     difficulty=3,
     mistakes={
         "none": "The weight isn't divided by sigma.",

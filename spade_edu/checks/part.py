@@ -55,6 +55,8 @@ class Part(Exercise):
         """run(options, weights, mode, *inputs) for a class; told: unexpected parameters are explained."""
 
         def run(options: tuple, weights: dict[str, Tensor], mode: str, *inputs: Tensor) -> object:
+            if self.unbegun(kind, options, inputs):
+                return None
             network = self.built(kind, options, told).to(inputs[0].dtype).train()
             given = self.placed(network, options, {name: weights[name] for name in order(list(weights))})
             if mode != "train":
@@ -64,6 +66,12 @@ class Part(Exercise):
             return torch.func.functional_call(network, given, inputs)
 
         return run
+
+    def unbegun(self, kind: Callable, options: tuple, inputs: tuple) -> bool:
+        """Whether nothing is written yet: a module without the parameters that it should have, which gives nothing."""
+        network = kind(*options)
+        empty = isinstance(network, nn.Module) and not shapes(network)
+        return empty and bool(shapes(self.builder(frozenset())(*options))) and network(*inputs) is None
 
     def built(self, kind: Callable, options: tuple, told: bool) -> nn.Module:
         """An object of the class, with as many parameters as it should have; else a Complaint."""

@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .calling import Complaint
 from .exercise import Case, Exercise, Wrong, case, variant
 
 
@@ -408,4 +409,91 @@ _COUNT = Exercise(
     tolerance=1e-12,
 )
 
-EXERCISES = (_FIRST, _RUN, _PICTURE, _COUNT)
+
+# --- the first weights ---
+
+
+def init_weights(network: nn.Module, gain: float = 0.02) -> nn.Module:
+    """Glorot normal on every convolution and linear layer, biases 0; returns the network."""
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            nn.init.xavier_normal_(layer.weight, gain=gain)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+    return network
+
+
+def _init_cases() -> list[Case]:
+    def one(text: str, *layers: nn.Module, gain: float = 0.02) -> Case:
+        return case(text, nn.Sequential(*layers), gain, gradient=False)
+
+    conv, linear, norm = nn.Conv2d(3, 4, 3), nn.Linear(5, 3), nn.BatchNorm2d(4)
+    nn.init.normal_(norm.weight)
+    nn.init.normal_(norm.bias)
+    return [
+        one("a convolution", nn.Conv2d(3, 4, 3)),
+        one("a linear layer", linear),
+        one("layers inside of layers", nn.Sequential(conv, norm), nn.ReLU(), nn.Conv2d(4, 2, 1, bias=False)),
+        one("a transposed convolution", nn.ConvTranspose2d(3, 2, 3)),
+        one("gain 1", nn.Conv2d(2, 5, 3), gain=1.0),
+    ]
+
+
+def _init_mistaken(wrong: Wrong, network: nn.Module, gain: float = 0.02) -> nn.Module:
+    gain = variant(wrong, gain, no_gain=1.0, fixed=0.02, squared=gain**2)
+    kinds = variant(wrong, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear), no_linear=(nn.Conv2d, nn.ConvTranspose2d),
+                    no_transposed=(nn.Conv2d, nn.Linear))  # fmt: skip
+    for layer in network.children() if "children" in wrong else network.modules():
+        if "norms" in wrong and isinstance(layer, nn.BatchNorm2d):
+            nn.init.zeros_(layer.bias)
+        if not isinstance(layer, kinds):
+            continue
+        if "uniform" in wrong:
+            nn.init.xavier_uniform_(layer.weight, gain=gain)
+        elif "plain" in wrong:
+            nn.init.normal_(layer.weight, std=gain)
+        else:
+            nn.init.xavier_normal_(layer.weight, gain=gain)
+        if layer.bias is not None and "bias_left" not in wrong:
+            nn.init.zeros_(layer.bias)
+    return network
+
+
+def _initialised(output: object, network: nn.Module, gain: float) -> object:
+    """The network, if that is what came back."""
+    if output is not network and output is not ...:
+        raise Complaint("Return `network` itself, changed in place.")
+    return output
+
+
+_INIT = Exercise(
+    stage="05",
+    title="The first weights",
+    goal="begin where the published code begins",
+    minutes=5,
+    difficulty=1,
+    reference=init_weights,
+    cases=_init_cases,
+    mistaken=_init_mistaken,
+    mistakes={
+        "plain": "The deviation is `gain` itself; Glorot's is gain * sqrt(2 / (fan_in + fan_out)): "
+        "nn.init.xavier_normal_.",
+        "uniform": "The draw is uniform; it is normal: nn.init.xavier_normal_.",
+        "bias_left": "The biases are left as torch drew them; they start at 0.",
+        "no_gain": "The gain isn't used: nn.init.xavier_normal_(layer.weight, gain=gain).",
+        "fixed": "Your gain is always 0.02; take the argument.",
+        "squared": "The gain counts twice.",
+        "no_linear": "Linear layers are left as they were.",
+        "no_transposed": "Transposed convolutions are left as they were.",
+        "children": "Layers inside of layers are left as they were: network.modules() goes all the way down.",
+        "norms": "Norms are changed too; only convolutions and linear layers are.",
+    },
+    hints=(
+        "network.modules() gives every layer, however deep. Which kinds have a weight that is to be drawn?",
+        "For nn.Conv2d, nn.ConvTranspose2d and nn.Linear: nn.init.xavier_normal_ on the weight with the gain, "
+        "nn.init.zeros_ on the bias where there is one. Return the network.",
+        "nn.init.xavier_normal_(layer.weight, gain=gain)",
+    ),
+)
+
+EXERCISES = (_FIRST, _RUN, _PICTURE, _COUNT, _INIT)

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .exercise import Case, Exercise, Wrong, case, variant
@@ -306,4 +306,86 @@ _MATCHING = Exercise(
     ),
 )
 
-EXERCISES = (_HINGE_GENERATOR, _HINGE_DISCRIMINATOR, _MATCHING)
+
+# --- the perceptual loss ---
+
+
+class Eyes(nn.Module):
+    """features(image) -> three feature maps of two layers and a mean; the weights never move."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList([nn.Conv2d(3, 4, 3), nn.Conv2d(4, 2, 3)])
+        self.requires_grad_(False)
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """After each convolution, and the mean colour."""
+        first = torch.relu(self.convs[0](image))
+        return [first, torch.relu(self.convs[1](first)), image.mean((2, 3))]
+
+
+def perceptual(
+    features: nn.Module, weights: tuple[float, ...], fake: Float[Tensor, "n 3 h w"], real: Float[Tensor, "n 3 h w"]
+) -> Float[Tensor, ""]:
+    """sum_i weights_i mean |features_i(fake) - features_i(real)|; the real picture's features are a target."""
+    with torch.no_grad():
+        targets = features(real)
+    distances = [weight * F.l1_loss(a, b) for weight, a, b in zip(weights, features(fake), targets)]
+    return torch.stack(distances).sum()
+
+
+def _perceptual_cases() -> list[Case]:
+    def one(text: str, n: int, h: int, w: int, weights: tuple[float, ...]) -> Case:
+        return case(text, Eyes(), weights, torch.rand(n, 3, h, w), torch.rand(n, 3, h, w), gradient=("fake", "real"))
+
+    return [
+        one("2 pictures", 2, 7, 9, (0.5, 1.0, 2.0)),
+        one("1 picture", 1, 8, 6, (1.0, 0.25, 0.5)),
+        one("3 pictures, one weight 0", 3, 6, 6, (0.0, 1.0, 3.0)),
+    ]
+
+
+def _perceptual_mistaken(
+    wrong: Wrong, features: nn.Module, weights: tuple[float, ...], fake: Tensor, real: Tensor
+) -> Tensor:
+    if "pixels" in wrong:
+        return F.l1_loss(fake, real.detach())
+    of_fake, of_real = features(fake), features(real)
+    if "attached" not in wrong:
+        of_real = [b.detach() for b in of_real]
+    if "fake_detached" in wrong:
+        of_fake = [a.detach() for a in of_fake]
+    pairs = list(zip(weights, of_fake, of_real))
+    pairs = variant(wrong, pairs, last_only=pairs[-1:], no_weights=[(1.0, a, b) for _, a, b in pairs])
+    distances = torch.stack([w * _distance(wrong & {"squared", "sum"}, a, b) for w, a, b in pairs])
+    return distances.mean() if "averaged" in wrong else distances.sum()
+
+
+_PERCEPTUAL = Exercise(
+    stage="06",
+    title="The perceptual loss",
+    goal="compare pictures in the eyes of a network that has seen many",
+    minutes=10,
+    difficulty=1,
+    reference=perceptual,
+    cases=_perceptual_cases,
+    mistaken=_perceptual_mistaken,
+    mistakes={
+        "attached": "The real picture's features carry a gradient; they are a target: compute them under "
+        "torch.no_grad().",
+        "fake_detached": "The fake's features are cut off from the gradient; the generator learns through them.",
+        "no_weights": "The weights aren't used: each feature map's distance has its own.",
+        "last_only": "Only the last feature map counts; add up all of them.",
+        "squared": "The distance is squared; it is the absolute one (F.l1_loss).",
+        "sum": "The absolute differences of a feature map are added up; take their mean.",
+        "averaged": "The feature maps are averaged; their weighted distances are added up.",
+        "pixels": "You compare pixels; compare features(fake) with features(real).",
+    },
+    hints=(
+        "features(picture) gives a list. Which of the two lists is a target?",
+        "Under torch.no_grad() the real one's features; then the sum of weight * F.l1_loss(a, b).",
+        "sum(weight * F.l1_loss(a, b) for weight, a, b in zip(weights, features(fake), targets))",
+    ),
+)
+
+EXERCISES = (_HINGE_GENERATOR, _HINGE_DISCRIMINATOR, _MATCHING, _PERCEPTUAL)

@@ -98,6 +98,61 @@ _KL = Exercise(
 )
 
 
+# --- a draw that gradients pass through ---
+
+
+def reparameterise(mu: Float[Tensor, "n d"], logvar: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+    """z = mu + exp(logvar / 2) eps, eps ~ N(0, 1), drawn anew at each call."""
+    return mu + torch.exp(0.5 * logvar) * torch.randn_like(mu)
+
+
+def _draw_cases() -> list[Case]:
+    return [
+        case("3 codes of 4 numbers", *_codes(3, 4)),
+        case("a batch of 1", *_codes(1, 6)),
+        case("a mean of zero", torch.zeros(2, 3), torch.randn(2, 3)),
+        case("small variances", torch.randn(2, 5), torch.randn(2, 5) - 5),
+        case("float64", *(v.double() for v in _codes(2, 4))),
+    ]
+
+
+def _draw_mistaken(wrong: Wrong, mu: Tensor, logvar: Tensor) -> Tensor:
+    eps = variant(wrong, torch.randn_like(mu), uniform=torch.rand_like(mu), one_draw=torch.randn_like(mu[:1]))
+    scales = {"variance": logvar.exp(), "logvar": logvar, "no_half": torch.exp(2 * logvar), "unit": torch.ones_like(mu)}
+    scale = variant(wrong, torch.exp(0.5 * logvar), **scales)
+    z = variant(wrong, mu, no_mean=torch.zeros_like(mu)) + variant(wrong, scale, sigma_detached=scale.detach()) * eps
+    return variant(wrong, z, no_draw=mu, detached=z.detach())
+
+
+_DRAW = Exercise(
+    stage="09",
+    title="A draw that gradients pass through",
+    goal="draw a style code so that the encoder can still learn from what is painted with it",
+    minutes=5,
+    difficulty=1,
+    reference=reparameterise,
+    cases=_draw_cases,
+    mistaken=_draw_mistaken,
+    mistakes={
+        "variance": "The draw is multiplied by the variance; the deviation is exp(logvar / 2).",
+        "logvar": "The draw is multiplied by logvar; the deviation is exp(logvar / 2).",
+        "no_half": "The deviation is exp(logvar / 2), not exp(2 logvar).",
+        "unit": "The deviation isn't used: exp(logvar / 2) times the draw.",
+        "uniform": "The draw is uniform; it is normal: torch.randn_like(mu).",
+        "one_draw": "All codes of the batch share one draw; each has its own.",
+        "no_mean": "mu isn't added.",
+        "no_draw": "Nothing is drawn: that is mu itself.",
+        "detached": "No gradient flows back: the encoder couldn't learn from it.",
+        "sigma_detached": "The deviation is cut off from the gradient: the encoder would never learn logvar.",
+    },
+    hints=(
+        "The draw itself has no gradient, and needs none: what is learned are its place and its width.",
+        "mu plus the deviation times torch.randn_like(mu). logvar is the logarithm of the variance.",
+        "return mu + torch.exp(0.5 * logvar) * ...",
+    ),
+)
+
+
 # --- 9.2 a style for every object ---
 
 
@@ -404,4 +459,4 @@ _TRANSFER = Exercise(
     ),
 )
 
-EXERCISES = (_KL, _POOL, _DIVERSITY, _TRANSFER)
+EXERCISES = (_KL, _DRAW, _POOL, _DIVERSITY, _TRANSFER)

@@ -52,6 +52,11 @@ def without_solutions(text: str) -> str:
     return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
 
 
+def is_reading(path: Path) -> bool:
+    """Whether a notebook of a student's folder is one to read: what is handed in are its exercises."""
+    return (path.parent / MANIFEST).is_file() and not path.stem.endswith("_exercises")
+
+
 def _manifest(folder: Path) -> dict[str, str]:
     """The hash of each file as it was written; empty where that can't be read, so that nothing is touched."""
     try:

@@ -144,9 +144,11 @@ def read_file(path: Path) -> PartsFile:
 
 
 def empty_file(reference: PartsFile) -> PartsFile:
-    """A docstring, torch and the rulers of all stages."""
+    """A docstring, torch, the rulers of all stages, and the reference's program, which copes with missing parts."""
     rulers = [f"# --- {stage}: {title} ---" for stage, title in reference.stages.items()]
-    return PartsFile("\n\n\n".join([f"{DOCSTRING}\n\nimport torch", *rulers]) + "\n")
+    programs = [reference.lines[n.lineno - 1 : n.end_lineno] for n in reference.body if isinstance(n, ast.If)]
+    texts = [f"{DOCSTRING}\n\nimport torch", *rulers, *("\n".join(lines) for lines in programs)]
+    return PartsFile("\n\n\n".join(texts) + "\n")
 
 
 def span(node: Definition, lines: list[str]) -> slice:

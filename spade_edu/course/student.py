@@ -1,8 +1,9 @@
-"""The student's own file, my_spade.py: `keep` puts a part into it, `borrow` the reference's, `parts` lists them.
+"""The student's own file, my_spade.py: `keep` puts a part into it, `borrow` the reference's; `parts` lists them.
 
     keep(SPADE)                       # after its check has passed in a fresh process
     from my_spade import SPADE        # what the next stage begins with
     borrow("SPADE")                   # where a stage was skipped; keep(SPADE) later takes its place
+    need("SPADE")                     # borrows it where the file lacks it
 
 The folder is the current one, or the one that the environment variable SPADE_EDU_FOLDER names.
 """
@@ -64,9 +65,26 @@ def keep(part: object, seconds: float = SECONDS) -> Said:
     return _said(name, lambda: _keep(part, seconds))
 
 
-def borrow(name: str, seconds: float = SECONDS) -> Said:
-    """Put the reference's part into my_spade.py, marked as borrowed, with those that it needs and the file lacks."""
-    return _said(str(name), lambda: _borrow(name, seconds))
+def borrow(*names: str, seconds: float = SECONDS) -> Said:
+    """Put the reference's parts into my_spade.py, marked as borrowed, with those that they need and the file lacks.
+
+    Without a name: every part that the file lacks.
+    """
+    return _said(", ".join(map(str, names)) or "all parts", lambda: _borrow(names, seconds))
+
+
+def need(*names: str, seconds: float = SECONDS) -> Said:
+    """Make `from my_spade import ...` work for these parts: those that the file lacks are borrowed."""
+
+    def work() -> str:
+        path = _path()
+        lacking = [name for name in names if name not in read_file(path).parts]
+        if lacking:
+            return f"{', '.join(lacking)} {_borrow(tuple(lacking), seconds)}"
+        _make_findable(student_folder())
+        return f"in {path}."
+
+    return _said(", ".join(names), work)
 
 
 def parts() -> Overview:
@@ -111,18 +129,20 @@ def _keep(part: object, seconds: float) -> str:
     return f"kept in {path}; {checked}." + (warning if failed else "")
 
 
-def _borrow(name: str, seconds: float) -> str:
+def _borrow(names: tuple[str, ...], seconds: float) -> str:
     reference, path = read_reference(), _path()
-    if name not in reference.parts:
-        near = get_close_matches(str(name), reference.parts, n=1)
-        meant = f"did you mean {near[0]!r}?" if near else f"the parts are {', '.join(reference.parts)}."
-        raise UserError(f"There is no part of this name; {meant}")
     old = read_file(path)
-    if name in old.parts and not old.parts[name].borrowed:
-        raise UserError(f"{name} in {path} is your own: remove it there first, if you want to borrow it.")
-    missing = [n for n in reference.parts if n in {name, *reference.needed(name)} and n not in old.parts]
+    for name in names:
+        if name not in reference.parts:
+            near = get_close_matches(str(name), reference.parts, n=1)
+            meant = f"did you mean {near[0]!r}?" if near else f"the parts are {', '.join(reference.parts)}."
+            raise UserError(f"There is no part of this name; {meant}")
+        if name in old.parts and not old.parts[name].borrowed:
+            raise UserError(f"{name} in {path} is your own: remove it there first, if you want to borrow it.")
+    wanted = {n for name in names or reference.parts for n in (name, *reference.needed(name))}
+    missing = [n for n in reference.parts if n in wanted and n not in old.parts]
     if not missing:
-        return f"is in {path} already, borrowed."
+        return f"is in {path} already, borrowed." if names else f"{path} has every part already."
     new = old
     for n in missing:
         new = new.with_part(n, f"{BORROWED}\n{reference.parts[n].source}", reference)
@@ -130,7 +150,7 @@ def _borrow(name: str, seconds: float) -> str:
             new = new.with_import(import_statement(used, reference.imports[used]))
     try_file(new.text, [], seconds)
     _replace(path, old, new)
-    others = [n for n in missing if n != name]
+    others = [n for n in missing if names and n not in names]
     return f"borrowed into {path}" + (f", with {', '.join(others)}, which it needs." if others else ".")
 
 
@@ -198,9 +218,13 @@ def _replace(path: Path, old: PartsFile, new: PartsFile) -> None:
 def _reload(path: Path) -> None:
     """Make `from my_spade import ...` find this file, and renew the module where it is loaded already."""
     Path(importlib.util.cache_from_source(str(path))).unlink(missing_ok=True)  # two files in one second look alike
-    if str(path.parent) not in sys.path:
-        sys.path.insert(0, str(path.parent))
-    importlib.invalidate_caches()
+    _make_findable(path.parent)
     module = sys.modules.get(path.stem)
     if module is not None:
         importlib.reload(module)
+
+
+def _make_findable(folder: Path) -> None:
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+    importlib.invalidate_caches()

@@ -1,6 +1,7 @@
 """Typical answers to the exercises of stage 05: wrong ones with what they are told, right ones in another style."""
 
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from spade_edu.blocks import SPADEResnetBlock
@@ -177,3 +178,34 @@ RIGHT = [
     ("to_picture", lambda x, conv: 2 * torch.sigmoid(2 * conv(torch.where(x > 0, x, 0.2 * x))) - 1),
     ("count_block", count_by_building),
 ]  # fmt: skip
+
+
+def drawn(network, gain=0.02, draw=nn.init.xavier_normal_, kinds=(nn.Conv2d, nn.ConvTranspose2d, nn.Linear), bias=True):
+    for layer in network.modules():
+        if isinstance(layer, kinds):
+            draw(layer.weight, gain)
+            if bias and layer.bias is not None:
+                layer.bias.data.zero_()
+    return network
+
+
+def by_hand(network, gain=0.02):
+    def one(layer):
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            fan_in, fan_out = nn.init._calculate_fan_in_and_fan_out(layer.weight)
+            nn.init.normal_(layer.weight, 0.0, gain * (2 / (fan_in + fan_out)) ** 0.5)
+            if layer.bias is not None:
+                nn.init.constant_(layer.bias, 0.0)
+
+    return network.apply(one)
+
+
+RIGHT += [("init_weights", by_hand), ("init_weights", drawn)]
+WRONG += [
+    ("init_weights", lambda n, g: drawn(n, g, draw=lambda w, gain: nn.init.normal_(w, 0.0, gain)), "gain` itself"),
+    ("init_weights", lambda n, g: drawn(n, g, bias=False), "biases are left"),
+    ("init_weights", lambda n, g: drawn(n, g, kinds=nn.Conv2d), ""),
+    ("init_weights", lambda n, g: drawn(n, g, draw=nn.init.xavier_uniform_), "uniform"),
+    ("init_weights", lambda n, g: drawn(n, 0.02), "always 0.02"),
+    ("init_weights", lambda n, g: [drawn(n, g)], "Return `network` itself"),
+]

@@ -208,77 +208,23 @@ class Entry(nn.Module):
         return F.leaky_relu(y if self.number == 1 else F.instance_norm(y), 0.2)
 
 
-def trained(order="gd", clear="gd", move="gd", detach=False, new=True, both=False):
-    """The loop with a step left out, or in another order. clear, move: whose gradients are cleared, who steps."""
-
-    def step(gan, name, loss):
-        optimizer = gan.optimizer_g if name == "g" else gan.optimizer_d
-        optimizer.zero_grad() if name in clear else None
-        loss.backward()
-        optimizer.step() if name in move else None
-        gan.optimizer_d.step() if both and name == "g" else None
-        return float(loss)
-
-    def answer(gan, segmaps, reals):
-        pairs, G, D = [], gan.generator, gan.discriminator
-        for s, real in zip(segmaps, reals):
-            found, fake = {}, G(s).detach()
-            for name in order:
-                if name == "g":
-                    found["g"] = step(gan, "g", losses.hinge_generator(D(s, G(s).detach() if detach else G(s))))
-                    fake = G(s).detach() if new else fake
-                else:
-                    found["d"] = step(gan, "d", losses.hinge_discriminator(D(s, real), D(s, fake)))
-            pairs.append((found["g"], found["d"]))
-        return pairs
-
-    return answer
+def seen(features, weights, fake, real, distance=F.l1_loss, target=lambda r: r.detach()):
+    return sum(w * distance(a, target(b)) for w, a, b in zip(weights, features(fake), features(real)))
 
 
-def one_optimizer_call_for_both(gan, segmaps, reals):
-    pairs = []
-    for s, real in zip(segmaps, reals):
-        fake = gan.generator(s)
-        loss_g = losses.hinge_generator(gan.discriminator(s, fake))
-        loss_d = losses.hinge_discriminator(gan.discriminator(s, real), gan.discriminator(s, fake.detach()))
-        gan.zero_grad()
-        (loss_g + loss_d).backward()
-        gan.optimizer_g.step()
-        gan.optimizer_d.step()
-        pairs.append((loss_g.item(), loss_d.item()))
-    return pairs
-
-
-def trained_without_gradients_of_d(gan, segmaps, reals):
-    """Another right way: D's weights are frozen during G's step, and the fake is detached in D's."""
-    pairs = []
-    for s, real in zip(segmaps, reals):
-        gan.zero_grad(set_to_none=False)
-        gan.discriminator.requires_grad_(False)
-        loss_g = -torch.stack([scale[-1].mean() for scale in gan.discriminator(s, gan.generator(s))]).mean()
-        loss_g.backward()
-        gan.optimizer_g.step()
-        gan.discriminator.requires_grad_(True)
-        loss_d = discriminator_loss(gan.generator, gan.discriminator, s, real)
-        loss_d.backward()
-        gan.optimizer_d.step()
-        pairs.append([loss_g, loss_d])
-    return tuple(pairs)
+def seen_in_a_loop(features, weights, fake, real):
+    total = fake.new_zeros(())
+    for i, weight in enumerate(weights):
+        total = total + weight * (features(fake)[i] - features(real.detach())[i]).abs().mean()
+    return total
 
 
 WRONG = [
-    ("train", trained(order="dg"), "The discriminator steps first"),
-    ("train", trained(clear="d"), "generator's old gradients aren't cleared"),
-    ("train", trained(clear="g"), "discriminator's old gradients aren't cleared"),
-    ("train", trained(clear=""), "And: The discriminator's old gradients"),
-    ("train", trained(move="d"), "The generator doesn't move"),
-    ("train", trained(move="g"), "discriminator's optimizer makes no step"),
-    ("train", trained(detach=True), "has to pass through D"),
-    ("train", trained(new=False), "before its step"),
-    ("train", trained(both=True), "moves in the generator's step too"),
-    ("train", one_optimizer_call_for_both, "expected"),
-    ("train", lambda gan, segmaps, reals: 0.0, "a pair of losses"),
-    ("train", lambda gan, segmaps, reals: [p[::-1] for p in trained()(gan, segmaps, reals)], "The order of each pair"),
+    ("perceptual", partial(seen, distance=F.mse_loss), "squared"),
+    ("perceptual", partial(seen, target=lambda r: r), "carry a gradient"),
+    ("perceptual", lambda f, w, a, b: seen(f, [1.0] * len(w), a, b), "weights aren't used"),
+    ("perceptual", lambda f, w, a, b: F.l1_loss(a, b.detach()), "You compare pixels"),
+    ("perceptual", lambda f, w, a, b: seen(f, w, a, b).detach(), "cut off"),
     ("patch_discriminator", patches(partial(entry, norms=lambda i: True)), "The first convolution has no norm"),
     ("patch_discriminator", patches(partial(entry, norms=lambda i: False)), "instance norms are missing"),
     ("patch_discriminator", patches(partial(entry, norm=nn.BatchNorm2d)), "You have batch norm"),
@@ -351,8 +297,8 @@ WRONG = [
     ("update_average", lambda a, b, d: None, "returns nothing"),
 ]  # fmt: skip
 RIGHT = [
-    ("train", trained()),
-    ("train", trained_without_gradients_of_d),
+    ("perceptual", seen_in_a_loop),
+    ("perceptual", losses.perceptual),
     ("patch_discriminator", patches(Entry)),
     ("patch_discriminator", lambda *a: [*patches(partial(entry, norm=lambda c: nn.GroupNorm(c, c, affine=False)))(*a)]),
     ("patch_discriminator", lambda *a: nn.Sequential(*patches(entry)(*a))),

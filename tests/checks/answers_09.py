@@ -152,3 +152,20 @@ RIGHT = [
     ("transfer_style", styled(lambda mu, logvar: mu)),
     ("transfer_style", one_by_one),
 ]
+
+
+def by_distribution(mu, logvar):
+    return torch.distributions.Normal(mu, logvar.exp().sqrt()).rsample()
+
+
+RIGHT += [
+    ("reparameterise", by_distribution),
+    ("reparameterise", lambda m, v: torch.randn(m.shape).to(m) * (v / 2).exp() + m),
+]
+WRONG += [
+    ("reparameterise", lambda m, v: m + v.exp() * torch.randn_like(m), "multiplied by the variance"),
+    ("reparameterise", lambda m, v: m + v * torch.randn_like(m), "multiplied by logvar"),
+    ("reparameterise", lambda m, v: torch.distributions.Normal(m, (v / 2).exp()).sample(), "No gradient flows back"),
+    ("reparameterise", lambda m, v: m, "Nothing is drawn"),
+    ("reparameterise", lambda m, v: m + (v / 2).exp() * torch.rand_like(m), "uniform"),
+]

@@ -9,18 +9,21 @@ import torch
 from torch import nn
 from torch.nn.utils import spectral_norm
 
+from spade_edu import losses
+
 SOURCE = (Path(__file__).parents[2] / "solutions" / "my_spade.py").read_text(encoding="utf-8")
 
 
 def changed(name, *pairs):
     """The part of that name, from the file in which each first text of its source stands for the second one."""
-    head, _, rest = SOURCE.partition(f"\nclass {name}(")
+    kind = "class" if name[0].isupper() else "def"
+    head, _, rest = SOURCE.partition(f"\n{kind} {name}(")
     body, end, tail = rest.partition("\n\n\n")
     for old, new in pairs:
         assert old in body, (name, old)
         body = body.replace(old, new)
     namespace = {"__name__": "my_spade"}
-    exec(f"{head}\nclass {name}({body}{end}{tail}", namespace)
+    exec(f"{head}\n{kind} {name}({body}{end}{tail}", namespace)
     return namespace[name]
 
 
@@ -110,7 +113,45 @@ CHANGES = [
     ("StyleEncoder", ", self.to_logvar(x.flatten(1))", ", self.to_logvar(x.flatten(1)).exp()", "is the variance"),
     ("StyleEncoder", ", bias=False", "", "The convolutions have a bias"),
 ]  # fmt: skip
-WRONG = [(name, changed(name, (old, new)), words) for name, old, new, words in CHANGES]
+STEPS = [
+    ("make_optimizers", "lr / 2", "lr", "it is lr / 2"),
+    ("make_optimizers", "0.9)", "0.999)", "beta2 is 0.999"),
+    ("make_optimizers", " + (list(encoder.parameters()) if encoder else [])", "", "Nobody moves the encoder"),
+    ("make_optimizers", "return optimizer_g, optimizer_d", "return optimizer_g", "Return two optimizers"),
+    ("generate", "reparameterise(mu, logvar)", "mu", "The style code is mu itself"),
+    ("generate", ', reparameterise(mu, logvar))', ")", "With an encoder the generator gets a style code"),
+    ("generate", ", None, None", "", "Return three things"),
+    ("judge", "[fake, real]", "[real, fake]", "The order is on_fake, on_real"),
+    ("judge", "torch.cat([fake, real])", "torch.cat([fake.detach(), real])", "cut off from the gradient"),
+    ("judge", "for feature in scale] for", "for feature in scale[-1:]] for", "not the verdict alone"),
+    ("generator_step", "optimizer.zero_grad()", "", "Old gradients aren't cleared"),
+    ("generator_step", "discriminator.requires_grad_(False)", "pass", "D's weights collect gradients"),
+    ("generator_step", "discriminator.requires_grad_(True)", "pass", "D is left frozen"),
+    ("generator_step", 'losses["KLD"] = 0.05 * kl_divergence(mu, logvar)', "pass", "The style's KL is forgotten"),
+    ("generator_step", "0.05 * kl", "kl", "The weight of the KL is 0.05"),
+    ("generator_step", "hinge_generator(on_fake)", "hinge_generator(on_real)", "taken of the real pictures"),
+    ("generator_step", "    discriminator.requires_grad_(False)",
+     "    fake = fake.detach()\n    discriminator.requires_grad_(False)",
+     "is the fake detached"),
+    ("generator_step", "loss.detach()", "loss", "returned with their graph"),
+    ("generator_step", "loss.detach()", "loss.item()", "each as a tensor under its name"),
+    ("generator_step", "optimizer.step()", "", "Nothing moves"),
+    ("generator_step", "return {", "return [losses] or {", "Return the losses in a dictionary"),
+    ("discriminator_step", "with torch.no_grad()", "if True", "The detach is forgotten"),
+    ("discriminator_step", "(on_real, on_fake)", "(on_fake, on_real)", "Real and fake are exchanged"),
+    ("discriminator_step", "hinge_discriminator(on_real, on_fake)", "hinge_generator(on_fake)", "the generator's loss"),
+    ("discriminator_step", "optimizer.zero_grad()", "", "Old gradients aren't cleared"),
+    ("discriminator_step", "        fake, _, _ = generate(batch, generator, encoder)",
+     "        fake, _, _ = generate(batch, generator)", "The encoder isn't used"),
+    ("discriminator_step", "judge(discriminator, batch[\"segmap\"], fake, batch[\"image\"])",
+     "(discriminator(batch['segmap'], p) for p in (fake, batch['image']))", "in two calls"),
+    ("train", "optimizer_g, optimizer_d =", "optimizer_d, optimizer_g =", "other network's optimizer"),
+    ("train", "generator.train()", "pass", "may come in eval mode"),
+    ("train", "optimizer_g, encoder, features, weights", "optimizer_g, None, features, weights", "isn't handed on to"),
+    ("train", "yield {", "return {", "yield those of each batch"),
+    ("train", "loss.item()", "loss", "yield numbers"),
+]  # fmt: skip
+WRONG = [(name, changed(name, (old, new)), words) for name, old, new, words in CHANGES + STEPS]
 WRONG += [
     (
         "BatchNorm2d",
@@ -127,6 +168,27 @@ WRONG += [
         "share one network",
     ),
 ]
+
+
+def plain_generator_step(batch, generator, discriminator, optimizer, encoder=None, features=None, weights=()):
+    """Gradients by torch.autograd.grad, D called by its own cat."""
+    n, real = len(batch["image"]), batch["image"]
+    z, kl = None, 0
+    if encoder is not None:
+        mu, logvar = encoder(real)
+        z, kl = mu + (logvar / 2).exp() * torch.randn_like(mu), losses.kl_divergence(mu, logvar)
+    fake = generator(batch["segmap"], z)
+    both = discriminator(batch["segmap"].repeat(2, 1, 1, 1), torch.cat([fake, real]))
+    on_fake, on_real = ([[f[part] for f in scale] for scale in both] for part in (slice(n), slice(n, None)))
+    found = {"GAN_Feat": 10 * losses.feature_matching(on_fake, on_real), "GAN": losses.hinge_generator(on_fake)}
+    found |= {"VGG": 10 * losses.perceptual(features, weights, fake, real)} if features else {}
+    found |= {"KLD": 0.05 * kl} if encoder is not None else {}
+    painters = [p for group in optimizer.param_groups for p in group["params"]]
+    gradients = torch.autograd.grad(sum(found.values()), painters, allow_unused=True)
+    for p, gradient in zip(painters, gradients):
+        p.grad = gradient
+    optimizer.step()
+    return {name: loss.detach() for name, loss in found.items()}
 
 
 # Right answers in another style ---------------------------------------------------------------------------------------
@@ -255,6 +317,23 @@ class HookedSpectral(nn.Module):
 
 
 RIGHT = [
+    ("make_optimizers", changed("make_optimizers", ("if encoder else", "if encoder is not None else"))),
+    ("make_optimizers", changed("make_optimizers", ("lr / 2", "0.5 * lr"), ("return optimizer_g, optimizer_d",
+                                                                          "return [optimizer_g, optimizer_d]"))),
+    ("generate", changed("generate", ('generator(batch["segmap"]), None', 'generator(batch["segmap"], z=None), None'))),
+    ("generate", changed("generate", ("return generator(batch[\"segmap\"], reparameterise(mu, logvar)), mu, logvar",
+                                      "z = reparameterise(mu, logvar)\n"
+                                      "    return [generator(batch['segmap'], z=z), mu, logvar]"))),
+    ("judge", changed("judge", ("torch.cat([segmap, segmap])", "segmap.repeat(2, 1, 1, 1)"))),
+    ("judge", changed("judge", ("feature.chunk(2)", "feature.split(len(segmap))"))),
+    ("generator_step", plain_generator_step),
+    ("generator_step", changed("generator_step", ("optimizer.zero_grad()", "generator.zero_grad()\n"
+                                                  "    encoder and encoder.zero_grad()"))),
+    ("discriminator_step", changed("discriminator_step", ("optimizer.zero_grad()", "discriminator.zero_grad()"))),
+    ("discriminator_step", changed("discriminator_step", ("with torch.no_grad()", "if True"),
+                                   ("on_fake, on_real = ", "fake = fake.detach()\n    on_fake, on_real = "))),
+    ("train", changed("train", ("losses |= discriminator_step", "losses = losses | discriminator_step"))),
+    ("train", changed("train", ("generator.train()", "generator.train(True)"))),
     ("BatchNorm2d", TorchBatchNorm),
     ("BatchNorm2d", FlatBatchNorm),
     ("InstanceNorm2d", TorchInstanceNorm),

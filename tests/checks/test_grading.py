@@ -11,6 +11,7 @@ from spade_edu.checks import exercises, grading
 from spade_edu.checks.grades import Grade, class_table, read_grades, write_grades
 from spade_edu.checks.grading import code_cells, grade_folder, read_hand_in
 from spade_edu.cli import main
+from spade_edu.course.folder import is_reading
 from spade_edu.errors import UserError
 
 CELLS = [
@@ -41,8 +42,8 @@ def test_every_answer_of_a_hostile_notebook_is_graded(tmp_path, monkeypatch, cap
     monkeypatch.chdir(tmp_path)
     main(["grade", "class", "--out", "grades.csv", "--seconds", "8"])
     out = capsys.readouterr().out
-    assert "anna/02_pix2pixhd.ipynb: 1 of 5" in out and "02 receptive_field: 1 of 1 solved" in out
-    assert "    instance_edges: Needs a look: no cell checks it" in out
+    assert "anna/02_pix2pixhd.ipynb: 1 of 6" in out and "02 receptive_field: 1 of 1 solved" in out
+    assert "    ResnetBlock, Pix2PixHDGenerator: Needs a look: no cell checks it" in out
     with open("grades.csv", encoding="utf-8", newline="") as file:
         rows = {row["exercise"]: row for row in csv.DictReader(file)}
     assert [row["exercise"] for row in json.loads((tmp_path / "grades.json").read_text("utf-8"))] == list(rows)
@@ -51,14 +52,27 @@ def test_every_answer_of_a_hostile_notebook_is_graded(tmp_path, monkeypatch, cap
         "residual_block": "Its cell ended the Python process",
         "nearest_resize": "expected",
         "one_hot": "Not started yet",
-        "instance_edges": "Code cell 7 was left out. Its cell took longer than 8 seconds.",
+        "ResnetBlock": "Needs a look",
         "uniform_response": "not a readable notebook",
     }
     for name, text in words.items():
         assert text in rows[name]["message"], rows[name]
     assert [name for name, row in rows.items() if row["passed"] == "True"] == ["receptive_field"]
-    assert {name for name, row in rows.items() if row["look"] == "True" and row["stage"] == "02"} == {"instance_edges"}
+    assert {name for name, row in rows.items() if row["look"] == "True" and row["stage"] == "02"} == {
+        "ResnetBlock",
+        "Pix2PixHDGenerator",
+    }
     assert sorted(p.name for p in tmp_path.iterdir()) == ["class", "grades.csv", "grades.json"]
+
+
+def test_of_a_students_folder_the_exercises_are_handed_in(tmp_path):
+    names = "spade_edu_start.json", "03_spade_layer.ipynb", "03_spade_layer_exercises.ipynb", "my_own.ipynb"
+    for folder in ("anna", "notes"):
+        (tmp_path / folder).mkdir()
+        for name in names[folder == "notes" :]:
+            (tmp_path / folder / name).write_text("{}")
+    handed_in = [p.name for p in sorted(tmp_path.rglob("*.ipynb")) if not is_reading(p)]
+    assert handed_in == ["03_spade_layer_exercises.ipynb", *sorted(names[1:])]
 
 
 @pytest.mark.parametrize("make", [lambda p: None, lambda p: p.mkdir(), lambda p: p.write_text("")])
