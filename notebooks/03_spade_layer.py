@@ -1,8 +1,7 @@
 # %% [markdown] tags=["core"]
 # # 03 · The SPADE layer
 #
-# [![Open in
-# Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/spade_edu/blob/main/notebooks/03_spade_layer.ipynb)
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/spade_edu/blob/main/notebooks/03_spade_layer.ipynb)
 #
 # Afterwards you can compute a SPADE layer by hand, read its `gamma` and `beta` maps, say which older layers it contains
 # as special cases, and say where it does more than a network that is simply given the label map.
@@ -280,8 +279,7 @@ show.maps(gamma[2, strongest], [f"channel {c}" for c in strongest], columns=3, c
 
 # %% [markdown] tags=["core"]
 # Average gamma over the pixels of each class and you get a table: one row per class, one column per channel. It is the
-# closest thing to what a class "means" to this layer. The cell also names, for some classes, the one whose row is most
-# like theirs.
+# closest thing to what a class "means" to this layer.
 
 
 # %% tags=["core"]
@@ -303,9 +301,6 @@ ax.set(xlabel="channel")
 ax.grid(False)
 figure.colorbar(shown)
 show.finish(figure, "Mean gamma by class and channel.")
-alike = torch.cdist(table, table).fill_diagonal_(9e9).argmin(1)
-for i in range(0, len(ids), 3):
-    print(f"{lab.labels.names[ids[i]]:14} is treated most like {lab.labels.names[ids[alike[i]]]}")
 
 # %% [markdown] tags=["core"]
 # How much of the variation of gamma does such a table explain, and how much lies *within* classes? The maps show what
@@ -642,10 +637,11 @@ claim(
 )
 
 # %% [markdown] tags=["core"]
-# On a street all three are good: borders between classes survive a norm. On a mask of one class an instance norm sees a
-# constant and makes it zero, whatever the class was, and what comes later can't know it. The control shows the cause:
-# the same network without norms knows its colours. SPADE has the norms *and* knows them, because the mask comes in
-# **after** each. Stage 04 finds the same in networks that were trained on pictures.
+# On a street all three are good: borders between classes survive a norm. A mask of one class adds the same number to
+# every pixel of a channel. An instance norm subtracts it, whatever the class was, and what is left is the noise, made
+# larger. No later layer can bring the class back. The control shows the cause: the same network without norms knows its
+# colours. SPADE has the norms *and* knows them, because the mask comes in **after** each. Stage 04 finds the same in
+# networks that were trained on pictures.
 
 # %% [markdown] tags=["core"]
 # ## What SPADE contains: conditional batch norm
