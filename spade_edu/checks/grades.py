@@ -30,7 +30,7 @@ class Grade:
     """One row for one exercise of one notebook.
 
     version: of the notebook, so that a second run does only what is new. look: a person has to decide.
-    mistake: the names of the known mistakes that the message tells.
+    mistake: the names of the known mistakes that the message tells. remark: on whose work it is; a person decides.
     """
 
     notebook: str
@@ -41,6 +41,7 @@ class Grade:
     passed: bool
     look: bool
     mistake: str
+    remark: str
     message: str
 
 

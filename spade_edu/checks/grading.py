@@ -26,6 +26,7 @@ from typing import IO, Any
 from ..course.parts_file import NAME
 from ..errors import UserError
 from . import exercises, known
+from .authorship import ALIKE, alike
 from .grades import Grade, HandIn, read_grades, write_grades
 from .transcript import confirmed
 from .wall import Wall, best_wall
@@ -126,6 +127,7 @@ class Verdict:
     passed: bool
     message: str
     look: bool = False
+    uses: str = ""  # what it calls of the package
 
 
 def grade_notebook(hand_in: HandIn, seconds: float, wall: Wall, programs: bool = False) -> list[Grade]:
@@ -140,7 +142,7 @@ def grade_notebook(hand_in: HandIn, seconds: float, wall: Wall, programs: bool =
         open_one = Verdict(False, hand_in.trouble, look=True)
     if not rows:
         text = hand_in.trouble or "Needs a look: no exercise was found in it."
-        return [Grade(hand_in.name, hand_in.version, "", "", "", False, True, "", run.with_notes(text))]
+        return [Grade(hand_in.name, hand_in.version, "", "", "", False, True, "", "", run.with_notes(text))]
     return [_grade(hand_in, name, run, run.found.get(name, open_one)) for name in rows]
 
 
@@ -149,7 +151,14 @@ def _grade(hand_in: HandIn, name: str, run: "Run", verdict: Verdict) -> Grade:
     mistakes = [key for key, text in exercise.mistakes.items() if text in verdict.message]
     message = run.with_notes(verdict.message) if verdict.look else verdict.message
     head = (hand_in.name, hand_in.version, exercise.stage, name, exercise.title)
-    return Grade(*head, verdict.passed, verdict.look, " ".join(mistakes), message)
+    return Grade(*head, verdict.passed, verdict.look, " ".join(mistakes), _remark(hand_in, name, verdict), message)
+
+
+def _remark(hand_in: HandIn, name: str, verdict: Verdict) -> str:
+    """What an instructor should know about whose work a right answer is."""
+    near = alike(name, hand_in.cells) if verdict.passed else 0.0
+    said = [f"calls {verdict.uses}"] if verdict.uses else []
+    return "; ".join([*said, *([f"{near:.0%} like a stored solution"] if near >= ALIKE else [])])
 
 
 @dataclass
@@ -232,7 +241,7 @@ class Run:
         except UNREADABLE:
             return Verdict(False, "Needs a look: what its process sent is no outcome of a check.", look=True)
         if result.passed:
-            return Verdict(True, result.message)
+            return Verdict(True, result.message, uses=plain(str(line.get("uses", ""))))
         text = "Needs a look: its check passed in the notebook, but what came of the calls is not right"
         return Verdict(False, f"{text}. {plain(result.message)}", look=True)
 

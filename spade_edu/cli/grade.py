@@ -51,4 +51,7 @@ def _say(rows: "list[Grade]") -> None:
     for message in dict.fromkeys(row.message for row in rows if row.look):
         names = ", ".join(row.exercise for row in rows if row.look and row.message == message)
         print(f"    {names or 'the notebook'}: {message}")
+    for row in rows:
+        if row.remark:
+            print(f"    {row.exercise}: {row.remark}")
     sys.stdout.flush()

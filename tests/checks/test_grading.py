@@ -155,7 +155,15 @@ def test_another_file_is_not_taken_for_grades(tmp_path, forked):
 
 def row(exercise, passed=False, **facts):
     e = next(e for e in exercises() if e.name == exercise)
-    known = {"notebook": "a", "version": "1", "look": False, "mistake": "", "message": "", "title": e.title}
+    known = {
+        "notebook": "a",
+        "version": "1",
+        "look": False,
+        "mistake": "",
+        "remark": "",
+        "message": "",
+        "title": e.title,
+    }
     return Grade(stage=e.stage, exercise=exercise, passed=passed, **(known | facts))
 
 
