@@ -27,7 +27,7 @@ from ..course.parts_file import NAME
 from ..errors import UserError
 from . import exercises, known
 from .authorship import ALIKE, alike
-from .grades import Grade, HandIn, read_grades, write_grades
+from .grades import Grade, HandIn, plain, read_grades, write_grades
 from .transcript import confirmed
 from .wall import Wall, best_wall
 
@@ -35,7 +35,7 @@ START_SECONDS = 120  # for a process to import torch on a slow machine
 MOST_SECONDS = 86400  # that a cell may be given
 CELLS = 10  # so many times what a cell may take is given to a whole notebook
 MOST_BYTES = 32 * 2**20  # of a notebook, and of what a process sends; the longest outcomes of an exercise are 5 MB
-MOST_NOTES, MOST_TEXT = 20, 2000
+MOST_NOTES = 20
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, MemoryError)  # a notebook
 ENDED = "Its cell ended the Python process."
 
@@ -71,7 +71,7 @@ def grade_folder(folder: Path, seconds: float, out: Path, programs: bool = False
 
 def read_hand_in(path: Path, name: str, programs: bool = False) -> HandIn:
     """A notebook with the my_spade.py beside it; one that can't be read has no cells, but a sentence."""
-    name = name.encode("utf-8", "replace").decode()
+    name = plain(name)
     try:
         content = plain_file(path)
         beside = path.with_name(NAME)
@@ -156,7 +156,8 @@ def _grade(hand_in: HandIn, name: str, run: "Run", verdict: Verdict) -> Grade:
 
 def _remark(hand_in: HandIn, name: str, verdict: Verdict) -> str:
     """What an instructor should know about whose work a right answer is."""
-    near = alike(name, hand_in.cells) if verdict.passed else 0.0
+    texts = [content.decode("utf-8", "replace") for content in hand_in.files.values()]
+    near = alike(name, [*texts, *hand_in.cells]) if verdict.passed else 0.0
     said = [f"calls {verdict.uses}"] if verdict.uses else []
     return "; ".join([*said, *([f"{near:.0%} like a stored solution"] if near >= ALIKE else [])])
 
@@ -262,11 +263,6 @@ class Run:
     def with_notes(self, message: str) -> str:
         """A message that asks for a look, with what is known about the notebook."""
         return " ".join([message, *self.notes])
-
-
-def plain(text: str) -> str:
-    """A text of bearable length that does nothing to a terminal."""
-    return "".join(c if c.isprintable() or c == "\n" else "?" for c in text[:MOST_TEXT])
 
 
 class Lines:

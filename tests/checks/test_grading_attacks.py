@@ -213,3 +213,34 @@ def test_the_grader_takes_its_notebook_along_when_it_is_ended(tmp_path):
     process.send_signal(signal.SIGTERM)
     assert process.wait(20) == 143
     assert processes(["sleep", "87654"]) == [] and list((tmp_path / "tmp").iterdir()) == []
+
+
+HOSTILE = [  # what the five of a class try
+    [WRONG, CHECKED, FORGED["a line"]],
+    [SOLVED, CHECKED, ESCAPED.replace("TMP", "/tmp")],
+    [SOLVED, CHECKED, EDITED],
+    [STOPPING["empty objects"], CHECKED],
+    ["while True:\n    pass", WRONG, CHECKED],
+]
+
+
+def class_with_hostile(folder: Path, size: int) -> dict[str, bool]:
+    """A class whose every fifth of five parts begins with a hostile notebook; {notebook: whether it is right}."""
+    right = {}
+    for number in range(size):
+        attack, rest = divmod(number, size // len(HOSTILE))
+        hostile = rest == 1 and attack < len(HOSTILE)
+        cells = HOSTILE[attack] if hostile else [SOLVED if number % 3 else WRONG, CHECKED]
+        name = f"{number:03d}.ipynb"
+        write(folder / name, *cells)
+        right[name] = number % 3 != 0 if not hostile else attack in (1, 2)
+    return right
+
+
+@pytest.mark.slow
+@linux
+def test_a_class_of_two_hundred_with_five_hostile_is_graded_to_the_end(tmp_path):
+    expected = class_with_hostile(tmp_path / "class", 200)
+    rows = [r for rows in grading.grade_folder(tmp_path / "class", 5, tmp_path / "grades.csv") for r in rows]
+    found = {row.notebook: row.passed for row in rows if row.exercise == "receptive_field"}
+    assert found == expected
