@@ -7,10 +7,14 @@ from collections import Counter
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from ..course.overview import states
+from ..course.parts_file import NAME, read_file, read_reference
 from ..errors import UserError
 from ..files import write_whole
-from . import known
+from . import known, scorecard
+from .scorecard import FILE
 
+MOST_TEXT = 2000
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a cell begins that a spreadsheet would compute
 
 
@@ -30,7 +34,7 @@ class Grade:
     """One row for one exercise of one notebook.
 
     version: of the notebook, so that a second run does only what is new. look: a person has to decide.
-    mistake: the names of the known mistakes that the message tells.
+    mistake: the names of the known mistakes that the message tells. remark: on whose work it is; a person decides.
     """
 
     notebook: str
@@ -41,7 +45,13 @@ class Grade:
     passed: bool
     look: bool
     mistake: str
+    remark: str
     message: str
+
+
+def plain(text: str) -> str:
+    """A text of bearable length that does nothing to a terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else "?" for c in text[:MOST_TEXT])
 
 
 def beside(out: Path) -> Path:
@@ -78,6 +88,29 @@ def read_grades(out: Path) -> dict[str, list[Grade]]:
     except (OSError, ValueError, TypeError, RecursionError) as error:
         raise UserError(f"{path} holds no grades of this version: remove it, or choose another --out.") from error
     return found
+
+
+def own_words(folder: Path) -> list[str]:
+    """What the scorecards and files of parts in a folder say, a line for each folder that holds one."""
+    places = {path.parent for name in (FILE.name, NAME) for path in folder.rglob(name)}
+    return [plain(f"{place.relative_to(folder)}: {_own_words(place)}") for place in sorted(places)]
+
+
+def _own_words(place: Path) -> str:
+    if any(path.exists() and not _bearable(path) for path in (place / FILE, place / NAME)):
+        return "what lies there is no scorecard and no file of parts"
+    solved = sum(scorecard.read(place).get(name, False) for name in known())
+    try:
+        state = Counter(states(read_file(place / NAME), read_reference()).values())
+        parts = f"{NAME}: {state['kept']} parts kept, {state['borrowed']} borrowed, {state['open']} open"
+    except (UserError, OSError, ValueError) as error:
+        parts = f"{NAME}: {error}"
+    return f"{solved} exercises solved by its own scorecard; {parts}"
+
+
+def _bearable(path: Path) -> bool:
+    """Whether it is an ordinary file (no pipe, no device) of at most a megabyte."""
+    return path.is_file() and path.stat().st_size < 2**20
 
 
 def class_table(grades: list[Grade]) -> str:

@@ -27,7 +27,8 @@ from ..course.folder import is_reading
 from ..course.parts_file import NAME
 from ..errors import UserError
 from . import known
-from .grades import Grade, HandIn, read_grades, write_grades
+from .authorship import ALIKE, alike
+from .grades import Grade, HandIn, plain, read_grades, write_grades
 from .transcript import confirmed
 from .wall import Wall, best_wall
 
@@ -35,7 +36,7 @@ START_SECONDS = 120  # for a process to import torch on a slow machine
 MOST_SECONDS = 86400  # that a cell may be given
 CELLS = 10  # so many times what a cell may take is given to a whole notebook
 MOST_BYTES = 32 * 2**20  # of a notebook, and of what a process sends; the longest outcomes of an exercise are 5 MB
-MOST_NOTES, MOST_TEXT = 20, 2000
+MOST_NOTES = 20
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, MemoryError)  # a notebook
 ENDED = "Its cell ended the Python process."
 
@@ -71,7 +72,7 @@ def grade_folder(folder: Path, seconds: float, out: Path, programs: bool = False
 
 def read_hand_in(path: Path, name: str, programs: bool = False) -> HandIn:
     """A notebook with the my_spade.py beside it; one that can't be read has no cells, but a sentence."""
-    name = name.encode("utf-8", "replace").decode()
+    name = plain(name)
     try:
         content = plain_file(path)
         beside = path.with_name(NAME)
@@ -127,6 +128,7 @@ class Verdict:
     passed: bool
     message: str
     look: bool = False
+    uses: str = ""  # what it calls of the package
 
 
 def grade_notebook(hand_in: HandIn, seconds: float, wall: Wall, programs: bool = False) -> list[Grade]:
@@ -141,7 +143,7 @@ def grade_notebook(hand_in: HandIn, seconds: float, wall: Wall, programs: bool =
         open_one = Verdict(False, hand_in.trouble, look=True)
     if not rows:
         text = hand_in.trouble or "Needs a look: no exercise was found in it."
-        return [Grade(hand_in.name, hand_in.version, "", "", "", False, True, "", run.with_notes(text))]
+        return [Grade(hand_in.name, hand_in.version, "", "", "", False, True, "", "", run.with_notes(text))]
     return [_grade(hand_in, name, run, run.found.get(name, open_one)) for name in rows]
 
 
@@ -150,7 +152,15 @@ def _grade(hand_in: HandIn, name: str, run: "Run", verdict: Verdict) -> Grade:
     mistakes = [key for key, text in exercise.mistakes.items() if text in verdict.message]
     message = run.with_notes(verdict.message) if verdict.look else verdict.message
     head = (hand_in.name, hand_in.version, exercise.stage, name, exercise.title)
-    return Grade(*head, verdict.passed, verdict.look, " ".join(mistakes), message)
+    return Grade(*head, verdict.passed, verdict.look, " ".join(mistakes), _remark(hand_in, name, verdict), message)
+
+
+def _remark(hand_in: HandIn, name: str, verdict: Verdict) -> str:
+    """What an instructor should know about whose work a right answer is."""
+    texts = [content.decode("utf-8", "replace") for content in hand_in.files.values()]
+    near = alike(name, [*texts, *hand_in.cells]) if verdict.passed else 0.0
+    said = [f"calls {verdict.uses}"] if verdict.uses else []
+    return "; ".join([*said, *([f"{near:.0%} like a stored solution"] if near >= ALIKE else [])])
 
 
 @dataclass
@@ -233,7 +243,7 @@ class Run:
         except UNREADABLE:
             return Verdict(False, "Needs a look: what its process sent is no outcome of a check.", look=True)
         if result.passed:
-            return Verdict(True, result.message)
+            return Verdict(True, result.message, uses=plain(str(line.get("uses", ""))))
         text = "Needs a look: its check passed in the notebook, but what came of the calls is not right"
         return Verdict(False, f"{text}. {plain(result.message)}", look=True)
 
@@ -254,11 +264,6 @@ class Run:
     def with_notes(self, message: str) -> str:
         """A message that asks for a look, with what is known about the notebook."""
         return " ".join([message, *self.notes])
-
-
-def plain(text: str) -> str:
-    """A text of bearable length that does nothing to a terminal."""
-    return "".join(c if c.isprintable() or c == "\n" else "?" for c in text[:MOST_TEXT])
 
 
 class Lines:

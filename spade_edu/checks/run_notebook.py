@@ -18,7 +18,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.text import SList
 
 from .. import checks
-from .authorship import foreign
+from .authorship import foreign, uses
 from .calling import Outcome
 from .exercise import Exercise, Result
 from .transcript import Recorded, encoded
@@ -112,11 +112,12 @@ class Watched:
             return self.plain(name, function)
         self.report.say(trying=name)
         result, outcomes = self._tried(exercise, function)
-        foreign_name = foreign(exercise, function) if result.passed else ""
-        written = [encoded(o) for o in outcomes] if result.passed else []
-        self.report.say(name=name, passed=result.passed, message=result.message, foreign=foreign_name, outcomes=written)
+        more: dict[str, Any] = {}
         if result.passed:
             self.closed.add(name)
+            more = {"outcomes": [encoded(o) for o in outcomes], "foreign": foreign(exercise, function)}
+            more["uses"] = "" if more["foreign"] else ", ".join(uses(exercise, function))
+        self.report.say(name=name, passed=result.passed, message=result.message, **more)
         return result
 
     @staticmethod

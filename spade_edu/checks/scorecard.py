@@ -38,10 +38,10 @@ def in_notebook() -> bool:
     return getattr(shell, "kernel", None) is not None
 
 
-def read() -> dict[str, bool]:
-    """name: solved, as stored; an unreadable file counts as empty."""
+def read(folder: Path | None = None) -> dict[str, bool]:
+    """name: solved, as stored in the student's folder or another one; an unreadable file counts as empty."""
     try:
-        stored = json.loads((student_folder() / FILE).read_text())
+        stored = json.loads(((folder or student_folder()) / FILE).read_text())
         return {str(name): value is True for name, value in stored.items()}
     except (OSError, ValueError, AttributeError, RecursionError):
         return {}

@@ -28,7 +28,7 @@ def grade(
 
     Grades are written after each notebook. A second run with the same --out does what is new or changed.
     """
-    from ..checks.grades import beside, class_table
+    from ..checks.grades import beside, class_table, own_words
     from ..checks.grading import grade_folder
     from ..checks.wall import best_wall
 
@@ -39,7 +39,7 @@ def grade(
             print(best_wall().says)
         grades += rows
         _say(rows)
-    print(class_table(grades))
+    print("\n".join([class_table(grades), *own_words(folder)]))
     solved, asked = sum(row.passed for row in grades), sum(bool(row.exercise) for row in grades)
     looks = sum(row.look for row in grades)
     print(f"{solved} of {asked} answers pass, {looks} need a look: {out}, {beside(out)}")
@@ -51,4 +51,7 @@ def _say(rows: "list[Grade]") -> None:
     for message in dict.fromkeys(row.message for row in rows if row.look):
         names = ", ".join(row.exercise for row in rows if row.look and row.message == message)
         print(f"    {names or 'the notebook'}: {message}")
+    for row in rows:
+        if row.remark:
+            print(f"    {row.exercise}: {row.remark}")
     sys.stdout.flush()

@@ -5,7 +5,7 @@ import json
 import os
 
 import pytest
-from graded import CHECKED, SOLVED, Forked, graded, notebook, write
+from graded import CHECKED, SOLVED, Forked, graded, notebook, solution_cells, write
 
 from spade_edu.checks import exercises, grading
 from spade_edu.checks.grades import Grade, class_table, read_grades, write_grades
@@ -169,7 +169,15 @@ def test_another_file_is_not_taken_for_grades(tmp_path, forked):
 
 def row(exercise, passed=False, **facts):
     e = next(e for e in exercises() if e.name == exercise)
-    known = {"notebook": "a", "version": "1", "look": False, "mistake": "", "message": "", "title": e.title}
+    known = {
+        "notebook": "a",
+        "version": "1",
+        "look": False,
+        "mistake": "",
+        "remark": "",
+        "message": "",
+        "title": e.title,
+    }
     return Grade(stage=e.stage, exercise=exercise, passed=passed, **(known | facts))
 
 
@@ -197,3 +205,52 @@ def test_the_mistake_of_an_answer_is_noted(tmp_path):
     check = 'from spade_edu.checks import check\ncheck("kl_divergence", kl_divergence)'
     grade = graded(write(tmp_path / "09_x.ipynb", wrong, check))["kl_divergence"]
     assert not grade.passed and not grade.look and grade.mistake, grade
+
+
+# --- a class of six
+
+
+def copied_scorecard(folder, names):
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "spade_edu_progress.json").write_text(json.dumps(dict.fromkeys(names, True)))
+
+
+@pytest.fixture
+def six(tmp_path):
+    """Complete, partly borrowed, copied, broken, empty, in an old format."""
+    folder = tmp_path / "class"
+    wrong = "def mine(mu, logvar):\n    return 0.5 * (mu**2 + logvar.exp() - 1 - logvar).mean()"
+    write(folder / "anna" / "01_batchnorm.ipynb", *solution_cells("01"))
+    copied_scorecard(folder / "anna", ["batch_norm", "adain", "no such exercise"])
+    student = folder / "ben"
+    write(student / "09_multimodal.ipynb", "from spade_edu.checks import check", wrong, 'check("kl_divergence", mine)')
+    (student / "my_spade.py").write_text(
+        "# --- 03: the SPADE layer ---\n\n\n# borrowed\nclass SPADE:\n    pass\n", encoding="utf-8"
+    )
+    write(folder / "cem" / "06_gan_training.ipynb", *solution_cells("06"))
+    (folder / "dora").mkdir()
+    (folder / "dora" / "02_pix2pixhd.ipynb").write_bytes(notebook(*CELLS)[:-99])
+    write(folder / "eva" / "02_pix2pixhd.ipynb")
+    sheet = {"cells": [{"cell_type": "code", "input": cell, "language": "python"} for cell in [SOLVED, CHECKED]]}
+    (folder / "finn").mkdir()
+    (folder / "finn" / "02_pix2pixhd.ipynb").write_text(json.dumps({"worksheets": [sheet], "nbformat": 3}))
+    return folder
+
+
+def test_a_class_of_six_is_told_in_one_command(six, forked, capsys, tmp_path):
+    main(["grade", str(six), "--out", str(tmp_path / "grades.csv")])
+    out = capsys.readouterr().out
+    names = "one_hot, instance_edges, residual_block, receptive_field"
+    for line in (
+        "anna/01_batchnorm.ipynb: 6 of 6\n    running_average: 100% like a stored solution",
+        "ben/09_multimodal.ipynb: 0 of 4",
+        "cem/06_gan_training.ipynb: 8 of 8\n    patch_discriminator: 100% like a stored solution",
+        f"dora/02_pix2pixhd.ipynb: 0 of 4\n    {names}: This is not a readable notebook",
+        f"eva/02_pix2pixhd.ipynb: 0 of 4\n    {names}: Needs a look",
+        "finn/02_pix2pixhd.ipynb: 1 of 4",
+        "02 receptive_field: 1 of 3 solved, 2 to look at",
+        "09 kl_divergence: 0 of 1 solved\n   1 x ",
+        "anna: 2 exercises solved by its own scorecard; my_spade.py: 0 parts kept, 0 borrowed",
+        "ben: 0 exercises solved by its own scorecard; my_spade.py: 0 parts kept, 1 borrowed",
+    ):
+        assert line in out, out

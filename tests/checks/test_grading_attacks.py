@@ -80,11 +80,11 @@ else:
 }
 
 
-def classroom(folder: Path, attack: str, seconds=3, more=()) -> dict[str, tuple[bool, str]]:
+def classroom(folder: Path, *attack: str, seconds=3) -> dict[str, tuple[bool, str]]:
     """{notebook: (passed, message)} for the answer of a.ipynb, which attacks, and of an honest b.ipynb after it."""
-    write(folder / "class" / "a.ipynb", attack, CHECKED)
+    write(folder / "class" / "a.ipynb", *attack)
     write(folder / "class" / "b.ipynb", SOLVED, CHECKED)
-    main(["grade", str(folder / "class"), "--out", str(folder / "grades.csv"), "--seconds", str(seconds), *more])
+    main(["grade", str(folder / "class"), "--out", str(folder / "grades.csv"), "--seconds", str(seconds)])
     with open(folder / "grades.csv", encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["exercise"] == "receptive_field"]
     return {row["notebook"]: (row["passed"] == "True", row["message"]) for row in rows}
@@ -108,13 +108,13 @@ each_wall = pytest.mark.parametrize("wall", WALLS, ids=lambda w: f"{'namespaces'
 
 @pytest.mark.parametrize("way", FORGED)
 def test_a_wrong_answer_stays_wrong(way, tmp_path):
-    grade = graded(write(tmp_path / "02_x.ipynb", WRONG, FORGED[way], CHECKED, WRONG))["receptive_field"]
+    grade = graded(write(tmp_path / "02_x.ipynb", WRONG, FORGED[way], CHECKED, FORGED[way]))["receptive_field"]
     assert not grade.passed
     assert grade.look or way.startswith("another"), grade
 
 
 def test_the_forgery_of_before_fails_on_the_command_line(tmp_path):
-    a, b = classroom(tmp_path, f"{WRONG}\n{FORGED['a line']}").values()
+    a, b = classroom(tmp_path, WRONG, CHECKED, FORGED["a line"]).values()
     assert not a[0] and b[0]
 
 
@@ -122,7 +122,7 @@ def test_the_forgery_of_before_fails_on_the_command_line(tmp_path):
 @each_wall
 def test_a_process_that_outlives_its_notebook_reaches_nobody(wall, tmp_path, monkeypatch):
     monkeypatch.setattr(grading, "best_wall", lambda: wall)
-    a, b = classroom(tmp_path, f"{SOLVED}\n{ESCAPED.replace('TMP', os.environ.get('TMPDIR', '/tmp'))}").values()
+    a, b = classroom(tmp_path, SOLVED, CHECKED, ESCAPED.replace("TMP", os.environ.get("TMPDIR", "/tmp"))).values()
     assert a[0] and b[0], (a, b)
     assert processes(["sleep", "98765"]) == []
 
@@ -134,7 +134,7 @@ def test_a_notebook_that_edits_the_package_changes_nothing(wall, tmp_path, monke
     source = Path(spade_edu.checks.__file__)
     before = source.read_bytes()
     try:
-        _, b = classroom(tmp_path, f"{SOLVED}\n{EDITED}").values()
+        _, b = classroom(tmp_path, SOLVED, CHECKED, EDITED).values()
         assert b[0] and source.read_bytes() == before
     finally:
         source.write_bytes(before)
@@ -143,7 +143,7 @@ def test_a_notebook_that_edits_the_package_changes_nothing(wall, tmp_path, monke
 @pytest.mark.parametrize("way", STOPPING)
 def test_the_class_goes_on(way, tmp_path):
     begun = time.monotonic()
-    _, b = classroom(tmp_path, STOPPING[way]).values()
+    _, b = classroom(tmp_path, STOPPING[way], CHECKED).values()
     assert b[0] and time.monotonic() - begun < 60
 
 
@@ -169,7 +169,7 @@ except OSError as error:
 open("own", "w").write("x")
 open("/dev/null", "w").write("x")
 {SOLVED}"""
-    a, b = classroom(tmp_path, away, seconds=20).values()
+    a, b = classroom(tmp_path, away, CHECKED, seconds=20).values()
     assert a[0] and b[0], a
 
 
@@ -213,3 +213,34 @@ def test_the_grader_takes_its_notebook_along_when_it_is_ended(tmp_path):
     process.send_signal(signal.SIGTERM)
     assert process.wait(20) == 143
     assert processes(["sleep", "87654"]) == [] and list((tmp_path / "tmp").iterdir()) == []
+
+
+HOSTILE = [  # what the five of a class try
+    [WRONG, CHECKED, FORGED["a line"]],
+    [SOLVED, CHECKED, ESCAPED.replace("TMP", "/tmp")],
+    [SOLVED, CHECKED, EDITED],
+    [STOPPING["empty objects"], CHECKED],
+    ["while True:\n    pass", WRONG, CHECKED],
+]
+
+
+def class_with_hostile(folder: Path, size: int) -> dict[str, bool]:
+    """A class whose every fifth of five parts begins with a hostile notebook; {notebook: whether it is right}."""
+    right = {}
+    for number in range(size):
+        attack, rest = divmod(number, size // len(HOSTILE))
+        hostile = rest == 1 and attack < len(HOSTILE)
+        cells = HOSTILE[attack] if hostile else [SOLVED if number % 3 else WRONG, CHECKED]
+        name = f"{number:03d}.ipynb"
+        write(folder / name, *cells)
+        right[name] = number % 3 != 0 if not hostile else attack in (1, 2)
+    return right
+
+
+@pytest.mark.slow
+@linux
+def test_a_class_of_two_hundred_with_five_hostile_is_graded_to_the_end(tmp_path):
+    expected = class_with_hostile(tmp_path / "class", 200)
+    rows = [r for rows in grading.grade_folder(tmp_path / "class", 5, tmp_path / "grades.csv") for r in rows]
+    found = {row.notebook: row.passed for row in rows if row.exercise == "receptive_field"}
+    assert found == expected
