@@ -206,6 +206,13 @@ def other_run(**settings) -> Callable[[], object]:
     return make
 
 
+def own_run() -> None:
+    """A run that a student's file trained."""
+    run_folder()
+    Path("run/code").mkdir()
+    Path("run/code/0000000.txt").write_text("import torch")
+
+
 def broken_run(*broken: int) -> Callable[[], object]:
     """A run with checkpoints of steps 1 and 2, some with half of their weights."""
 
@@ -264,8 +271,8 @@ def images(*names: str, side: int = 64) -> None:
 
 def _table() -> list[Case]:
     return [
-        *_commands(), *_settings(), *_photographs(), *_label_maps(), *_folders(), *_classes(), *_runs(), *_weights(),
-        *_output(), *_archives(), *_fine(),
+        *_commands(), *_settings(), *_photographs(), *_label_maps(), *_folders(), *_classes(), *_runs(), *_own(),
+        *_weights(), *_output(), *_archives(), *_fine(),
     ]  # fmt: skip
 
 
@@ -409,6 +416,20 @@ def _classes() -> list[Case]:
     cases[0] = cases[0]._replace(make=then(Path("set/classes.json").unlink))
     latin = then(lambda: Path("set/classes.json").write_bytes(b'{"names": ["Stra\xdfe", "Auto", "Haus"]}'))
     return [*cases, Case("classes.json", "written in Latin-1, not UTF-8", LOOK, "classes.json", latin, foreign=True)]
+
+
+def _own() -> list[Case]:
+    area, train, file = "A file of your own", [*TRAIN, "--code", "my_spade.py"], Path("my_spade.py")
+    return [
+        Case(area, "one that isn't there", train, "There is no file my_spade.py"),
+        Case(area, "a bracket left open", train, "my_spade.py is not Python, line 1", lambda: file.write_text("x = (")),
+        Case(area, "one that is only begun", train, "my_spade.py lacks SPADEGenerator", lambda: file.write_text("import torch")),
+        Case(area, "a setting that stands in the file", [*train, "--set", "lambda_feat=5"], "lambda_feat has no effect with --code"),
+        Case(area, "precision that scales losses", [*train, "--set", "precision=fp16"], "take bf16 or fp32 with --code"),
+        Case(area, "its run, opened without it", ["sample", "run"], "name it, --code my_spade.py", own_run),
+        Case(area, "its run, gone on with without it", TRAIN, "name it, --code my_spade.py", own_run),
+        Case(area, "painting with it and no run", ["paint", "--code", "my_spade.py"], "--code belongs to the run"),
+    ]  # fmt: skip
 
 
 def _runs() -> list[Case]:

@@ -1,6 +1,7 @@
 """What a notebook starts with: the profile it chooses, its data, and where its networks come from."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -74,6 +75,9 @@ def test_the_newest_run_on_the_same_data_is_taken(tmp_path):
         (course.RUNS / name).mkdir()
         (course.RUNS / name / "config.json").write_text(text)
     assert course.newest_run("spade", replace(config, height=64)) is None
+    Path("runs/one/code").mkdir()
+    Path("runs/one/code/0000000.txt").write_text("import torch")  # a student's file trained it
+    assert course.newest_run("spade", config) is None
 
 
 def test_without_weights_for_the_data_it_trains_and_says_so_first(tmp_path, capsys, monkeypatch):

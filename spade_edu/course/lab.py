@@ -24,7 +24,7 @@ from ..errors import UserError
 from ..labels import LabelSpace
 from ..models import Networks, build
 from ..presets import preset
-from ..runs.loading import load_config, load_networks, load_stored
+from ..runs.loading import load_config, load_networks, load_stored, own_texts
 from ..runs.run import Run
 from ..sampling import spread, to_batch
 from ..training import Trainer
@@ -140,7 +140,10 @@ def _open(profile: str, device: str) -> tuple[TrainingConfig, Dataset, Dataset]:
 
 
 def newest_run(model: str, like: TrainingConfig) -> Path | None:
-    """The folder under runs/ whose checkpoint of `model` on the same data and size is the newest; None if none is."""
+    """The folder under runs/ whose checkpoint of `model` on the same data and size is the newest; None if none is.
+
+    Runs of a student's file are passed over: they are opened with the file that is named for them.
+    """
     found = []
     for path in RUNS.glob("*/config.json"):
         try:
@@ -149,7 +152,7 @@ def newest_run(model: str, like: TrainingConfig) -> Path | None:
             print(f"Passing over a run. {error}")
             continue
         same = all(getattr(config, name) == getattr(like, name) for name in ("data", "height", "width"))
-        if steps and same and config.model == model:
+        if steps and same and config.model == model and not own_texts(path.parent):
             found.append((steps[-1].stat().st_mtime, path.parent))
     if not found:
         return None

@@ -9,7 +9,6 @@ What goes wrong in a part is one UserError with the part's name and its line: `m
 Code is run from the file that is named, and only there.
 """
 
-import hashlib
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -68,12 +67,11 @@ class OwnNetworks(NamedTuple):
 class OwnCode:
     """A student's file that was run once. Make it with `read_code`.
 
-    path: the file. file: its parts and their lines; file.text is what was run. digest: sha256 of that text.
+    path: the file. file: its parts and their lines; file.text is what was run. module: what came of that.
     """
 
     def __init__(self, path: Path, file: PartsFile):
         self.path, self.file = path, file
-        self.digest = hashlib.sha256(file.text.encode()).hexdigest()
         self.module = ModuleType(path.stem)
         self.module.__file__ = str(path)
         with self.guarded():
@@ -323,9 +321,9 @@ def read_code(path: str | Path, seconds: float = SECONDS) -> OwnCode:
 
     Errors: a UserError where there is none, it is no Python, its import fails or takes longer than `seconds`.
     """
-    path = Path(path).expanduser().absolute()
-    if not path.is_file():
+    if not Path(path).expanduser().is_file():
         raise UserError(f"There is no file {path}: --code names your my_spade.py.")
+    path = Path(path).expanduser().absolute()
     try:
         file = read_file(path)
         try_file(file.text, [], seconds)
