@@ -62,6 +62,13 @@ def _modules() -> list[Exercise]:
 
 def check(name: str, function: object) -> Result:
     """Try an answer. It never raises, whatever `function` is, and answers within seconds."""
+    result = examine(name, function)
+    scorecard.record(result.name, result.passed)
+    return result
+
+
+def examine(name: str, function: object) -> Result:
+    """As `check`, but nothing is noted on the scorecard."""
     exercise = _find(name)
     if isinstance(exercise, str):
         return Result(str(name), False, exercise)
@@ -69,9 +76,7 @@ def check(name: str, function: object) -> Result:
         message = _fault_of_any_reading(exercise, function)
     except Exception as error:  # an object that misbehaves even when looked at
         message = f"What it returns can't be examined ({type(error).__name__}): return plain tensors and numbers."
-    result = Result(exercise.name, not message, message or f"right. {exercise.title}: solved.")
-    scorecard.record(exercise.name, result.passed)
-    return result
+    return Result(exercise.name, not message, message or f"right. {exercise.title}: solved.")
 
 
 def has_check(name: str) -> bool:

@@ -15,7 +15,7 @@ from spade_edu.course import bring_back, folder, parts_file, save_folder
 from spade_edu.errors import UserError
 
 TESTS = Path(__file__).parents[1]
-STAGES = {f"{n:02d}" for n in range(11)}
+STAGES = {f"{n:02d}" for n in range(12)}
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +35,7 @@ def cells(path):
 
 def test_a_new_folder_holds_notebooks_exercises_and_an_empty_file(capsys):
     main(["start", "mine"])
-    assert capsys.readouterr().out == "mine: 22 files written.\nBegin with README.md there.\n"
+    assert capsys.readouterr().out == "mine: 23 files written.\nBegin with README.md there.\n"
     notebooks = sorted(Path("mine").glob("*.ipynb"))
     assert {p.name[:2] for p in notebooks} == STAGES
     assert {p.name[:2] for p in notebooks if p.stem.endswith("_exercises")} == STAGES - {"00", "10"}
@@ -77,7 +77,7 @@ def test_a_second_start_adds_what_is_new_and_leaves_what_was_changed(capsys):
     Path("mine/05_spade_generator.ipynb").unlink()
     main(["start", "mine", "--with-solutions"])
     out = capsys.readouterr().out
-    assert out.startswith("mine: 9 files written.\n")  # the other eight exercises, and what was deleted
+    assert out.startswith("mine: 10 files written.\n")  # the other nine exercises, and what was deleted
     assert "Left as you changed them: my_spade.py, 03_spade_layer_exercises.ipynb." in out
     after = contents("mine")
     assert {name: after[name] for name in mine} == mine and set(after) == {*before, *mine}
