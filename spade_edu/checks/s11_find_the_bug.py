@@ -209,7 +209,7 @@ def mend(letter: str, old: str, new: str) -> Result:
     if letter not in FAULTS:
         return Result(name, False, f"there is no such file; the letters are {', '.join(FAULTS)}.")
     state, said = _mended(letter, old, new)
-    return Result(name, state == "mended", f"{STATES[state]}.{said}")
+    return Result(name, state == "mended", STATES[state] + (f": {said}" if said else "."))
 
 
 def _mended(letter: str, old: str, new: str) -> tuple[str, str]:
@@ -222,7 +222,7 @@ def _mended(letter: str, old: str, new: str) -> tuple[str, str]:
     try:
         code = Code(f"faulty_{letter}", text.replace(old, new))
     except Exception as error:
-        return "broken", f" ({type(error).__name__}: {error})"
+        return "broken", f"{type(error).__name__}: {error}."
     return _state(letter, code)
 
 
@@ -232,11 +232,11 @@ def _state(letter: str, code: Code) -> tuple[str, str]:
     try:
         number = _MEASURES[list(FAULTS).index(letter)].reference(code)
     except Exception as error:
-        return "broken", f" ({type(error).__name__}: {error})"
+        return "broken", f"{type(error).__name__}: {error}."
     if number > QUIET:
         return "faulty", ""
     result = examine(part, getattr(code, part)) if has_check(part) else None
-    return ("mended", "") if result is None or result.passed else ("refused", f" {result.message}")
+    return ("mended", "") if result is None or result.passed else ("refused", result.message)
 
 
 def _repaired(pair: object, letter: str) -> object:
