@@ -30,7 +30,7 @@ other = stranger()
 
 def draw(measure):
     """The number that a measure gives for each file."""
-    show.bars({name: measure(code) for name, code in files.items()}, ylabel="what you measured")
+    show.bars({name: float(measure(code)) for name, code in files.items()}, ylabel="what you measured")
 
 
 # %% [markdown]
@@ -39,7 +39,7 @@ def draw(measure):
 # **Symptom.** Figure 3 doesn't come out. pix2pixHD from this file paints two uniform maps, all road and all sky, in two
 # different colours; notebook 04 says that it can't tell them apart.
 #
-# pix2pixHD's code in this file: convolutions, ReLU, reflection padding, a norm. Measure them one by one.
+# Measure pix2pixHD's layers one by one: through many of them even rounding errors grow to something that can be seen.
 
 
 # %% tags=["solution"]
