@@ -5,11 +5,14 @@
 The file with each fault and the one without it are trained alike: Streets at 32x64, 150 steps of 2 scenes, the same
 seed. Printed is a line of JSON a file: the judge's mIoU over 20 validation scenes, with the file's own label maps and
 with the course's, the last losses, seconds a step, and how far two uniform maps (road, sky) are apart in mean colour.
-The files are trained with SPADE's generator, "a" with pix2pixHD's: its fault sits there.
+The files are trained with SPADE's generator, "a" with pix2pixHD's: its fault sits there. Before that, a line a file:
+how far the features of the untrained generator's last block spread at gain 0.02 and 1, and seconds (of the processor,
+the median of 15) of a step of D. `--steps 0` prints these only.
 """
 
 import argparse
 import json
+import statistics
 import time
 
 import torch
@@ -79,15 +82,46 @@ def trial(name: str, code: Code, painter: str, gain: float, steps: int, scenes: 
     }  # fmt: skip
 
 
+@torch.no_grad()
+def spread_at_start(code: Code, gain: float) -> float:
+    generator, _ = networks(code, "SPADE", gain)
+    found = []
+    generator.blocks[-1].register_forward_hook(lambda module, inputs, output: found.append(output.std().item()))
+    generator(code.one_hot(torch.randint(CLASSES, (2, *SIZE)), CLASSES))
+    return found[0]
+
+
+def discriminator_seconds(code: Code, times: int = 15) -> float:
+    generator, discriminator = networks(code, "SPADE", 1.0)
+    _, optimizer = code.make_optimizers(generator, discriminator)
+    batch = {"segmap": code.one_hot(torch.zeros(2, *SIZE), CLASSES), "image": torch.rand(2, 3, *SIZE)}
+    found = []
+    for _ in range(times):
+        begun = time.process_time()
+        code.discriminator_step(batch, generator, discriminator, optimizer)
+        found.append(time.process_time() - begun)
+    return statistics.median(found)
+
+
+def start(name: str, code: Code) -> dict:
+    return {
+        "file": name,
+        "spread_at_gain": {gain: float(f"{spread_at_start(code, gain):.2g}") for gain in (0.02, 1.0)},
+        "seconds_of_discriminator_step": round(discriminator_seconds(code), 4),
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=150)
     steps = parser.parse_args().steps
     scenes = Streets(2 * steps, height=SIZE[0], width=SIZE[1])
     files = {"healthy": healthy()} | {letter: Code(letter, faulty_text(letter)) for letter in FAULTS}
+    for name, code in files.items():
+        print(json.dumps(start(name, code)), flush=True)
     trials = [("healthy", "pix2pixHD", 1.0), ("a", "pix2pixHD", 1.0), ("healthy", "SPADE", 1.0)]
     trials += [(name, "SPADE", 1.0) for name in "fedcb"] + [("healthy", "SPADE", 0.02), ("c", "SPADE", 0.02)]
-    for name, painter, gain in trials:
+    for name, painter, gain in trials if steps else []:
         print(json.dumps(trial(name, files[name], painter, gain, steps, scenes)), flush=True)
 
 
