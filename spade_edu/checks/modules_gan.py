@@ -5,6 +5,7 @@ Written like those in modules.py.
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -91,7 +92,7 @@ def _steps() -> Case:
     options = (6, 6, 1)
     case = trial("a weight whose singular values are all alike", chosen(Spectral), options, (features(2, 6, 2, 3),))
     case.arguments[1]["weight"].copy_(torch.linalg.qr(torch.randn(6, 6)).Q[:, :, None, None])
-    return case
+    return replace(case, gradient=("x",))  # the weight's depends on which of its singular vectors u has found
 
 
 SPECTRAL = part(

@@ -7,7 +7,7 @@ import pytest
 from spade_edu.checks import check, exercises
 from spade_edu.checks.s05_spade_generator import count_block
 
-STAGES = [import_module(f"answers_{stage:02d}") for stage in range(10)]
+STAGES = [import_module(f"answers_{stage:02d}") for stage in (*range(10), 11)]
 RIGHT = [answer for stage in STAGES for answer in stage.RIGHT]
 WRONG = [answer for stage in STAGES for answer in stage.WRONG]
 

@@ -25,7 +25,7 @@ each_notebook = pytest.mark.parametrize("path", LEARNERS + SOLUTIONS, ids=lambda
 
 
 def test_one_source_and_two_notebooks_a_stage():
-    assert [p.name[:2] for p in SOURCES] == [f"{n:02d}" for n in range(10)]
+    assert [p.name[:2] for p in SOURCES] == [f"{n:02d}" for n in (*range(10), 11)]
     assert [p.stem for p in LEARNERS] == [p.stem for p in SOLUTIONS] == [p.stem for p in SOURCES]
 
 
@@ -108,7 +108,9 @@ for path in map(Path, sys.argv[1:]):
 
 def run_all(paths, folder):
     """Run the cells of notebooks as a user's Python does (no type checks), in one process: {notebook: what it gave}."""
-    environment = os.environ | {"MPLBACKEND": "agg", "OMP_NUM_THREADS": "1", "SPADE_EDU_FOLDER": str(folder)}
+    students = folder.with_name(f"{folder.name}-files")  # keep and stage 11 write there
+    students.mkdir(exist_ok=True)
+    environment = os.environ | {"MPLBACKEND": "agg", "OMP_NUM_THREADS": "1", "SPADE_EDU_FOLDER": str(students)}
     command = [sys.executable, "-c", RUN_ALL, *map(str, paths)]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]

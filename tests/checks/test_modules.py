@@ -99,3 +99,11 @@ def test_a_batch_norm_that_forgets_is_seen():
 def test_other_orders_of_the_same_layers():
     assert exchanged("gamma", "beta")(["a", "gamma.w", "gamma.b", "beta.w"]) == ["a", "beta.w", "beta.b", "gamma.w"]
     assert earlier("_s.")(["norm_0.w", "norm_s.w"]) == ["norm_s.w", "norm_0.w"]
+
+
+@each
+def test_a_right_answer_stays_right_whatever_was_drawn_before(part):
+    for _ in range(2):
+        torch.randn(5)
+        result = check(part.name, part.builder(frozenset()))
+        assert result.passed, result.message

@@ -16,7 +16,7 @@ from spade_edu.course import bring_back, folder, parts_file, save_folder
 from spade_edu.errors import UserError
 
 TESTS = Path(__file__).parents[1]
-STAGES = {f"{n:02d}" for n in range(11)}
+STAGES = {f"{n:02d}" for n in range(12)}
 
 
 @pytest.fixture(autouse=True)
