@@ -1,5 +1,6 @@
 """The two sides of an evaluation: labels and photographs in their full size, and images that somebody generated."""
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -65,6 +66,12 @@ class Originals:
         if isinstance(self.dataset, PairedFiles):
             return [pair.name for pair in self.dataset.pairs[: self.count]]
         return [str(self.dataset[i].name) for i in range(self.count)]
+
+    def fingerprint(self) -> str:
+        """ ", names HASH" for pictures in files, nothing for rendered ones."""
+        if not isinstance(self.dataset, PairedFiles):
+            return ""
+        return f", names {hashlib.sha256(chr(10).join(self.names()).encode()).hexdigest()[:16]}"
 
 
 class ImageFolder(Sequence):

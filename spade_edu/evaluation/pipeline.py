@@ -67,7 +67,7 @@ class Scorer:
         """The features of the photographs that the protocol compares with."""
         plan, place = self.plan, self.place
         originals = self.originals if plan.real_split == "val" else place.originals(plan.real_split, plan.full)
-        about = real_side(plan, len(originals), place.size)
+        about = real_side(plan, originals, place.size)
         if about not in self.known:
             self.known[about] = self._read(about) or self._gather(originals)
         return self.known[about]

@@ -186,17 +186,18 @@ def real_statistics(
 ) -> FeatureStatistics:
     """Features of real photographs, resized as the protocol says; worth saving, for they never change."""
     assert judges.features is not None
-    statistics = FeatureStatistics(judges.features.name, KEPT, real_side(protocol, len(originals), generated_size))
+    statistics = FeatureStatistics(judges.features.name, KEPT, real_side(protocol, originals, generated_size))
     for i in tqdm(range(len(originals)), "real features", leave=False, disable=None):
         image = from_bytes(originals[i].image[None].to(judges.device))
         statistics.update(judges.features.extract(protocol.real(image, generated_size)))
     return statistics
 
 
-def real_side(protocol: Protocol, count: int, generated_size: tuple[int, int]) -> str:
+def real_side(protocol: Protocol, originals: Originals, generated_size: tuple[int, int]) -> str:
     """One line that says what real statistics are of; two of the same line are interchangeable."""
     size = "full size" if protocol.real_size == "label" else f"{protocol.real_size} {generated_size}"
-    return f"{count} of {protocol.data} {protocol.real_split}, {size}, {protocol.real_filter}"
+    files = originals.fingerprint()  # other data in the same layout has other names
+    return f"{len(originals)} of {protocol.data} {protocol.real_split}, {size}, {protocol.real_filter}{files}"
 
 
 @torch.inference_mode()

@@ -1,8 +1,10 @@
 """Evaluation from the command line: real networks with random weights on a tiny data set in Cityscapes' layout."""
 
 import json
+import shutil
 import sys
 import warnings
+from dataclasses import replace
 
 import pytest
 import torch
@@ -84,6 +86,13 @@ def test_the_real_side_is_written_then_read(place, tmp_path):
     for other in ("oasis", "clade"):
         with pytest.raises(UserError, match="real.safetensors holds features of 3 of cityscapes val, full size"):
             Scorer(subject.place, other, judges=judges, file=file).real()
+    # Another data set of as many pictures in the same layout.
+    other = shutil.copytree(place / "data", tmp_path / "other")
+    for path in [path for path in other.rglob("*_000019_*") if path.is_file()]:
+        path.rename(path.with_name(path.name.replace("_000019_", "_000020_")))
+    elsewhere = replace(subject.place, root=other)
+    with pytest.raises(UserError, match="holds features of 3 of .*names .*compares with 3 of .*names"):
+        Scorer(elsewhere, "paper", judges=judges, file=file).real()
 
 
 def test_compare_protocols(place, capsys):
