@@ -180,6 +180,23 @@ def test_the_files_of_a_notebook_are_bounded(tmp_path):
     assert graded(write(tmp_path / "02_x.ipynb", SOLVED, check), wall=best_wall())["receptive_field"].passed
 
 
+@pytest.mark.skipif(not best_wall().user, reason="this grader isn't root, or another user can't read its Python")
+def test_a_user_of_its_own_has_a_bound_on_processes(tmp_path):
+    bomb = """import os, time
+number = 0
+try:
+    while number < 3000:
+        if os.fork() == 0:
+            time.sleep(60)
+            os._exit(0)
+        number += 1
+except OSError:
+    pass
+assert os.getuid() >= 50000 and 10 < number < 600"""
+    path = write(tmp_path / "02_x.ipynb", f"{bomb}\n{SOLVED}", CHECKED)
+    assert graded(path, wall=best_wall())["receptive_field"].passed
+
+
 def test_a_flood_is_read_in_no_time_and_not_to_its_end():
     read, write_end = os.pipe()
     flood = "import os\nline = (b'token {\"a\": \"' + b'x' * 99 + b'\"}\\n') * 2**12\nwhile True: os.write(1, line)"

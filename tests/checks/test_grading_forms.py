@@ -48,7 +48,7 @@ FORMS = {
     "9 no checks": without_checks(),
     "12 assigned": each_check(lambda n: f'result = check("{n}", {n})\nassert result.passed'),
     "13 a helper in the cell": merged("def helper(x):\n    return x"),
-    "17 checks first": [BASE[0], *each_check(lambda n: f'check("{n}", {n})')[1:][::-1]],
+    "17 checks first": [*BASE[:2], *BASE[2:][::-1]],
     "another name": each_check(lambda n: f'from spade_edu.checks import check as right\nright("{n}", {n})'),
     "a long name": each_check(lambda n: f'import spade_edu.checks\nspade_edu.checks.check("{n}", {n})'),
     "a name that is kept": each_check(lambda n: f'exercise = "{n}"\ncheck(exercise, {n})'),
@@ -63,22 +63,20 @@ FORMS = {
     ),
     "awaited": each_check(lambda n: f'import asyncio\nawait asyncio.sleep(0)\ncheck("{n}", {n})'),
     "of Colab": [
-        "%load_ext google.colab.data_table\n!pip install -q torch\n%pip install -q spade_edu\nfiles = !ls",
+        "%load_ext google.colab.data_table\n!pip --version\n%pip --version\nfiles = !ls",
         "%%bash\nexit 3",
         "%%shell\nls",
         "%cd /content\n%env SEED=1",
         *BASE,
     ],
     "methods": [
-        BASE[0],
-        *without_checks()[1:],
+        *without_checks(),
         f"class Answers:\n    pass\nfor name in {NAMES}:\n    setattr(Answers, name, staticmethod(globals()[name]))",
         *(f'check("{n}", Answers.{n})' for n in NAMES),
     ],
     "asked for help": each_check(lambda n: f'check?\n?{n}\ncheck("{n}", {n});'),
     "after an error": each_check(lambda n: f'check("{n}", {n})\nraise ValueError') + ["1 / 0", "def f(:", "exit()"],
-    "a star": [BASE[0].replace("from spade_edu.checks import check, hint, picture, progress", "")]
-    + each_check(lambda n: f'from spade_edu.checks import *\ncheck("{n}", {n})')[1:],
+    "a star": each_check(lambda n: f'from spade_edu.checks import *\ncheck("{n}", {n})')[1:],
     "a file of helpers": [
         "%%writefile helpers.py\ndef passed(name, function):\n    from spade_edu.checks import check\n"
         "    return check(name, function)",
@@ -86,6 +84,7 @@ FORMS = {
     ],
     "a wrong try first": each_check(lambda n: f'check("{n}", lambda *a: None)\ncheck("{n}", {n})'),
 }
+FORGOTTEN = f"for name in {NAMES}:\n    globals().pop(name, None)"  # at the end, so that nothing is found by its name
 SOURCES = {
     "lines of Windows": lambda text: [line.replace("\n", "\r\n") for line in text.splitlines(keepends=True)],
     "one text": lambda text: text,
@@ -94,7 +93,7 @@ SOURCES = {
 
 def files() -> dict[str, bytes]:
     """All forms as notebooks."""
-    found = {name: notebook(*cells) for name, cells in FORMS.items()}
+    found = {name: notebook(*cells, *[FORGOTTEN][name[:2] in ("9 ", "17") :]) for name, cells in FORMS.items()}
     found |= {name: notebook(*BASE, source=source) for name, source in SOURCES.items()}
     old = json.loads(found["as it is"])
     found["a byte-order mark"] = b"\xef\xbb\xbf" + found["as it is"]
