@@ -23,4 +23,8 @@ PREDICTIONS: dict[str, type | tuple[str, ...]] = {
     "03-start": str,
     "03-one-layer": ("SPADE", "concatenation", "equal"),
     "03-depth": ("all", "all but the one with the mask at the bottom and norms", "only SPADE"),
+    "04-constant": float,
+    "04-factor": float,
+    "04-survives": ("the class", "the noise", "both", "neither"),
+    "04-plus": ("yes", "no"),
 }
