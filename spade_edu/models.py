@@ -108,12 +108,7 @@ def _start(network: Network, config: TrainingConfig) -> Network:
 def _pix2pixhd_generator(
     config: TrainingConfig, channels: int, kind: type[Pix2PixHDGenerator], **options: Any
 ) -> Pix2PixHDGenerator:
-    factor = 2**config.num_downsampling
-    if config.height % factor or config.width % factor:
-        raise UserError(
-            f"pix2pixHD halves the size {config.num_downsampling} times, so height and width must be multiples of "
-            f"{factor}; got {config.height}x{config.width}."
-        )
+    require_halvings(config)
     return kind(
         channels,
         ngf=config.generator_width,
@@ -121,6 +116,16 @@ def _pix2pixhd_generator(
         num_blocks=config.num_blocks,
         **options,
     )
+
+
+def require_halvings(config: TrainingConfig) -> None:
+    """A UserError where pix2pixHD's encoder can't halve the size as often as it does."""
+    factor = 2**config.num_downsampling
+    if config.height % factor or config.width % factor:
+        raise UserError(
+            f"pix2pixHD halves the size {config.num_downsampling} times, so height and width must be multiples of "
+            f"{factor}; got {config.height}x{config.width}."
+        )
 
 
 MODELS: dict[str, Callable[[TrainingConfig, int], Networks]] = {
