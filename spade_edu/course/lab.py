@@ -28,7 +28,7 @@ from ..runs.loading import load_config, load_networks, load_stored
 from ..runs.run import Run
 from ..sampling import spread, to_batch
 from ..training import Trainer
-from .home import home
+from .own_folder import home
 
 PROFILE_VARIABLE = "SPADE_EDU_PROFILE"
 PROFILES = {"cpu": "cpu", "gpu": "colab", "test": "test"}  # profile: its preset
@@ -105,7 +105,7 @@ class Lab:
 def start(stage: str, profile: str | None = None, seed: int = 0) -> Lab:
     """Choose profile, device and data for a notebook, say so in two lines, and set the style of its figures.
 
-    It also finds the student's folder (home.py) and says which file is used.
+    It also finds the student's folder (own_folder.py) and says which file is used.
     profile: "cpu", "gpu", or "test" (seconds, tiny networks: only to see that all runs); None: SPADE_EDU_PROFILE, else
     what the machine has. seed: of everything that is drawn.
     Errors: a UserError for a profile that doesn't exist.

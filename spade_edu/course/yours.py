@@ -33,13 +33,16 @@ from ..evaluation.scoring import streets_judges
 from ..evaluation.subjects import Place
 from ..files import student_folder, write_whole
 from ..generators import Generator
-from ..labels import LabelSpace
+from ..labels import CITYSCAPES, LabelSpace
 from ..pictures import grid, to_uint8
+from ..presets import preset
 from ..runs.run import epoch_order
 from ..sampling import spread, to_batch
 from ..training import Batch
 from .lab import Lab
 from .overview import states
+from .own_code import read_code
+from .own_trial import try_out
 from .parts_file import NAME, read_file, read_reference
 from .student import Overview
 
@@ -55,6 +58,16 @@ def still_open() -> list[str]:
     """The parts that the student's file doesn't have yet, in the order of the stages."""
     path, reference = student_folder() / NAME, read_reference()
     return [name for name, state in states(read_file(path), reference).items() if state == "open"]
+
+
+def try_file() -> None:
+    """Read the student's file in a process of its own, then try its networks and steps once, tiny.
+
+    Errors: a UserError that names the part which breaks its contract, and its line.
+    """
+    code, config, channels = read_code(student_folder() / NAME), preset("test"), CITYSCAPES.num_channels
+    try_out(code, code.networks(config, channels), config, channels)
+    print(f"{NAME}: networks and steps work, each step moves its own side only.")
 
 
 def photographs(lab: Lab, folder: str | Path = "") -> Lab:
@@ -188,7 +201,7 @@ class Training:
         for losses in self.steps(self._batches()):
             self.seconds += time.monotonic() - started
             self.step += 1
-            self._look(losses, most)
+            self._look({name: float(value) for name, value in losses.items()}, most)
             enough = self.step >= last or self.seconds >= most
             if enough or is_milestone(self.step):
                 self._milestone()
@@ -244,14 +257,17 @@ class Training:
 
     def shown(self, handle: Any = None) -> Any:
         """In a notebook: put the newest painting between label maps and targets, in the place that `handle` names."""
-        if "ipykernel" not in sys.modules or not self.album:
+        if "IPython" not in sys.modules or not self.album:
             return handle
-        from IPython.display import display
+        from IPython import display, get_ipython
+
+        if get_ipython() is None:
+            return handle
 
         picture = self.picture([max(self.album)])
         picture = picture.resize((picture.width * 2, picture.height * 2), Image.Resampling.NEAREST)
         if handle is None:
-            return display(picture, display_id=True)
+            return display.display(picture, display_id=True)
         handle.update(picture)
         return handle
 

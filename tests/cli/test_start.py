@@ -15,7 +15,7 @@ from spade_edu.course import bring_back, folder, parts_file, save_folder
 from spade_edu.errors import UserError
 
 TESTS = Path(__file__).parents[1]
-STAGES = {f"{n:02d}" for n in range(11)}
+STAGES = {f"{n:02d}" for n in range(12)}
 
 
 @pytest.fixture(autouse=True)
@@ -35,10 +35,10 @@ def cells(path):
 
 def test_a_new_folder_holds_notebooks_exercises_and_an_empty_file(capsys):
     main(["start", "mine"])
-    assert capsys.readouterr().out == "mine: 22 files written.\nBegin with README.md there.\n"
+    assert capsys.readouterr().out == "mine: 23 files written.\nBegin with README.md there.\n"
     notebooks = sorted(Path("mine").glob("*.ipynb"))
     assert {p.name[:2] for p in notebooks} == STAGES
-    assert {p.name[:2] for p in notebooks if p.stem.endswith("_exercises")} == STAGES - {"00", "10"}
+    assert {p.name[:2] for p in notebooks if p.stem.endswith("_exercises")} == STAGES - {"00", "10", "11"}
     for path in notebooks:
         assert not any("<details><summary>Solution" in "".join(c["source"]) for c in cells(path))
         assert all(not c["outputs"] and c["execution_count"] is None for c in cells(path) if c["cell_type"] == "code")
