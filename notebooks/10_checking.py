@@ -585,4 +585,4 @@ for eps in (1e-5, 1e-3):
 # **Exercise:** this stage has none of its own. Take any other implementation of SPADE and find where it deviates, by
 # counts, shapes and outputs, as above.
 #
-# This was the last stage. What it adds up to is your own: a network you built, measured and can defend line by line.
+# **Stage 11** trains what you wrote, measures it, and paints with it: a network that you can defend line by line.

@@ -14,8 +14,8 @@ SOURCES = sorted(notebooks.SOURCES.glob("[0-9][0-9]_*.py"))
 each = pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
 
 
-def test_eleven_stages_and_nothing_else():
-    assert [path.name[:2] for path in SOURCES] == [f"{n:02d}" for n in range(11)]
+def test_twelve_stages_and_nothing_else():
+    assert [path.name[:2] for path in SOURCES] == [f"{n:02d}" for n in range(12)]
     stored = sorted(notebooks.SOURCES.glob("*.ipynb"))
     assert [path.stem for path in stored] == [path.stem for path in SOURCES]
 

@@ -116,3 +116,21 @@ print(spade_edu.__file__, spade_edu.runs.loading.load_stored("spade").generator.
 def test_the_installed_packages_agree_with_each_other(installed, tmp_path):
     pip = [sys.executable, "-m", "pip", "--python", installed, "--disable-pip-version-check"]
     assert "No broken requirements found." in run(*pip, "check", cwd=tmp_path)
+
+
+@pytest.mark.slow
+def test_a_student_starts_borrows_and_runs_notebook_11_from_the_wheel(installed, tmp_path, monkeypatch):
+    for name, value in {"PROFILE": "test", "MINUTES": "0.05", "FOLDER": ""}.items():
+        monkeypatch.setenv(f"SPADE_EDU_{name}", value)
+    folder = tmp_path / "course"
+    run(installed.with_name("spade-edu"), "start", folder, cwd=tmp_path)
+    said = run(installed, "-c", "from spade_edu.course import borrow; borrow('train'); borrow('SPADE')", cwd=folder)
+    assert said.count("borrowed into") == 2
+    code = """import nbformat, nbclient
+notebook = nbformat.read("11_your_spade.ipynb", 4)
+nbclient.NotebookClient(notebook, timeout=600).execute()
+print(*[o.text for cell in notebook.cells for o in cell.get("outputs", []) if o.output_type == "stream"])"""
+    said = run(installed, "-c", code, cwd=folder)
+    assert f"Your file: {folder / 'my_spade.py'}" in said and "each step moves its own side only" in said
+    assert {path.stem for path in (folder / "my_runs").iterdir()} == {"spade", "pix2pixhd"}
+    assert "# borrowed" in (folder / "my_spade.py").read_text()

@@ -27,10 +27,11 @@ SOURCES, LEARNERS, COURSE = ROOT / "solutions", ROOT / "exercises", ROOT / "spad
 MY_SPADE, MY_SPADE_COPY = SOURCES / "my_spade.py", ROOT / "spade_edu" / "assets" / "my_spade.py"
 SET_UP = f"""# Safe to run twice; keeps the installed torch and numpy.
 {INSTALL}
-from spade_edu.course import keep, need, plotting
+from spade_edu.course import home, keep, need, plotting
 from spade_edu.checks import check, hint, picture, progress
 
-plotting.use_style()"""
+plotting.use_style()
+home()  # finds your my_spade.py again"""
 BADGE = re.compile(r"\[!\[Open in Colab\].*\n\n?")
 LINK = re.compile(r"\.\./exercises/(\w+)\.ipynb")
 STUB_BODY = "    ...  # your code here"
