@@ -36,7 +36,7 @@ def cells(path):
 
 def test_a_new_folder_holds_notebooks_exercises_and_an_empty_file(capsys):
     main(["start", "mine"])
-    assert capsys.readouterr().out == "mine: 23 files written.\nBegin with README.md there.\n"
+    assert capsys.readouterr().out == "mine: 25 files written.\nBegin with README.md there.\n"
     notebooks = sorted(Path("mine").glob("*.ipynb"))
     assert {p.name[:2] for p in notebooks} == STAGES
     assert {p.name[:2] for p in notebooks if p.stem.endswith("_exercises")} == STAGES - {"10"}
@@ -78,7 +78,7 @@ def test_a_second_start_adds_what_is_new_and_leaves_what_was_changed(capsys):
     Path("mine/05_spade_generator.ipynb").unlink()
     main(["start", "mine", "--with-solutions"])
     out = capsys.readouterr().out
-    assert out.startswith("mine: 10 files written.\n")  # the other nine exercises, and what was deleted
+    assert out.startswith("mine: 11 files written.\n")  # the other ten exercises, and what was deleted
     assert "Left as you changed them: my_spade.py, 03_spade_layer_exercises.ipynb." in out
     after = contents("mine")
     assert {name: after[name] for name in mine} == mine and set(after) == {*before, *mine}
