@@ -38,7 +38,7 @@ def pattern_share(images: Float[Tensor, "n 3 h w"], labels: Integer[Tensor, "n h
     phase = (rows[:, None] * period + columns).expand_as(inside)[inside]
     count = torch.bincount(phase, minlength=period**2).clamp(min=1)
     total = torch.bincount(phase, x[inside].double(), minlength=period**2)
-    return float((total.square() / count).sum() / x[inside].double().square().sum())
+    return float((total.square() / count).sum() / x[inside].double().square().sum().clamp(min=1e-12))
 
 
 def shares(images: Float[Tensor, "n 3 h w"], labels: Integer[Tensor, "n h w"]) -> dict[str, dict[str, float]]:

@@ -120,3 +120,27 @@ def test_the_plan_fits_the_package():
             assert config.kl_epochs < config.epochs + config.epochs_decay
     assert 2 * sum(sizes.values()) < 24e6
     assert max(sizes[model] for model in NETWORKS) < 1.1 * min(sizes[model] for model in NETWORKS)
+
+
+# One change at a time ------------------------------------------------------------------------------------------------
+
+
+def test_transposed_convolutions_mark_the_grid_before_any_training_and_doubling_does_not():
+    from blemishes import untrained
+
+    rows = untrained(Streets(8, split="val"))
+    transposed, doubled = (rows[name]["share"] for name in ("pix2pixhd", "pix2pixhd, nearest doubling, then 3x3"))
+    assert transposed["building"]["2"] > 0.1 > 5 * doubled["building"]["2"]
+
+
+def test_changes_are_trained_once_each(tmp_path):
+    from blemishes import trained
+
+    changes = {"pix2pixhd": {"as stored": {}, "rate 4e-4": dict(lr=4e-4)}}
+    shorter = dict(images=4, epochs=1, epochs_decay=0, ngf=2, ndf=2)
+    rows = trained(tmp_path, changes, Streets(4, split="val"), **shorter)
+    assert [row["change"] for row in rows] == ["as stored", "rate 4e-4"]
+    (tmp_path / "blemish_0").rename(tmp_path / "away")
+    assert (
+        trained(tmp_path, changes, Streets(4, split="val"), **shorter) == rows and not (tmp_path / "blemish_0").exists()
+    )
