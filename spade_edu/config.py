@@ -50,6 +50,7 @@ class TrainingConfig:
     lambda_vgg: float = 10.0
     features: str = "vgg"  # of the perceptual loss; "second_opinion": a small segmenter of Streets that never scores
     lambda_kl: float = 0.05
+    kl_epochs: int = 0  # the KL weight grows to lambda_kl over these epochs, so that the style code is used first
     # Optimisation. The paper says beta2 = 0.999; its authors used 0.9 (official repository, issue 50).
     lr: float = 2e-4
     ttur: bool = True  # two time scales: G learns at lr / 2, D at 2 lr
@@ -98,6 +99,10 @@ class TrainingConfig:
         rate and epoch 200 at 1 % of it.
         """
         return 1.0 - max(0, epoch - 1 - self.epochs) / max(1, self.epochs_decay)
+
+    def kl_weight(self, epoch: int) -> float:
+        """The weight of the KL divergence in `epoch`, counted from 1: lambda_kl epoch / kl_epochs, then lambda_kl."""
+        return self.lambda_kl * min(1.0, epoch / max(1, self.kl_epochs))
 
 
 def resolve_precision(config: TrainingConfig, device: str | torch.device) -> TrainingConfig:
@@ -159,6 +164,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "lr": (0.0, 1e6),
     "beta1": (0.0, 0.999999),
     "beta2": (0.0, 0.999999),
+    "kl_epochs": (0, 1_000_000),
     "epochs": (0, 1_000_000),
     "epochs_decay": (0, 1_000_000),
     "ema": (0.0, 0.999999),

@@ -28,7 +28,7 @@ from .initialisation import init_pix2pixhd, init_spade
 from .labels import LabelSpace
 from .losses import VGG_WEIGHTS
 from .presets import ROWS
-from .pretrained.judge import load_second_opinion
+from .pretrained.judge import load_second_opinion, trained_at
 from .pretrained.perceptual import vgg_or_none
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -169,7 +169,7 @@ def feature_network(config: TrainingConfig, device: torch.device) -> tuple[nn.Mo
         return vgg_or_none(device), VGG_WEIGHTS
     if config.features != "second_opinion":
         raise UserError(f"features is 'vgg' or 'second_opinion', not {config.features!r}.")
-    network = load_second_opinion().to(device)
+    network = load_second_opinion(trained_at(config.features, (config.height, config.width))).to(device)
     return network, network.weights
 
 

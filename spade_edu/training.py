@@ -21,7 +21,7 @@ from .discriminators import MultiScaleDiscriminator
 from .encoder import StyleEncoder, reparameterise
 from .generators import Generator
 from .models import feature_network
-from .spectral import full_precision
+from .spectral import SpectralNorm, full_precision
 
 Batch = Mapping[str, Tensor]
 
@@ -64,6 +64,7 @@ class Trainer:
         self.optimizer_g: torch.optim.Optimizer = self.adam(moved, config.lr_generator)
         self.optimizer_d: torch.optim.Optimizer = self.adam([discriminator], config.lr_discriminator)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=config.precision == "fp16")
+        self.kl_weight = config.kl_weight(1)
         self.steps_done = 0
         self.skipped = torch.zeros((), device=self.device)  # steps in which fp16's gradients overflowed
         self.train()
@@ -99,11 +100,12 @@ class Trainer:
                 distance = losses.perceptual(self.features, self.feature_weights, fake, batch["image"])
             parts["VGG"] = self.config.lambda_vgg * distance
         if mu is not None and logvar is not None:
-            parts["KLD"] = self.config.lambda_kl * losses.kl_divergence(mu.float(), logvar.float())
+            parts["KLD"] = self.kl_weight * losses.kl_divergence(mu.float(), logvar.float())
         self.update(self.optimizer_g, parts)
         self.steps_done += 1
         if self.averaged is not None:
             update_average(self.averaged, self.generator, self.average_decay())
+            copy_directions(self.averaged, self.generator)
         return {name: value.detach() for name, value in parts.items()}, fake.detach()
 
     def discriminator_step(self, batch: Batch, fake: Tensor | None = None) -> dict[str, Tensor]:
@@ -167,7 +169,8 @@ class Trainer:
             self.skipped += self.scaler.scale(one) < before
 
     def set_epoch(self, epoch: int) -> None:
-        """Set both learning rates for `epoch` (from 1)."""
+        """Set both learning rates and the KL weight for `epoch` (from 1)."""
+        self.kl_weight = self.config.kl_weight(epoch)
         factor = self.config.lr_factor(epoch)
         for group in self.optimizer_g.param_groups:
             group["lr"] = self.config.lr_generator * factor
@@ -253,3 +256,15 @@ def update_average(averaged: nn.Module, network: nn.Module, decay: float) -> Non
             old.lerp_(new, 1 - decay)
         else:
             old.copy_(new)
+
+
+@torch.no_grad()
+def copy_directions(averaged: nn.Module, network: nn.Module) -> None:
+    """Give an averaged network's spectral norms the newest u and v.
+
+    A mean of unit vectors that turn is shorter than 1, so with it sigma = u^T W v would come out too small.
+    """
+    for old, new in zip(averaged.modules(), network.modules()):
+        if isinstance(old, SpectralNorm) and isinstance(new, SpectralNorm):
+            old.u.copy_(new.u)
+            old.v.copy_(new.v)

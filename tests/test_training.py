@@ -18,6 +18,7 @@ from spade_edu.discriminators import MultiScaleDiscriminator
 from spade_edu.encoder import StyleEncoder
 from spade_edu.generators import SPADEGenerator
 from spade_edu.initialisation import init_spade
+from spade_edu.losses import kl_divergence
 from spade_edu.models import build
 from spade_edu.presets import preset
 from spade_edu.pretrained import official
@@ -286,9 +287,35 @@ def test_average_follows_the_generator_and_a_young_one_forgets_faster(steps, dec
     torch.testing.assert_close(trainer.averaged.conv_img.weight, expected)
     for name, old in buffers.items():
         new = trainer.generator.get_buffer(name)
-        expected = decay * old + (1 - decay) * new if old.is_floating_point() else new
+        averaged = old.is_floating_point() and name.rpartition(".")[2] not in ("u", "v")
+        expected = decay * old + (1 - decay) * new if averaged else new
         torch.testing.assert_close(trainer.averaged.get_buffer(name), expected, msg=name)
     assert trainer.best_generator() is trainer.averaged and not trainer.averaged.training
+
+
+def test_the_average_of_turning_directions_keeps_its_sigma():
+    """Averaged like weights, u and v of a young network would be shorter than 1, and sigma too small."""
+    trainer = small_trainer(config=TrainingConfig(lambda_vgg=0, ema=0.9))
+    for _, batch in zip(range(3), batches(3)):
+        trainer.generator_step(batch)
+    directions = [b for name, b in trainer.averaged.named_buffers() if name.rpartition(".")[2] in ("u", "v")]
+    lengths = torch.stack([direction.norm() for direction in directions])
+    assert len(lengths) > 10
+    torch.testing.assert_close(lengths, torch.ones_like(lengths))
+
+
+@pytest.mark.parametrize(("kl_epochs", "weights"), [(0, [0.05, 0.05, 0.05]), (2, [0.025, 0.05, 0.05])])
+def test_the_kl_weight_grows_to_its_full_size(kl_epochs, weights):
+    trainer = small_trainer(style=True, config=TrainingConfig(lambda_vgg=0, kl_epochs=kl_epochs))
+    for epoch, weight in enumerate(weights, start=1):
+        trainer.set_epoch(epoch)
+        assert trainer.kl_weight == pytest.approx(weight)
+    trainer.set_epoch(1)
+    batch = next(batches(1))
+    with torch.no_grad():
+        mu, logvar = trainer.encoder(batch["image"])
+    expected = weights[0] * kl_divergence(mu, logvar)
+    torch.testing.assert_close(trainer.generator_step(batch)[0]["KLD"], expected, rtol=0.05, atol=0)
 
 
 def test_pix2pixhd_objective_is_least_squares_halved_for_the_discriminator():

@@ -99,7 +99,8 @@ def _score(
 
     plan = protocol(names[0] or default_protocol(subject.place.data), subject.place.data)
     device = torch.device(default_device())
-    judges = judges_of(plan, segmentation=segmentation, distance=distance, device=device, fid_network=fid_network)
+    options: dict = dict(fid_network=fid_network, size=subject.place.size)
+    judges = judges_of(plan, segmentation=segmentation, distance=distance, device=device, **options)
     fake = generated_statistics(subject.images, judges) if distance else None
     shared: dict = dict(judges=judges, known={}, file=real, device=default_device())
     return [Scorer(subject.place, name, **shared).score(subject.images, fake=fake, seed=seed) for name in names]

@@ -38,7 +38,7 @@ class Scorer:
     ):
         self.place, self.device, self.file = place, torch.device(device), file
         self.plan = protocol(name or default_protocol(place.data), place.data)
-        self.judges = judges or judges_of(self.plan, device=self.device)
+        self.judges = judges or judges_of(self.plan, device=self.device, size=place.size)
         self.known = {} if known is None else known
 
     @cached_property

@@ -83,19 +83,27 @@ class Scores:
 
 
 def judges_of(
-    plan: Protocol, *, segmentation: bool = True, distance: bool = True, device: torch.device, fid_network: str = ""
+    plan: Protocol,
+    *,
+    segmentation: bool = True,
+    distance: bool = True,
+    device: torch.device,
+    fid_network: str = "",
+    size: tuple[int, int] = (64, 128),
 ) -> Judges:
     """Who judges under a protocol: the published networks of its data set, or Streets' own judge.
 
     segmentation, distance: leave out the segmenter, or the features, where False. fid_network: a name of
-    inception.FID_NETWORKS; "" is today's pytorch-fid. Streets has none to choose.
+    inception.FID_NETWORKS; "" is today's pytorch-fid. Streets has none to choose. size: (height, width) of the images.
     """
     options: dict = dict(segmentation=segmentation, distance=distance, device=device)
     if plan.data != "streets":
         return published_judges(plan.data, **options, fid_network=fid_network or "pytorch-fid")
     if fid_network:
         raise UserError("--fid-network is for photographs: on Streets its own judge has the features.")
-    return streets_judges(**options, at_one_size=plan.name != "streets")
+    if plan.name != "streets":
+        return streets_judges(**options)
+    return streets_judges(**options, at_one_size=False, size=size)
 
 
 def published_judges(
@@ -114,14 +122,21 @@ def published_judges(
     return Judges(segmenter, Features(lambda x: network((x + 1) / 2), *names), device)
 
 
-def streets_judges(*, segmentation: bool, distance: bool, device: torch.device, at_one_size: bool = True) -> Judges:
+def streets_judges(
+    *,
+    segmentation: bool,
+    distance: bool,
+    device: torch.device,
+    at_one_size: bool = True,
+    size: tuple[int, int] = (64, 128),
+) -> Judges:
     """The judge of Streets, which comes with the package; its figures are never called FID or KID.
 
-    at_one_size: show it every image at the size of the scenes that it was trained on.
+    at_one_size: show it every image at the size of the scenes that it was trained on. size: of these scenes.
     """
-    from ..pretrained.judge import load_judge
+    from ..pretrained.judge import load_judge, trained_at
 
-    trained = load_judge().to(device)
+    trained = load_judge(trained_at("judge", size)).to(device)
     judge = AtOneSize(trained) if at_one_size else trained
     features = Features(judge.features, "Streets judge", "FD (Streets judge)", "KD (Streets judge)")
     return Judges(judge if segmentation else None, features if distance else None, device)

@@ -1,6 +1,8 @@
 """How the two segmenters of Streets (pretrained/judge.py) were trained: on scenes that no generator is trained on.
 
 python -m spade_edu.evaluation.train_judge --out spade_edu/assets        (4 minutes on two cores)
+
+With another --height and --width the files carry the size in their names (judge_96x192.safetensors); 64x128 has none.
 """
 
 import argparse
@@ -71,9 +73,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ASSETS)
     parser.add_argument("--scenes", type=int, default=1500)
     parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--height", type=int, default=64)
+    parser.add_argument("--width", type=int, default=128)
     arguments = parser.parse_args()
     # Scenes of a seed of their own: no generator is trained on them.
-    training, real = Streets(arguments.scenes, seed=1, augment=True), Streets(200, split="val")
+    size = dict(height=arguments.height, width=arguments.width)
+    training, real = Streets(arguments.scenes, seed=1, augment=True, **size), Streets(200, split="val", **size)
+    ending = "" if tuple(size.values()) == (64, 128) else f"_{arguments.height}x{arguments.width}"
     kinds: dict[str, type[Judge | SecondOpinion]] = {"judge": Judge, "second_opinion": SecondOpinion}
     for seed, (name, kind) in enumerate(kinds.items()):
         torch.manual_seed(seed)
@@ -81,7 +87,7 @@ def main() -> None:
         train_segmenter(network, training, steps=arguments.steps)
         matrix = confusion(network if isinstance(network, Judge) else network.logits, real)
         seconds, parameters = time.monotonic() - started, sum(p.numel() for p in network.parameters())
-        save_weights(network, arguments.out / f"{name}.safetensors", half=True)
+        save_weights(network, arguments.out / f"{name}{ending}.safetensors", half=True)
         print(f"{name}: {parameters:,} parameters, {seconds:.0f} s, mIoU {matrix.miou():.3f} (all classes), ", end="")
         print(f"accuracy {matrix.pixel_accuracy():.3f}")
         for label, value in zip(CITYSCAPES.score_names, matrix.iou().tolist()):

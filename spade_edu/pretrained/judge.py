@@ -97,6 +97,12 @@ class SecondOpinion(nn.Module):
         return torch.stack([F.interpolate(s, size, mode="bilinear", align_corners=False) for s in scores]).sum(0)
 
 
+def trained_at(name: str, size: tuple[int, int]) -> Path:
+    """The file of "judge" or "second_opinion", trained on scenes of this size; where there is none, on 64x128."""
+    path = ASSETS / f"{name}_{size[0]}x{size[1]}.safetensors"
+    return path if path.is_file() else ASSETS / f"{name}.safetensors"
+
+
 def load_judge(path: Path = ASSETS / "judge.safetensors") -> Judge:
     """The stored judge, in evaluation mode and frozen."""
     return _load(Judge(), path)

@@ -9,7 +9,16 @@ from spade_edu import CITYSCAPES
 from spade_edu.data.base import stack
 from spade_edu.data.streets import Streets
 from spade_edu.evaluation.train_judge import confusion, train_segmenter
-from spade_edu.pretrained.judge import ASSETS, NUM_CLASSES, Judge, SecondOpinion, load_judge, load_second_opinion
+from spade_edu.pretrained import judge as judge_module
+from spade_edu.pretrained.judge import (
+    ASSETS,
+    NUM_CLASSES,
+    Judge,
+    SecondOpinion,
+    load_judge,
+    load_second_opinion,
+    trained_at,
+)
 
 
 @pytest.fixture(scope="module")
@@ -86,3 +95,11 @@ def test_training_learns_and_ignores_unscored_pixels():
     target = CITYSCAPES.to_score_ids(stack([scenes[i] for i in range(4)]).label)
     commonest = max((target == c).sum() for c in range(NUM_CLASSES)) / (target < NUM_CLASSES).sum()
     assert confusion(network, scenes).pixel_accuracy() > max(before, commonest.item()) + 0.1
+
+
+def test_a_size_without_networks_of_its_own_has_those_of_64x128(tmp_path, monkeypatch):
+    monkeypatch.setattr(judge_module, "ASSETS", tmp_path)
+    assert trained_at("judge", (96, 192)).name == "judge.safetensors"
+    (tmp_path / "judge_96x192.safetensors").touch()
+    assert trained_at("judge", (96, 192)).name == "judge_96x192.safetensors"
+    assert trained_at("judge", (64, 128)).name == "judge.safetensors"
