@@ -64,12 +64,17 @@ class Answered:
         raise NotImplementedError
 
 
-def call(function: Callable, case: Case, names: list[str], observe: Callable | None = None) -> Outcome:
-    """Call `function` on copies of the case's arguments and note what it returned, changed and passes gradients to."""
+def call(function: Callable, case: Case, names: list[str], observe: Callable | None = None, seed: int = 0) -> Outcome:
+    """Call `function` on copies of the case's arguments and note what it returned, changed and passes gradients to.
+
+    Every call draws the same random numbers, so that an answer that has to draw can be held against the reference.
+    """
     if isinstance(function, Answered):
         return function.outcome(case, names, observe)
     given, inputs = copy_arguments(case, names)
-    result, error, trouble = guarded(lambda: _observed(function, given, observe))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        result, error, trouble = guarded(lambda: _observed(function, given, observe))
     if error is not None:
         return Outcome(error=error, trouble=trouble)
     leaves = flatten(result, "")

@@ -494,6 +494,7 @@ _INIT = Exercise(
         "nn.init.zeros_ on the bias where there is one. Return the network.",
         "nn.init.xavier_normal_(layer.weight, gain=gain)",
     ),
+    observe=_initialised,
 )
 
 EXERCISES = (_FIRST, _RUN, _PICTURE, _COUNT, _INIT)

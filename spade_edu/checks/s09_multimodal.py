@@ -117,7 +117,8 @@ def _draw_cases() -> list[Case]:
 
 
 def _draw_mistaken(wrong: Wrong, mu: Tensor, logvar: Tensor) -> Tensor:
-    eps = variant(wrong, torch.randn_like(mu), uniform=torch.rand_like(mu), one_draw=torch.randn_like(mu[:1]))
+    drawn = mu[:1] if "one_draw" in wrong else mu
+    eps = torch.rand_like(mu) if "uniform" in wrong else torch.randn_like(drawn)
     scales = {"variance": logvar.exp(), "logvar": logvar, "no_half": torch.exp(2 * logvar), "unit": torch.ones_like(mu)}
     scale = variant(wrong, torch.exp(0.5 * logvar), **scales)
     z = variant(wrong, mu, no_mean=torch.zeros_like(mu)) + variant(wrong, scale, sigma_detached=scale.detach()) * eps

@@ -80,7 +80,8 @@ def need(*names: str, seconds: float = SECONDS) -> Said:
         path = _path()
         lacking = [name for name in names if name not in read_file(path).parts]
         if lacking:
-            return f"{', '.join(lacking)} {_borrow(tuple(lacking), seconds)}"
+            which = "" if lacking == list(names) else f"{', '.join(lacking)} "
+            return which + _borrow(tuple(lacking), seconds)
         _make_findable(student_folder())
         return f"in {path}."
 
@@ -151,7 +152,8 @@ def _borrow(names: tuple[str, ...], seconds: float) -> str:
     try_file(new.text, [], seconds)
     _replace(path, old, new)
     others = [n for n in missing if names and n not in names]
-    return f"borrowed into {path}" + (f", with {', '.join(others)}, which it needs." if others else ".")
+    who = "it needs" if len(names) == 1 else "they need"
+    return f"borrowed into {path}" + (f", with {', '.join(others)}, which {who}." if others else ".")
 
 
 def _path() -> Path:

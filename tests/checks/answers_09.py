@@ -168,4 +168,5 @@ WRONG += [
     ("reparameterise", lambda m, v: torch.distributions.Normal(m, (v / 2).exp()).sample(), "No gradient flows back"),
     ("reparameterise", lambda m, v: m, "Nothing is drawn"),
     ("reparameterise", lambda m, v: m + (v / 2).exp() * torch.rand_like(m), "uniform"),
+    ("reparameterise", lambda m, v: m + 3 * (v / 2).exp() * torch.randn_like(m), "expected"),  # a draw is no fault here
 ]
