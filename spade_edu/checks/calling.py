@@ -24,6 +24,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from .effects import effects, watched
 from .exercise import Case
 
 T = TypeVar("T")
@@ -47,23 +48,50 @@ class Outcome:
     leaves: dict[str, object] = field(default_factory=dict)  # path in the result: tensor, number or other object
     arguments: dict[str, object] = field(default_factory=dict)  # the same for the arguments, after the call
     changed: frozenset[str] = frozenset()  # the arguments' paths whose tensors the call changed
+    effects: tuple[str, ...] = ()  # what else it left changed in lists, dictionaries and networks, in sentences
     gradients: dict[str, Tensor] | None = None  # by argument; None: no gradient flows at all
     error: BaseException | None = None
     trouble: str = ""  # a global setting that it left changed
 
 
 def call(function: Callable, case: Case, names: list[str], observe: Callable | None = None) -> Outcome:
-    """Call `function` on copies of the case's arguments and note what it returned, changed and passes gradients to."""
+    """Call a student's `function` on copies of the case's arguments and note all that it does."""
+    return _called(guarded, function, case, names, observe)
+
+
+def call_own(function: Callable, case: Case, names: list[str], observe: Callable | None = None) -> Outcome:
+    """The same for a function of the course: nothing is guarded but errors, and no time is lost on it."""
+    return _called(_unguarded, function, case, names, observe)
+
+
+Guard = Callable[[Callable[[], T]], tuple[T | None, BaseException | None, str]]
+
+
+def _called(guard: Guard, function: Callable, case: Case, names: list[str], observe: Callable | None) -> Outcome:
+    """What the function returned, changed and passes gradients to."""
     given, inputs = copy_arguments(case, names)
-    result, error, trouble = guarded(lambda: _observed(function, given, observe))
+    things = [thing for name, value in zip(names, given) for thing in watched(value, name)]
+    result, error, trouble = guard(lambda: _observed(function, given, observe))
     if error is not None:
-        return Outcome(error=error, trouble=trouble)
+        return Outcome(effects=effects(things), error=error, trouble=trouble)
     leaves = flatten(result, "")
+    left = effects(things)
     gradients = None
     if case.gradient:
-        gradients, _, _ = guarded(lambda: _gradients(leaves, inputs))  # an error here: no gradient can be had
+        gradients, _, _ = guard(lambda: _gradients(leaves, inputs))  # an error here: no gradient can be had
     arguments = {path: leaf for name, value in zip(names, given) for path, leaf in flatten(value, name).items()}
-    return Outcome(_frozen(leaves), _frozen(arguments), _changed(case, names, arguments), gradients, error, trouble)
+    changed = _changed(case, names, arguments)
+    return Outcome(_frozen(leaves), _frozen(arguments), changed, left, gradients, error, trouble)
+
+
+def _unguarded(function: Callable[[], T]) -> tuple[T | None, BaseException | None, str]:
+    """What `guarded` gives, for functions that need no guard."""
+    with torch.random.fork_rng(devices=[]), torch.enable_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return function(), None, ""
+        except Exception as error:
+            return None, error, ""
 
 
 def _changed(case: Case, names: list[str], after: dict[str, object]) -> frozenset[str]:
