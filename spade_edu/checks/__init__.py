@@ -42,7 +42,7 @@ from .calling import Outcome, call
 from .comparing import Difference, difference
 from .diagnosis import broken_property, exercise_cases, expected_outcome, known_mistake
 from .exercise import Case, Exercise, Result
-from .repeats import earlier_result, kept_between_calls, other_result_later
+from .repeats import drawn_at_random, earlier_result, kept_between_calls, other_result_later
 from .scorecard import Scorecard
 
 __all__ = ["Exercise", "Result", "check", "exercises", "has_check", "hint", "picture", "progress"]
@@ -151,7 +151,7 @@ def _fault(exercise: Exercise, function: Callable, tried: _Tried) -> str:
     if not text:
         text = known_mistake(exercise, function, tried.got)
     if not text and tried.wrong[first].kind == "value":
-        text = earlier_result(exercise, tried.got, first)
+        text = drawn_at_random(exercise, function, first) or earlier_result(exercise, tried.got, first)
     if not text and tried.wrong[first].kind == "value":
         text = broken_property(exercise, exercise_cases(exercise), function)
     return text or _explain(exercise, tried)
