@@ -6,8 +6,10 @@
 
 A check looks at what a function does, never at its source: it calls the answer and a reference on the same inputs and
 compares values, side effects and gradients. Where they differ, it looks for a known mistake (or two at once) that does
-just what the answer does, then for a property of the definition that the answer breaks, and else says where the first
-difference is.
+just what the answer does, on further inputs too, then for a property of the definition that the answer breaks, and else
+says where the first difference is. What no exercise has to ask for by itself: axes of length 1 (thin.py), a second call
+and other numbers (repeats.py), lists, dictionaries and networks left as they were (effects.py), whole numbers where
+the reference returns an int (comparing.py).
 
 How to add exercises (or a stage): write sNN_name.py with `EXERCISES = (Exercise(...), ...)`; it is found by its name.
 An exercise is
@@ -31,6 +33,7 @@ import importlib
 import pkgutil
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cache
 
@@ -38,8 +41,9 @@ from ..course.overview import overview
 from . import scorecard
 from .calling import Outcome, call
 from .comparing import Difference, difference
-from .diagnosis import broken_property, drawn_at_random, exercise_cases, expected_outcome, known_mistake
+from .diagnosis import broken_property, exercise_cases, expected_outcome, known_mistake
 from .exercise import Case, Exercise, Result
+from .repeats import drawn_at_random, earlier_result, kept_between_calls, other_result_later
 from .scorecard import Scorecard
 
 __all__ = ["Exercise", "Result", "check", "exercises", "has_check", "hint", "known", "picture", "progress"]
@@ -112,51 +116,79 @@ def _fault_of_any_reading(exercise: Exercise, answer: object, heard: Callable[[C
         return f"{wanted.capitalize()}, {exercise.signature}; got {type(answer).__name__}."
     tries = []
     for function in map(heard, exercise.readings(answer)):
-        message, got, wrong = _tried(exercise, function)
-        if message or not wrong:
-            return message
-        tries.append((function, got, wrong))
-    return _fault(exercise, *min(tries, key=lambda t: len(t[2])))
+        tried = _tried(exercise, function)
+        if tried.message or not tried.wrong:
+            return tried.message or kept_between_calls(exercise, function)
+        tries.append((function, tried))
+    return _fault(exercise, *min(tries, key=lambda t: len(t[1].wrong)))
 
 
-Wrong = list[tuple[Case, Difference]]
+@dataclass
+class _Tried:
+    """What a function does in the cases, where it is wrong, and a message if it stopped before it got to the end."""
+
+    got: list[Outcome] = field(default_factory=list)
+    wrong: dict[int, Difference] = field(default_factory=dict)  # by the number of the case
+    message: str = ""
+
+    def right(self) -> list[int]:
+        """The cases that it is right in."""
+        return [i for i in range(len(self.got)) if i not in self.wrong]
 
 
-def _tried(exercise: Exercise, function: Callable) -> tuple[str, list[Outcome], Wrong]:
-    """What a function does in all cases, and where it is wrong; or a message, where it stops before it gets there."""
+def _tried(exercise: Exercise, function: Callable) -> _Tried:
+    """Try a function in all cases."""
     cases = exercise_cases(exercise)
     expected = [expected_outcome(exercise, frozenset(), i) for i in range(len(cases))]
     raises = tuple(type(e.error) for e in expected if e.error is not None)  # errors that are part of the definition
-    got: list[Outcome] = []
-    wrong: Wrong = []
-    for c, e in zip(cases, expected):
-        got.append(call(function, c, exercise.parameters, exercise.observe))
-        d = difference(e, got[-1], exercise.tolerance)
+    tried = _Tried()
+    for i, (c, e) in enumerate(zip(cases, expected)):
+        tried.got.append(call(function, c, exercise.parameters, exercise.observe))
+        d = difference(e, tried.got[-1], exercise.tolerance)
         if d is None:
             continue
-        stops = d.kind in ("error", "type") and not isinstance(got[-1].error, raises)
-        if d.kind in ("none", "endless") or stops and not wrong:
-            return _explain(exercise, c, d), got, wrong
-        wrong.append((c, d))
-    return "", got, wrong
+        stops = d.kind in ("error", "type") and not isinstance(tried.got[-1].error, raises)
+        begun = bool(tried.wrong)
+        tried.wrong[i] = d
+        ends = d.kind in ("none", "endless")
+        if ends or stops and not begun:
+            later = other_result_later(exercise, function, i) if i and not ends else ""
+            tried.message = later or _explain(exercise, tried)
+            return tried
+    return tried
 
 
-def _fault(exercise: Exercise, function: Callable, got: list[Outcome], wrong: Wrong) -> str:
-    """What is wrong with a function that isn't right in the cases `wrong`."""
-    cases = exercise_cases(exercise)
-    expected = [expected_outcome(exercise, frozenset(), i) for i in range(len(cases))]
-    text = known_mistake(exercise, expected, got)
-    if not text and wrong[0][1].kind == "value":
-        text = drawn_at_random(exercise, wrong[0][0], function) or broken_property(exercise, cases, function)
-    return text or _explain(exercise, *wrong[0])
+def _fault(exercise: Exercise, function: Callable, tried: _Tried) -> str:
+    """What is wrong with a function that isn't right in all cases."""
+    first = min(tried.wrong)
+    text = other_result_later(exercise, function, first)
+    if not text:
+        text = known_mistake(exercise, function, tried.got)
+    if not text and tried.wrong[first].kind == "value":
+        text = drawn_at_random(exercise, function, first) or earlier_result(exercise, tried.got, first)
+    if not text and tried.wrong[first].kind == "value":
+        text = broken_property(exercise, exercise_cases(exercise), function)
+    return text or _explain(exercise, tried)
 
 
-def _explain(exercise: Exercise, c: Case, d: Difference) -> str:
+def _explain(exercise: Exercise, tried: _Tried) -> str:
+    """The first difference, and with which arguments it came."""
+    i, d = next(iter(tried.wrong.items()))
     if d.kind == "none":
         return f"Not started yet: {exercise.name} returns nothing (or its `return` is missing). {_first_step(exercise)}"
     if d.kind == "error" and "positional argument" in d.text:
         return f"{d.text} Expected {exercise.signature}."
-    return f"{d.text} (Tried with: {c.text}.)"
+    cases = exercise_cases(exercise)
+    right = "; ".join(cases[k].text for k in tried.right()[:3])
+    return f"{d.text} (Tried with: {cases[i].text}{_numbers(exercise, cases[i])}." + (
+        f" Right with: {right}.)" if right else ")"
+    )
+
+
+def _numbers(exercise: Exercise, c: Case) -> str:
+    """The arguments that are plain numbers or words."""
+    plain = [(k, v) for k, v in zip(exercise.parameters, c.arguments) if isinstance(v, bool | int | float | str)]
+    return "".join(f", {name} = {value!r}" for name, value in plain if name != "mode")
 
 
 def _first_step(exercise: Exercise) -> str:

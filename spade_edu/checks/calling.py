@@ -24,6 +24,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from .effects import effects, watched
 from .exercise import Case
 
 T = TypeVar("T")
@@ -47,6 +48,7 @@ class Outcome:
     leaves: dict[str, object] = field(default_factory=dict)  # path in the result: tensor, number or other object
     arguments: dict[str, object] = field(default_factory=dict)  # the same for the arguments, after the call
     changed: frozenset[str] = frozenset()  # the arguments' paths whose tensors the call changed
+    effects: tuple[str, ...] = ()  # what else it left changed in lists, dictionaries and networks, in sentences
     gradients: dict[str, Tensor] | None = None  # by argument; None: no gradient flows at all
     error: BaseException | None = None
     trouble: str = ""  # a global setting that it left changed
@@ -55,7 +57,7 @@ class Outcome:
 class Answered:
     """An answer that says by itself what came of a call: grading writes calls down, and reads them elsewhere."""
 
-    def outcome(self, case: Case, names: list[str], observe: Callable | None) -> Outcome:
+    def outcome(self, case: Case, names: list[str], observe: Callable | None, seed: int) -> Outcome:
         """What `call` gives for it."""
         raise NotImplementedError
 
@@ -65,24 +67,54 @@ class Answered:
 
 
 def call(function: Callable, case: Case, names: list[str], observe: Callable | None = None, seed: int = 0) -> Outcome:
-    """Call `function` on copies of the case's arguments and note what it returned, changed and passes gradients to.
+    """Call a student's `function` on copies of the case's arguments and note all that it does.
 
     Every call draws the same random numbers, so that an answer that has to draw can be held against the reference.
     """
     if isinstance(function, Answered):
-        return function.outcome(case, names, observe)
+        return function.outcome(case, names, observe, seed)
+    return _called(guarded, function, case, names, observe, seed)
+
+
+def call_own(
+    function: Callable, case: Case, names: list[str], observe: Callable | None = None, seed: int = 0
+) -> Outcome:
+    """The same for a function of the course: nothing is guarded but errors, and no time is lost on it."""
+    return _called(_unguarded, function, case, names, observe, seed)
+
+
+Guard = Callable[[Callable[[], T]], tuple[T | None, BaseException | None, str]]
+
+
+def _called(
+    guard: Guard, function: Callable, case: Case, names: list[str], observe: Callable | None, seed: int
+) -> Outcome:
+    """What the function returned, changed and passes gradients to."""
     given, inputs = copy_arguments(case, names)
+    things = [thing for name, value in zip(names, given) for thing in watched(value, name)]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        result, error, trouble = guarded(lambda: _observed(function, given, observe))
+        result, error, trouble = guard(lambda: _observed(function, given, observe))
     if error is not None:
-        return Outcome(error=error, trouble=trouble)
+        return Outcome(effects=effects(things), error=error, trouble=trouble)
     leaves = flatten(result, "")
+    left = effects(things)
     gradients = None
     if case.gradient:
-        gradients, _, _ = guarded(lambda: _gradients(leaves, inputs))  # an error here: no gradient can be had
+        gradients, _, _ = guard(lambda: _gradients(leaves, inputs))  # an error here: no gradient can be had
     arguments = {path: leaf for name, value in zip(names, given) for path, leaf in flatten(value, name).items()}
-    return Outcome(_frozen(leaves), _frozen(arguments), _changed(case, names, arguments), gradients, error, trouble)
+    changed = _changed(case, names, arguments)
+    return Outcome(_frozen(leaves), _frozen(arguments), changed, left, gradients, error, trouble)
+
+
+def _unguarded(function: Callable[[], T]) -> tuple[T | None, BaseException | None, str]:
+    """What `guarded` gives, for functions that need no guard."""
+    with torch.random.fork_rng(devices=[]), torch.enable_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return function(), None, ""
+        except Exception as error:
+            return None, error, ""
 
 
 def _changed(case: Case, names: list[str], after: dict[str, object]) -> frozenset[str]:

@@ -33,9 +33,13 @@ class Difference:
 def difference(expected: Outcome, got: Outcome, tolerance: float) -> Difference | None:
     """What is different, in the order in which a student would want to know it; None if nothing is."""
     if got.error is not None or expected.error is not None:
-        return _error(expected, got)
+        looked_at = isinstance(
+            got.error, Complaint
+        )  # the result is there, and what the call left changed may explain it
+        return (looked_at and _effects(expected, got)) or _error(expected, got)
     found = (
         _structure(expected.leaves, got.leaves)
+        or _effects(expected, got)
         or _values(expected.leaves, got.leaves, tolerance)
         or _arguments(expected, got, tolerance)
         or _gradients(expected.gradients, got.gradients, tolerance)
@@ -128,12 +132,40 @@ def _structure(expected: dict, got: dict) -> Difference | None:
             if not isinstance(g, Tensor):
                 return Difference("type", f"{what} is {_kind(g)}; expected a tensor of shape {tuple(e.shape)}.")
             if e.shape != g.shape:
-                return Difference("shape", f"{what} has shape {tuple(g.shape)}; expected {tuple(e.shape)}.")
+                return Difference(
+                    "shape", f"{what} has shape {tuple(g.shape)}; expected {tuple(e.shape)}.{_ones(e, g)}"
+                )
             if e.dtype != g.dtype:
-                return Difference("dtype", f"{what} is {_dtype(g)}; expected {_dtype(e)}.")
+                whole = "" if e.is_floating_point() or not g.is_floating_point() else ", whole numbers"
+                return Difference("dtype", f"{what} is {_dtype(g)}; expected {_dtype(e)}{whole}.")
+        elif _is_whole(e) and _is_broken(g):
+            return Difference("type", f"{what} is {_number(g)}, a float; expected a whole number, an int (// divides "
+                              "without a remainder, int(...) makes one of a float).")  # fmt: skip
         elif not _of_one_kind(e, g):
             return Difference("type", f"{what} is {_kind(g)}; expected {_kind(e)}.")
     return None
+
+
+def _ones(e: Tensor, g: Tensor) -> str:
+    """What two shapes have in common that differ by axes of length 1 only."""
+    if [side for side in e.shape if side != 1] != [side for side in g.shape if side != 1]:
+        return ""
+    if g.dim() > e.dim():
+        return " There is an axis of length 1 too many."
+    if g.dim() == e.dim():
+        return " An axis of length 1 is in the wrong place."
+    return " An axis of length 1 is missing: a `squeeze` too many?"
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_broken(value: object) -> bool:
+    """Whether a number, a tensor's too, is a float."""
+    if isinstance(value, Tensor):
+        return value.is_floating_point()
+    return isinstance(value, float | np.floating)
 
 
 def _of_one_kind(e: object, g: object) -> bool:
@@ -232,7 +264,8 @@ def tensor_difference(expected: Tensor, got: Tensor, tolerance: float) -> str:
         return ""
     if not g[e.isfinite()].isfinite().all():
         return f"holds NaN or infinity ({int((~g.isfinite()).sum())} of {g.numel()} values)."
-    index = torch.unravel_index((e - g).abs().nan_to_num(posinf=0.0).argmax(), e.shape)
+    farthest = int((e - g).abs().nan_to_num(posinf=0.0).argmax())
+    index = tuple(np.unravel_index(farthest, e.shape))  # torch's own takes a second to start
     place = f" at [{', '.join(str(int(i)) for i in index)}]" if e.dim() else ""
     return f"is {_pair(g[index].item(), e[index].item(), place)}.{pattern(e, g, wrong)}"
 
@@ -265,6 +298,14 @@ def _share(wrong: Tensor) -> str:
     if 0 < share < 1 and wrong.numel() > 1:
         return f" {share:.0%} of the values differ."
     return ""
+
+
+def _effects(expected: Outcome, got: Outcome) -> Difference | None:
+    """What an answer leaves changed that the reference doesn't; said first, as values may be wrong because of it."""
+    for text in got.effects:
+        if text not in expected.effects:
+            return Difference("effect", text)
+    return None
 
 
 def _arguments(expected: Outcome, got: Outcome, tolerance: float) -> Difference | None:

@@ -1,58 +1,89 @@
 """Finding out what is wrong with an answer: a known mistake (or two), or else a broken property of the result."""
 
 import copy
-import inspect
-import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import combinations
 
 import torch
 from torch import Tensor
 
-from .calling import Outcome, TimeUp, call, guarded
+from .calling import Outcome, call, call_own, flatten, guarded
 from .comparing import far, same, same_results
 from .exercise import Case, Exercise, Wrong
+from .thin import thin_cases
 
 
-def exercise_cases(exercise: Exercise) -> list[Case]:
-    """The cases of an exercise, the same at every check."""
-    if exercise.name not in _cases:
+def exercise_cases(exercise: Exercise, seed: int = 0) -> list[Case]:
+    """The cases of an exercise, the same at every check; with another seed the same ones with other numbers."""
+    key = exercise.name, seed
+    if key not in _cases:
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            _cases[exercise.name] = exercise.cases()
-    return _cases[exercise.name]
+            torch.manual_seed(seed)
+            own = exercise.cases()
+        _cases[key] = own + thin_cases(exercise, own)
+    return _cases[key]
 
 
-def expected_outcome(exercise: Exercise, wrong: Wrong, i: int) -> Outcome:
+def expected_outcome(exercise: Exercise, wrong: Wrong, i: int, seed: int = 0) -> Outcome:
     """What the reference does in case i; or, with mistakes, what they lead to. Kept for the next check."""
-    key = exercise.name, wrong, i
+    key = exercise.name, wrong, i, seed
     if key not in _outcomes:
-        function = exercise.reference
-        if wrong:
-            function = partial(exercise.mistaken, wrong)
-        for _ in range(3):  # on a busy machine even the reference may run out of time: that says nothing
-            outcome = call(function, exercise_cases(exercise)[i], exercise.parameters, exercise.observe)
-            if not isinstance(outcome.error, TimeUp):
-                break
-        _outcomes[key] = outcome
+        function = partial(exercise.mistaken, wrong) if wrong else exercise.reference
+        _outcomes[key] = call_own(function, exercise_cases(exercise, seed)[i], exercise.parameters, exercise.observe)
     return _outcomes[key]
 
 
-_cases: dict[str, list[Case]] = {}
+def _results_of(exercise: Exercise, wrong: Wrong, i: int, seed: int = 0) -> Outcome:
+    """The same without gradients, which take half of the time; only results are to be looked at."""
+    key = exercise.name, wrong, i, seed
+    if key in _outcomes:
+        return _outcomes[key]
+    if key not in _results:
+        c = replace(exercise_cases(exercise, seed)[i], gradient=False)
+        _results[key] = call_own(partial(exercise.mistaken, wrong), c, exercise.parameters, exercise.observe)
+    return _results[key]
+
+
+_results: dict[tuple, Outcome] = {}
+_cases: dict[tuple, list[Case]] = {}
 _outcomes: dict[tuple, Outcome] = {}
 
 
-def known_mistake(exercise: Exercise, expected: list[Outcome], got: list[Outcome]) -> str:
-    """The message of the one mistake, or the two, that explain every wrong case; empty if none does."""
+FURTHER = (1, 2)  # seeds of the inputs that a mistake is tried on before it is named
+
+
+def known_mistake(exercise: Exercise, answer: Callable, got: list[Outcome]) -> str:
+    """The message of the one mistake, or the two, that do what the answer does; empty if none does.
+
+    They do so in every case, in those too that the answer is right in, and give its numbers for further inputs.
+    """
+    expected = [expected_outcome(exercise, frozenset(), i) for i in range(len(got))]
     wrong = [i for i in range(len(got)) if not same(expected[i], got[i], exercise.tolerance)]
     for number in range(1, exercise.together + 1):
         groups = [frozenset(names) for names in combinations(exercise.mistakes, number)]
         found = [names for names in groups if _explains(exercise, names, expected, got, wrong)]
-        if found:
-            best = max(found, key=lambda names: _agreement(exercise, names, got))
-            return " And: ".join(exercise.mistakes[name] for name in exercise.mistakes if name in best)
+        for names in found:
+            if _agrees(exercise, names, got) and _holds_further(exercise, names, answer, wrong):
+                return " And: ".join(exercise.mistakes[name] for name in exercise.mistakes if name in names)
     return ""
+
+
+def _holds_further(exercise: Exercise, names: Wrong, answer: Callable, wrong: list[int]) -> bool:
+    """Whether mistakes give the answer's numbers for other inputs, made as the first of the wrong cases and the last.
+
+    Where the results are right, the gradients have to agree too.
+    """
+    for seed, i in zip(FURTHER, (wrong[0], wrong[-1])):
+        c = exercise_cases(exercise, seed)[i]
+        result = call(answer, c, exercise.parameters, exercise.observe)
+        if not same_results(_results_of(exercise, names, i, seed), result, exercise.tolerance):
+            return False
+        right = same_results(expected_outcome(exercise, frozenset(), i, seed), result, exercise.tolerance)
+        if right and not same(expected_outcome(exercise, names, i, seed), result, exercise.tolerance):
+            return False
+    return True
 
 
 def _explains(exercise: Exercise, names: Wrong, expected: list, got: list, wrong: list[int]) -> bool:
@@ -61,29 +92,25 @@ def _explains(exercise: Exercise, names: Wrong, expected: list, got: list, wrong
     Where already the results are wrong, gradients aren't looked at: `std` and `sqrt(var)` differ in theirs at zero.
     """
     for i in wrong:
+        if not same_results(_results_of(exercise, names, i), got[i], exercise.tolerance):
+            return False
+        if not same_results(expected[i], got[i], exercise.tolerance):
+            continue
         mistaken = expected_outcome(exercise, names, i)
-        alike = same if same_results(expected[i], got[i], exercise.tolerance) else same_results
-        if not alike(mistaken, got[i], exercise.tolerance) or same(expected[i], mistaken, exercise.tolerance):
+        if not same(mistaken, got[i], exercise.tolerance) or same(expected[i], mistaken, exercise.tolerance):
             return False
     return True
 
 
-def _agreement(exercise: Exercise, names: Wrong, got: list[Outcome]) -> int:
-    """In how many of all cases the answer does what these mistakes lead to."""
-    outcomes = (expected_outcome(exercise, names, i) for i in range(len(got)))
-    return sum(same_results(o, g, exercise.tolerance) for o, g in zip(outcomes, got))
+def _agrees(exercise: Exercise, names: Wrong, got: list[Outcome]) -> bool:
+    """Whether the answer does in all cases what these mistakes lead to."""
+    return all(same_results(_results_of(exercise, names, i), g, exercise.tolerance) for i, g in enumerate(got))
 
 
-def drawn_at_random(exercise: Exercise, c: Case, answer: Callable) -> str:
-    """A sentence if an answer's result depends on random numbers, and the reference's doesn't; else empty."""
-    if not _varies(exercise, c, answer) or _varies(exercise, c, exercise.reference):
-        return ""
-    return f"Two calls with the same arguments give two results: a random draw is in it, or a new layer ({c.text})."
-
-
-def _varies(exercise: Exercise, c: Case, function: Callable) -> bool:
+def varies(exercise: Exercise, calling: Callable[..., Outcome], function: Callable, i: int) -> bool:
     """Whether two calls with the same arguments, but other random numbers, give two results."""
-    first, second = (call(function, c, exercise.parameters, exercise.observe, seed) for seed in (1, 2))
+    c = exercise_cases(exercise)[i]
+    first, second = (calling(function, c, exercise.parameters, exercise.observe, seed) for seed in (1, 2))
     return first.error is second.error is None and not same_results(first, second, exercise.tolerance)
 
 
@@ -97,13 +124,17 @@ def broken_property(exercise: Exercise, cases: Sequence[Case], answer: Callable)
     def reference(*arguments: object) -> object:
         return _observed(exercise, exercise.reference, arguments)
 
-    if _varies(exercise, cases[0], exercise.reference):  # then nothing can be said of single calls
+    if varies(exercise, call_own, exercise.reference, 0):  # then nothing can be said of single calls
         return ""
     for probe in exercise.probes:
         text, _, _ = guarded(partial(probe, guarded_answer, reference))
         if text:
             return text
-    axes = argument_axes(exercise.reference)
+    axes = exercise.axes
+    for i in range(len(exercise.parameters)):
+        text = _ignored(exercise, guarded_answer, reference, i)
+        if text:
+            return text
     for c in cases:
         for i, name in enumerate(exercise.parameters[: len(c.arguments)]):
             value = c.arguments[i]
@@ -124,11 +155,45 @@ def _observed(exercise: Exercise, function: Callable, arguments: tuple) -> objec
     return exercise.observe(result, *arguments)
 
 
-def argument_axes(reference: Callable) -> dict[str, tuple[str, ...]]:
-    """The names of each argument's axes, from its shape type: {"x": ("n", "c", "h", "w")}."""
-    parameters = inspect.signature(reference).parameters.values()
-    shapes = {p.name: getattr(p.annotation, "dim_str", "") for p in parameters}
-    return {name: tuple(text.split()) for name, text in shapes.items() if re.fullmatch(r"[\w ]+", text)}
+def _ignored(exercise: Exercise, answer: Callable, reference: Callable, i: int) -> str:
+    """A sentence if argument i makes no difference to the answer, in any case in which it does to the reference."""
+    tried = ""
+    for c, other in zip(exercise_cases(exercise), exercise_cases(exercise, FURTHER[0])):
+        changed = _replace(c, i, _other(c.arguments[i], other.arguments[i]))
+        due = _moves(reference, c.arguments, changed, 1e-2)
+        if not due:
+            continue
+        if _moves(answer, c.arguments, changed, 1e-5) is not False:
+            return ""
+        tried = tried or c.text
+    name = exercise.parameters[i]
+    return f"`{name}` makes no difference: with another `{name}` it returns just the same ({tried})." if tried else ""
+
+
+def _other(value: object, other: object) -> object:
+    """Something else in place of an argument: other numbers of the same shape."""
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int):
+        return value + 1
+    return 2 * value + 0.1 if isinstance(value, float) else other
+
+
+def _moves(function: Callable, before: tuple, after: tuple, tolerance: float) -> bool | None:
+    """Whether a function's results differ for two sets of arguments; None if they can't be compared."""
+    try:
+        one, two = (flatten(function(*arguments), "") for arguments in (before, after))
+    except Exception:  # the reference, with arguments that it isn't made for
+        return None
+    if one.keys() != two.keys() or not one or None in one.values():
+        return None
+    for path in one:
+        a, b = (torch.as_tensor(leaves[path], dtype=torch.float64) for leaves in (one, two))
+        if a.shape != b.shape or not (a.isfinite().all() and b.isfinite().all()):
+            return None
+        if far(a, b, tolerance):
+            return True
+    return False
 
 
 AXES = {"n": "image of the batch", "c": "channel", "h": "row", "w": "column"}
@@ -200,5 +265,5 @@ def _comparable(before: object, after: object) -> bool:
     return before.is_floating_point() and before.shape == after.shape
 
 
-def _replace(c: Case, i: int, value: Tensor) -> tuple:
+def _replace(c: Case, i: int, value: object) -> tuple:
     return (*c.arguments[:i], value, *c.arguments[i + 1 :])

@@ -1,6 +1,7 @@
 """What an exercise is: a record with a reference, the cases it is tried on, and the mistakes that are known by name."""
 
 import inspect
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
@@ -86,6 +87,13 @@ class Exercise:
     def parameters(self) -> list[str]:
         """The names of the arguments."""
         return list(inspect.signature(self.reference).parameters)
+
+    @property
+    def axes(self) -> dict[str, tuple[str, ...]]:
+        """The names of each argument's axes, from its shape type: {"x": ("n", "c", "h", "w")}."""
+        parameters = inspect.signature(self.reference).parameters.values()
+        shapes = {p.name: getattr(p.annotation, "dim_str", "") for p in parameters}
+        return {name: tuple(text.split()) for name, text in shapes.items() if re.fullmatch(r"[\w ]+", text)}
 
     def readings(self, answer: Callable) -> list[Callable]:
         """The functions that an answer may stand for; one of them has to be right."""

@@ -48,13 +48,13 @@ class Batch(nn.Module):
         wrong = self.wrong
         axes = variant(wrong, (0, 2, 3), instance=(2, 3), all=(0, 1, 2, 3), batch_only=(0,))
         mean, var = self.mean[:, None, None], self.var[:, None, None]
-        if self.training or "eval_batch" in wrong:
+        if self.training != ("turned" in wrong) or "eval_batch" in wrong:
             mean = x.mean(axes, keepdim=True)
             var = (x - mean).square().mean(axes, keepdim=True)
             var = variant(wrong, var, unbiased=x.var(axes, keepdim=True))
             if "detached" in wrong:
                 mean, var = mean.detach(), var.detach()
-            if self.training and "no_update" not in wrong:
+            if (self.training or "turned" in wrong) and "no_update" not in wrong:
                 self.update(x)
         root = torch.sqrt(var + variant(wrong, EPS, no_eps=0.0, large_eps=1e-3))
         y = (x - mean) / variant(wrong, root, eps_outside=var.sqrt() + EPS, variance=var + EPS)
@@ -111,6 +111,8 @@ BATCH_NORM = part(
         "last": "The running averages are simply the last batch's; they take 0.1 of the new value.",
         "no_update": "The running averages never change; move them a tenth of the way in each call in training mode.",
         "eval_batch": "In evaluation mode the batch's own statistics are used; take the running averages.",
+        "turned": "The condition is the wrong way round: the batch's statistics, and the update of the running ones, "
+        "belong to training.",
         "detached": "Mean and variance are cut off from the gradient; it has to flow through them.",
         "no_eps": "eps is missing: a channel without variance is divided by zero.",
         "eps_outside": "eps belongs under the root: sqrt(var + eps).",

@@ -47,6 +47,12 @@ class Part(Exercise):
         """How the class is built and called."""
         return self.contract
 
+    @property
+    def axes(self) -> dict[str, tuple[str, ...]]:
+        """The inputs' axes that may be cut to length 1; other ones belong to the options."""
+        axes = {"x": ("n", "channels", "h", "w"), "segmap": ("n",), "z": ("n",)}
+        return {name: letters for name, letters in axes.items() if name in self.parameters}
+
     def readings(self, answer: Callable) -> list[Callable]:
         """The class as a function, for each order in which its layers may have been defined."""
         return [self.as_function(answer, order) for order in (list, *self.orders)]

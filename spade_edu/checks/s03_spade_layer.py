@@ -1,6 +1,7 @@
 """Stage 03: the SPADE layer, its parts and its block."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from jaxtyping import Float, Integer
@@ -46,6 +47,8 @@ def _resize_cases() -> list[Case]:
         one("the same size", 1, (3, 5), (3, 5)),
         one("instance ids", 1, (8, 8), (4, 4), ids=(7, 26000, 26001, 33123)),
         one("with unknown pixels, 255", 2, (9, 9), (4, 6), ids=(0, 1, 255)),
+        one("a single row", 2, (1, 6), (1, 3)),
+        one("a single column", 2, (6, 1), (3, 1)),
         case("ids as int32", torch.randint(35, (1, 6, 4), dtype=torch.int32), 3, 3, gradient=False),
     ]
 
@@ -328,19 +331,33 @@ def spade_block(
     return skip + parts["conv_1"](F.leaky_relu(parts["norm_1"](y, segmap), 0.2))
 
 
-def _block_parts(fin: int, fout: int, labels: int) -> nn.ModuleDict:
+class AveragingNorm(nn.Module):
+    """A norm that is called as SPADE is, and needs the full-size label map: it averages it down to the size of x."""
+
+    def __init__(self, channels: int, label_channels: int):
+        super().__init__()
+        self.scale = nn.Conv2d(label_channels, channels, 1)
+
+    def forward(self, x: Float[Tensor, "n c h w"], segmap: Float[Tensor, "n l H W"]) -> Float[Tensor, "n c h w"]:
+        """Instance norm, scaled by the share of each class around a pixel."""
+        shares = F.adaptive_avg_pool2d(segmap, (x.shape[-2], x.shape[-1]))
+        return F.instance_norm(x) * (1 + self.scale(shares))
+
+
+def _block_parts(fin: int, fout: int, labels: int, learned: bool, averaging: bool) -> nn.ModuleDict:
     """The parts of a block with instance norm (which keeps nothing between calls), and lively weights."""
     middle = min(fin, fout)
+    norm = AveragingNorm if averaging else partial(SPADE, hidden_channels=4, norm="instance")
     parts = nn.ModuleDict(
         {
-            "norm_0": SPADE(fin, labels, hidden_channels=4, norm="instance"),
+            "norm_0": norm(fin, labels),
             "conv_0": nn.Conv2d(fin, middle, 3, padding=1),
-            "norm_1": SPADE(middle, labels, hidden_channels=4, norm="instance"),
+            "norm_1": norm(middle, labels),
             "conv_1": nn.Conv2d(middle, fout, 3, padding=1),
         }
     )
-    if fin != fout:
-        parts["norm_s"] = SPADE(fin, labels, hidden_channels=4, norm="instance")
+    if learned:
+        parts["norm_s"] = norm(fin, labels)
         parts["conv_s"] = nn.Conv2d(fin, fout, 1, bias=False)
     for weight in parts.parameters():
         nn.init.normal_(weight, std=0.4)
@@ -348,21 +365,36 @@ def _block_parts(fin: int, fout: int, labels: int) -> nn.ModuleDict:
 
 
 def _spade_block_cases() -> list[Case]:
-    def one(text: str, n: int, fin: int, fout: int, size: tuple[int, int], label_size: tuple[int, int]) -> Case:
+    def one(
+        text: str,
+        n: int,
+        fin: int,
+        fout: int,
+        size: tuple[int, int],
+        label_size: tuple[int, int],
+        learned: bool = False,
+        averaging: bool = False,
+    ) -> Case:
         labels = 3
         segmap = F.one_hot(torch.randint(labels, (n, *label_size)), labels).permute(0, 3, 1, 2).float()
-        return case(text, features(n, fin, *size), segmap, _block_parts(fin, fout, labels))
+        parts = _block_parts(fin, fout, labels, learned or fin != fout, averaging)
+        return case(text, features(n, fin, *size), segmap, parts)
 
     return [
         one("4 channels to 2: a learned skip", 2, 4, 2, (4, 5), (8, 10)),
         one("3 channels to 3: x itself is the skip", 2, 3, 3, (4, 3), (4, 3)),
         one("2 channels to 3, a batch of 1", 1, 2, 3, (3, 4), (6, 4)),
         one("3 channels to 3, a batch of 1", 1, 3, 3, (5, 4), (7, 9)),
-    ]
+        one("3 channels to 3, and a learned skip all the same", 2, 3, 3, (3, 4), (6, 8), learned=True),
+        one("norms that average the full-size label map", 2, 2, 3, (3, 4), (6, 8), averaging=True),
+        one("1 channel to 1", 2, 1, 1, (3, 4), (6, 8)),
+    ]  # fmt: skip
 
 
 def _spade_block_mistaken(wrong: Wrong, x: Tensor, segmap: Tensor, parts: nn.ModuleDict) -> Tensor:
     slope = variant(wrong, 0.2, relu=0.0, slope=0.01)
+    if "shrunk_labels" in wrong:
+        segmap = F.interpolate(segmap, size=x.shape[-2:], mode="nearest")
     y = parts["norm_0"](x, segmap)
     y = parts["conv_0"](variant(wrong, F.leaky_relu(y, slope), no_first_activation=y))
     if "one_half" not in wrong:
@@ -376,7 +408,8 @@ def _spade_block_mistaken(wrong: Wrong, x: Tensor, segmap: Tensor, parts: nn.Mod
 
 
 def _skip_mistaken(wrong: Wrong, x: Tensor, segmap: Tensor, parts: nn.ModuleDict, slope: float) -> Tensor:
-    if "conv_s" not in parts:
+    same_width = parts["conv_0"].in_channels == parts["conv_1"].out_channels
+    if variant(wrong, "conv_s" not in parts, by_widths=same_width):
         return variant(wrong, x, skip_normalised=parts["norm_0"](x, segmap))
     skip = x
     if "skip_without_norm" not in wrong:
@@ -399,6 +432,10 @@ _BLOCK = Exercise(
         "skip_without_norm": "The learned skip goes through norm_s first: conv_s(norm_s(x, segmap)).",
         "skip_norm_0": "The skip path uses norm_0; it has a norm of its own, norm_s.",
         "skip_normalised": "Without conv_s the skip is x itself, not normalised.",
+        "by_widths": "The skip path is chosen by the widths; ask `parts`: where it has conv_s, the skip is learned, "
+        "between equal widths too.",
+        "shrunk_labels": "The norms get a label map that is resized already; each gets the full-size one, and resizes "
+        "it in its own way.",
         "no_skip": "The skip path isn't added.",
         "activated_sum": "An activation follows the sum; nothing does (the next block begins with its norm).",
         "tanh": "tanh comes once, at the end of the generator, not after a block.",

@@ -424,6 +424,7 @@ def _gain_mistaken(wrong: Wrong, deviation: float, eps: float, num_norms: int) -
     if "largest_gain" in wrong:
         return deviation / eps ** (num_norms / 2)
     steps = variant(wrong, num_norms + ("one_more" in wrong) - ("one_less" in wrong), once=1)
+    steps = variant(wrong, steps, at_most_one=min(num_norms, 1))
     eps = mistaken_eps(wrong, eps)
     for _ in range(steps):
         if "eps_outside" in wrong:
@@ -451,6 +452,7 @@ _GAIN = Exercise(
         "largest_gain": "1 / sqrt(eps) is the gain for very small noise only; the deviation itself stands under the "
         "root too, and it grows.",
         "once": "Only one norm is applied; apply num_norms of them.",
+        "at_most_one": "Only one norm is applied, however many are asked for; apply num_norms of them.",
         "one_more": "There is one norm too many.",
         "one_less": "There is one norm too few.",
         "fixed_eps": "Your eps is always 1e-5; take the argument `eps`.",

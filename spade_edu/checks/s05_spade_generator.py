@@ -44,6 +44,8 @@ def _first_cases() -> list[Case]:
         labels("without z, a high picture, a batch of 1", 1, (3, 2), 4),
         noise("with z, a high picture, a batch of 1", 1, (3, 2), 4),
         labels("without z, a square", 3, (4, 4), 2),
+        noise("with z, one channel", 2, (2, 3), 1),
+        noise("with z, one column", 2, (3, 1), 2),
         noise("with z, as many channels as rows as columns", 3, (3, 3), 3),
         noise("with z, one pixel", 2, (1, 1), 6),
         case("without z, height halved, width kept", label_maps(2, 3, 8, 3), None, nn.Conv2d(3, 4, 3, padding=1),
@@ -56,6 +58,8 @@ def _first_mistaken(wrong: Wrong, segmap: Tensor, z: Tensor | None, fc: nn.Modul
     if z is None:
         return _activated(wrong, _from_labels_mistaken(wrong, segmap, fc, size))
     y = fc(z)
+    if "swapped_z" in wrong:
+        size = size[::-1]
     if "flat" in wrong:
         return y
     if "pixels_first" in wrong:
@@ -102,6 +106,7 @@ _FIRST = Exercise(
         "off); the published networks were trained with the latter.",
         "late": "The convolution runs on the full-size label map and its result is shrunk; shrink the labels first.",
         "swapped": "`size` is (height, width), in this order.",
+        "swapped_z": "With z, height and width are exchanged: `size` is (height, width), in this order.",
         "pixels_first": "The reshape puts the channels last: fc(z) is read as (n, c, h, w) at once, without permute.",
         "batch_last": "The reshape mixes the images of the batch: the first axis stays n.",
         "flat": "With z the result of fc is still flat: reshape it to (n, c, h, w).",
@@ -144,18 +149,27 @@ def run_blocks(
     return x
 
 
+class AveragingBlock(PaintBlock):
+    """The same for a label map that is averaged down to the size of x, which takes the full-size one."""
+
+    def forward(self, x: Float[Tensor, "n c h w"], segmap: Float[Tensor, "n l H W"]) -> Float[Tensor, "n c h w"]:
+        """The label map's shares of each class around a pixel."""
+        return torch.tanh(self.conv(torch.cat([x, F.adaptive_avg_pool2d(segmap, (x.shape[-2], x.shape[-1]))], 1)))
+
+
 def _run_cases() -> list[Case]:
-    def one(plan: str, n: int, c: int, size: tuple[int, int]) -> Case:
+    def one(plan: str, n: int, c: int, size: tuple[int, int], kind: type[PaintBlock] = PaintBlock) -> Case:
         number, factor = {"normal": (7, 32), "more": (7, 64), "most": (8, 128)}[plan]
-        blocks = [PaintBlock(c, 3) for _ in range(number)]
+        blocks = [kind(c, 3) for _ in range(number)]
         for block in blocks:  # large weights: what goes into the first block must be felt after the last one
             block.conv.weight.data *= 2
         segmap = label_maps(n, 3, size[0] * factor, size[1] * factor)
         text = f'"{plan}", {n} image(s), first map {size[0]}x{size[1]}'
+        text += ", blocks that average the full-size label map" if kind is AveragingBlock else ""
         return case(text, torch.randn(n, c, *size), segmap, nn.ModuleList(blocks), plan)
 
     return [one("normal", 2, 2, (1, 2)), one("more", 1, 2, (2, 1)), one("most", 1, 1, (1, 1)),
-            one("normal", 1, 1, (2, 1))]  # fmt: skip
+            one("normal", 1, 1, (2, 1)), one("normal", 1, 2, (1, 1), AveragingBlock)]  # fmt: skip
 
 
 def _run_mistaken(wrong: Wrong, x: Tensor, segmap: Tensor, blocks: nn.ModuleList, plan: str) -> Tensor:
@@ -169,7 +183,10 @@ def _run_mistaken(wrong: Wrong, x: Tensor, segmap: Tensor, blocks: nn.ModuleList
         before, after = _doublings(wrong, i, len(blocks), plan)
         if before:
             x = _doubled(wrong, x)
-        y = block(x, segmap)
+        if "resized_labels" in wrong:
+            y = block(x, F.interpolate(segmap, size=x.shape[-2:], mode="nearest"))
+        else:
+            y = block(x, segmap)
         if "late" not in wrong:
             y = variant(wrong, y, residual=x + y)
             y = variant(wrong, y, activated=F.leaky_relu(y, 0.2))
@@ -181,7 +198,7 @@ def _run_mistaken(wrong: Wrong, x: Tensor, segmap: Tensor, blocks: nn.ModuleList
 
 def _doublings(wrong: Wrong, i: int, number: int, plan: str) -> tuple[bool, bool]:
     """Whether the map is doubled before block i, and whether it is behind it."""
-    third = variant(wrong, plan != "normal", third_swapped=plan == "normal")
+    third = variant(wrong, plan != "normal", third_swapped=plan == "normal", third_never=False)
     third = variant(wrong, third or "always" in wrong, only_most=plan == "most")
     if "late" in wrong:  # after block i what should come before block i + 1
         return False, i < number - 1 and (i != 2 or third)
@@ -224,6 +241,7 @@ _RUN = Exercise(
         "its place.",
         "third_swapped": 'It is the other way round: "normal" doesn\'t double before the third block, "more" and '
         '"most" do.',
+        "third_never": 'The map is never doubled before the third block; only "normal" leaves this doubling out.',
         "only_most": 'The plan "more" doubles before the third block too, not only "most".',
         "second": 'In the plan "normal" the doubling comes before the second block, and the third keeps the size; '
         "you have it the other way round.",
@@ -233,6 +251,8 @@ _RUN = Exercise(
         "before the third.",
         "bilinear": 'The map is doubled with bilinear interpolation; the generator uses mode="nearest".',
         "zeros": "The new pixels are zeros; nearest-neighbour doubling repeats each pixel.",
+        "resized_labels": "Each block gets a label map that is resized already; give it the full-size one, which it "
+        "resizes in its own way.",
         "shrunk_labels": "The blocks get the label map shrunk to the first map's size; each gets the full-size map and "
         "resizes it by itself.",
     },
@@ -260,6 +280,7 @@ def _picture_cases() -> list[Case]:
     return [
         one("2 maps of 4 channels", torch.randn(2, 4, 3, 5)),
         one("a batch of 1", torch.randn(1, 2, 4, 3)),
+        one("one channel", torch.randn(2, 1, 3, 4)),
         one("large values, near black and white", 6 * torch.randn(2, 3, 3, 3)),
         one("negative values only", -torch.rand(1, 3, 4, 4) - 0.1),
         one("small values", 0.2 * torch.randn(2, 2, 3, 4)),
@@ -358,7 +379,7 @@ def _count_mistaken(wrong: Wrong, fin: int, fout: int, label_channels: int, hidd
         count += spade(fout) - spade(middle)
     if "one_shared" in wrong:
         count -= (label_channels * kernel**2 + 1) * hidden * (1 + (fin != fout))
-    if (fin != fout or "always_skip" in wrong) and "no_skip" not in wrong:
+    if variant(wrong, fin != fout, always_skip=True, skip_turned=fin == fout, no_skip=False):
         count += variant(wrong, spade(fin), no_norm_s=0, norm_s_fout=spade(fout))
         weights = variant(wrong, fin * fout, no_conv_s=0)
         count += variant(wrong, weights, skip_3x3=9 * weights) + variant(wrong, 0, skip_bias=fout)
@@ -386,6 +407,7 @@ _COUNT = Exercise(
         "spade_1_fout": "The second SPADE layer of the main path has as many channels as the inner width.",
         "one_shared": "Each SPADE layer has a shared convolution of its own; you counted one for the whole block.",
         "always_128": "Your hidden layer always has 128 channels; take the argument `hidden`.",
+        "skip_turned": "The condition is the wrong way round: the learned skip is there where fin and fout differ.",
         "always_skip": "Where fin = fout the skip path is x itself and has no parameters.",
         "max": "The inner width is min(fin, fout), not the larger one.",
         "fin": "The inner width is min(fin, fout); you took fin, which differs where a block narrows.",

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 
 from .calling import Complaint
-from .exercise import Case, Exercise, Wrong, case
+from .exercise import Case, Exercise, Wrong, case, variant
 
 # --- 6.1 the patch discriminator ---
 
@@ -95,7 +95,7 @@ def _active(wrong: Wrong) -> nn.Module:
 
 
 def _verdict(wrong: Wrong, fin: int) -> nn.Sequential:
-    last = nn.Sequential(_conv(wrong, fin, 3 if "three" in wrong else 1, "verdict_halves" in wrong))
+    last = nn.Sequential(_conv(wrong, fin, 3 if "three" in wrong else 1, bool({"verdict_halves", "turned"} & wrong)))
     if "norm_last" in wrong:
         last.append(nn.InstanceNorm2d(1))
     if "sigmoid" in wrong:
@@ -110,7 +110,7 @@ def _patch_mistaken(wrong: Wrong, in_channels: int, ndf: int, num_layers: int) -
     widths = [_width(wrong, ndf, i) for i in range(number)]
     layers = nn.ModuleList()
     for i, (fin, fout) in enumerate(zip([in_channels, *widths], widths), start=1):
-        halves = (i < number or "all_halve" in wrong) and "no_stride" not in wrong
+        halves = variant(wrong, i < number, all_halve=True, no_stride=False, turned=i == number)
         normed = (i > 1 or "norm_first" in wrong) and "no_norm" not in wrong
         behind = [_norm(wrong, fout), _active(wrong)] if normed else [_active(wrong)]
         if "active_before_norm" in wrong:
@@ -146,6 +146,7 @@ _PATCH = Exercise(
         "padding_1": "The padding is 2, on each side.",
         "no_stride": "The first convolutions have stride 2; without it every patch is tiny.",
         "all_halve": "The convolution before the verdict has stride 1: only the first num_layers - 1 halve the map.",
+        "turned": "The strides are the wrong way round: 2 in the first num_layers - 1 convolutions, 1 in the last two.",
         "verdict_halves": "The last convolution, to one channel, has stride 1.",
         "norm_first": "The first convolution has no norm behind it: the discriminator should see colours as they are.",
         "no_norm": "The instance norms are missing; all convolutions have one behind them but the first and the last.",

@@ -58,6 +58,14 @@ def predictions(wrong: Wrong, scales: Scales) -> list[Tensor]:
     return [scale[position] for scale in scales]
 
 
+def thin_scales(scales: Scales) -> Scales:
+    """The same for a batch of 1, with maps of one channel and one column."""
+    return [[feature_map[:1, :1, :, :1].clone() for feature_map in scale] for scale in scales]
+
+
+THIN = "1 image, maps of one channel and one column"
+
+
 # --- 6.2 and 6.3 hinge losses ---
 
 
@@ -72,6 +80,7 @@ def _hinge_generator_cases() -> list[Case]:
         case("3 scales", scales(1, [4, 3, 2], [2])),
         case("1 scale, predictions below -1 and above 1", scales(2, [4], [2, 2], 6.0)),
         case("2 scales, predictions near 0", scales(3, [4, 2], [3], 0.3)),
+        case(THIN, thin_scales(scales(2, [4, 2], [3]))),
     ]
 
 
@@ -136,6 +145,7 @@ def _hinge_discriminator_cases() -> list[Case]:
         one("3 scales of 1 image", 1, [4, 3, 2], [2]),
         one("1 scale, predictions far below -1 and above 1", 2, [4], [2, 2], 6.0),
         one("2 scales, predictions near 0", 3, [4, 2], [3], 0.3),
+        case(THIN, thin_scales(scales(2, [4, 2], [3])), thin_scales(scales(2, [4, 2], [3]))),
         case("sure and right: the loss is 0", [[torch.full((2, 1, 3, 2), 2.0)]], [[torch.full((2, 1, 3, 2), -3.0)]]),
         case("sure and wrong", [[torch.full((1, 1, 2, 2), -2.0)]], [[torch.full((1, 1, 2, 2), 3.0)]]),
     ]
@@ -222,6 +232,7 @@ def _matching_cases() -> list[Case]:
         one("2 scales, 2 feature maps each", 2, [5, 3], [2, 3]),
         one("1 scale, 3 feature maps", 1, [3], [2, 1, 4]),
         one("3 scales, 1 feature map each", 3, [4, 3, 2], [2]),
+        case(THIN, thin_scales(scales(2, [4, 2], [3, 2])), thin_scales(scales(2, [4, 2], [3, 2]))),
         case("scales with different numbers of maps", scales(1, [4], [2, 3]) + scales(1, [3], [2]),
              scales(1, [4], [2, 3]) + scales(1, [3], [2])),
     ]  # fmt: skip

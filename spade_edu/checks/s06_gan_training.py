@@ -65,19 +65,6 @@ def _step_cases() -> list[Case]:
     return [one("2 pictures", 2, 3, 7, 9), one("1 picture", 1, 2, 8, 6), one("3 pictures", 3, 4, 6, 6)]
 
 
-def _without_backward(loss: object, generator: nn.Module, discriminator: nn.Module, *inputs: Tensor) -> object:
-    """The loss as it is, if no gradient has been computed yet."""
-    if any(p.grad is not None for network in (generator, discriminator) for p in network.parameters()):
-        raise Complaint("It calls backward() itself: return the loss, the trainer does the rest.")
-    for name, network in (("generator", generator), ("discriminator", discriminator)):
-        if not all(p.requires_grad for p in network.parameters()):
-            raise Complaint(f"The {name}'s weights are left with requires_grad off, so it can't learn any more: detach "
-                            "the picture instead.")  # fmt: skip
-        if not network.training:
-            raise Complaint(f"The {name} is left in eval mode: leave modes to the caller.")
-    return loss
-
-
 def _step_mistaken(
     wrong: Wrong, generator: TinyGenerator, discriminator: TinyDiscriminator, segmap: Tensor, real: Tensor
 ) -> Tensor:
@@ -142,7 +129,6 @@ _STEP = Exercise(
         "segmap; then mean relu(1 - real) + mean relu(1 + fake), averaged over scales.",
         "fake = generator(segmap).detach()",
     ),
-    observe=_without_backward,
 )  # fmt: skip
 
 

@@ -457,6 +457,7 @@ def _stepping(answer: Callable, studio: Studio, own: str, other: str, rest: tupl
     if found is None or found is ...:
         return found
     if not isinstance(found, dict) or not all(isinstance(loss, Tensor) for loss in found.values()):
+        studio.zero_grad()  # steps may leave gradients
         raise Complaint("Return the losses in a dictionary, each as a tensor under its name.")
     others = list(getattr(studio, other).parameters())
     left = float(sum(p.grad.abs().sum() for p in others if p.grad is not None))
@@ -592,11 +593,13 @@ def _training(answer: Callable, studio: Studio) -> object:
     if found is None or found is ...:
         return found
     if isinstance(found, list | tuple | dict):
+        studio.zero_grad()  # steps may leave gradients
         raise Complaint(
             "It returns all losses at the end; yield those of each batch, so that a training can be watched."
         )
     history = list(found)
     if any(isinstance(loss, Tensor) for entry in history for loss in entry.values()):
+        studio.zero_grad()
         raise Complaint("The losses are tensors; yield numbers: loss.item().")
     shown = {f"batch {i}": _reported(entry) for i, entry in enumerate(history, start=1)}
     return {"number of batches": len(history), **shown, **studio.moves(before)}

@@ -23,9 +23,9 @@ class Recorded(Answered):
     def __init__(self, function: Callable, outcomes: list[Outcome]):
         self.function, self.outcomes = function, outcomes
 
-    def outcome(self, case: Case, names: list[str], observe: Callable | None) -> Outcome:
+    def outcome(self, case: Case, names: list[str], observe: Callable | None, seed: int) -> Outcome:
         """Call it, and write down what came of it."""
-        self.outcomes.append(call(self.function, case, names, observe))
+        self.outcomes.append(call(self.function, case, names, observe, seed))
         return self.outcomes[-1]
 
     def __call__(self, *arguments: object) -> object:
@@ -39,7 +39,7 @@ class Replayed(Answered):
     def __init__(self, outcomes: list[Outcome]):
         self.left = iter(outcomes)
 
-    def outcome(self, case: Case, names: list[str], observe: Callable | None) -> Outcome:
+    def outcome(self, case: Case, names: list[str], observe: Callable | None, seed: int) -> Outcome:
         """The next outcome; where there is none, one that no reference has."""
         return next(self.left, Outcome(error=LookupError("not written down")))
 
