@@ -135,5 +135,5 @@ def test_a_hand_in_gets_the_grade_that_it_had(kept):
     main(["grade", "hand_in", "--out", "now.csv"])
     now = {row["exercise"]: row for row in rows(kept / "now.csv")}
     assert {name: now[name]["passed"] for name in then} == then
-    assert set(now["spade_forward"]) == set(rows(kept / "grades.csv")[0])
+    assert set(now["spade_forward"]) >= set(rows(kept / "grades.csv")[0])
     assert "1 +" in now["spade_forward"]["message"] and "Not started yet" in now["clade_forward"]["message"]

@@ -188,6 +188,8 @@ def _moves(function: Callable, before: tuple, after: tuple, tolerance: float) ->
     if one.keys() != two.keys() or not one or None in one.values():
         return None
     for path in one:
+        if isinstance(one[path], str) or isinstance(two[path], str):
+            return None
         a, b = (torch.as_tensor(leaves[path], dtype=torch.float64) for leaves in (one, two))
         if a.shape != b.shape or not (a.isfinite().all() and b.isfinite().all()):
             return None

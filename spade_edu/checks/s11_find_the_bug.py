@@ -245,7 +245,7 @@ def _repaired(pair: object, letter: str) -> object:
         return pair
     if not isinstance(pair, tuple | list) or [type(text) for text in pair] != [str, str]:
         raise Complaint("Return two texts: a piece of the file as it stands, and as it should be.")
-    return _mended(letter, *pair)[0]
+    return STATES[_mended(letter, *pair)[0]]
 
 
 def _repair_mistaken(wrong: Wrong, letter: str) -> tuple[str, str]:

@@ -115,7 +115,7 @@ WRONG = [
     ("measure_f", lambda code: label_shift(code, lambda y, label: y.argmax(1) - label), WORDS),
     ("repair", lambda letter: repair(letter)[::-1], "as it stands there, then"),
     ("repair", lambda letter: 2 * repair(letter)[:1], "Both texts are the same"),
-    ("repair", swapped(c=("self.gamma(hidden)", "(1 - self.gamma(hidden))")), "refused"),
+    ("repair", swapped(c=("self.gamma(hidden)", "(1 - self.gamma(hidden))")), "something else that is wrong"),
     ("repair", swapped(f=("label.long() + 1", "label.long( + 1")), "can't be run"),
     ("repair", swapped(d=('"bilinear"', '"nearest"')), "more than once"),
     ("repair", swapped(d=('"bilinear")\n        h', '"area")\n        h')), "still does the same wrong thing"),

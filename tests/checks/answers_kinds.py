@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from spade_edu.checks import exercises
-from spade_edu.losses import hinge_discriminator, hinge_generator
+from spade_edu.losses import hinge_discriminator
 
 R = SimpleNamespace(**{e.name: e.reference for e in exercises()})
 
@@ -205,10 +205,6 @@ def detached_in_place(fake, real):
     return R.feature_matching(fake, real)
 
 
-def trained_from_the_front(gan, segmaps, reals):
-    return [R.train(gan, [segmaps.pop(0)], [reals.pop(0)])[0] for _ in range(len(segmaps))]
-
-
 IN_PLACE = [
     ("hinge_generator", popped, "The list `fake[0]` is changed in place"),
     ("receptive_field", emptied, "The list `layers` is changed in place"),
@@ -218,7 +214,6 @@ IN_PLACE = [
     ("feature_matching", detached_in_place, "The list `real[0]` is changed in place"),
     (*before("hinge_discriminator", lambda real, fake: real.reverse() or fake.reverse()), "`real` is changed in place"),
     (*after("uniform_segmaps", lambda y, ids, *a: ids.sort() or y), "The list `class_ids` is changed in place"),
-    ("train", trained_from_the_front, "The list `segmaps` is changed in place"),
     (*after("run_blocks", lambda y, x, s, blocks, plan: blocks.pop(-1) and y), "`blocks` has other layers"),
     (*after("spade_block", lambda y, x, s, parts: parts.pop("conv_0") and y), "`parts` has other layers"),
 ]
@@ -242,20 +237,12 @@ def with_backward(generator, discriminator, segmap, real):
     return loss
 
 
-def trained_with_frozen(gan, segmaps, reals):
-    history = R.train(gan, segmaps, reals)
-    gan.generator.requires_grad_(False)
-    return history
-
-
 NETWORKS = [
     ("transfer_style", in_eval_mode, "leaves `encoder` in eval mode"),
     (*after("transfer_style", lambda y, g, *a: g.requires_grad_(False) and y), "with requires_grad off"),
     ("discriminator_loss", judged_frozen, "weights of `generator` with requires_grad off"),
     ("discriminator_loss", with_backward, "leaves gradients in the weights of `discriminator`"),
     (*before("discriminator_loss", lambda g, d, *a: g.eval()), "leaves `generator` in eval mode"),
-    ("train", trained_with_frozen, "weights of `gan` with requires_grad off"),
-    (*before("train", lambda gan, *a: gan.discriminator.eval()), "leaves `gan` in eval mode"),
     (*before("spade_block", lambda x, s, parts: parts.eval()), "leaves `parts` in eval mode"),
     (*before("run_blocks", lambda x, s, blocks, plan: blocks.eval()), "leaves `blocks` in eval mode"),
     (*after("to_picture", lambda y, x, conv: y.sum().backward(retain_graph=True) or y), "leaves gradients in"),
@@ -559,24 +546,6 @@ def spectral_by_hand(weight, u, eps):
     return weight / torch.einsum("i,ij,j", new, weight.flatten(1), v), new
 
 
-def trained_with_switch(gan, segmaps, reals):
-    history = []
-    for segmap, real in zip(segmaps, reals):
-        gan.discriminator.requires_grad_(False)
-        loss_g = hinge_generator(gan.discriminator(segmap, gan.generator(segmap)))
-        gan.optimizer_g.zero_grad()
-        loss_g.backward()
-        gan.optimizer_g.step()
-        gan.discriminator.requires_grad_(True)
-        fake = gan.generator(segmap).detach()
-        loss_d = hinge_discriminator(gan.discriminator(segmap, real), gan.discriminator(segmap, fake))
-        gan.optimizer_d.zero_grad()
-        loss_d.backward()
-        gan.optimizer_d.step()
-        history.append([float(loss_g), loss_d.detach()])
-    return history
-
-
 def average_by_lerp(averaged, network, decay):
     with torch.no_grad():
         for name, value in network.state_dict().items():
@@ -705,7 +674,6 @@ RIGHT = [
         (a - b.data).abs().mean() for f, r in zip(fake, real) for a, b in zip(f[:-1], r)) / len(real)),
     ("discriminator_loss", frozen_and_back),
     ("spectral_norm_step", spectral_by_hand),
-    ("train", trained_with_switch),
     ("update_average", average_by_lerp),
     ("update_statistics", lambda n, m, s, b: (
         torch.tensor(n + len(b)), (n * m + b.sum(0)) / (n + len(b)), s + n * torch.outer(m, m) + b.T @ b - (

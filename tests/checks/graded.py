@@ -2,15 +2,18 @@
 
 import json
 import os
+import re
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
+from spade_edu.checks import exercises
 from spade_edu.checks.grading import code_cells, grade_notebook, read_hand_in
 from spade_edu.checks.run_notebook import Report, run
 from spade_edu.checks.wall import Wall
 
+NAMES = {e.name for e in exercises()}
 ROOT = Path(__file__).parents[2]
 SOLVED = (
     "def receptive_field(layers):\n    field = 1\n    for kernel, stride in reversed(layers):\n"
@@ -35,10 +38,12 @@ def write(path: Path, *cells: str) -> Path:
 
 
 def solution_cells(stage: str) -> list[str]:
-    """The code cells of a stage's solutions, but the set-up and the pictures."""
+    """The code cells of a stage's solutions, but the set-up, the pictures and the parts of my_spade.py."""
     (path,) = (ROOT / "solutions").glob(f"{stage}_*.ipynb")
-    cells = code_cells(path.read_bytes())
-    cells = [c for c in cells if "find_spec" not in c and "picture(" not in c and "progress()" not in c]
+    others = ("find_spec", "picture(", "progress()", "keep(")
+    cells = [c for c in code_cells(path.read_bytes()) if not any(word in c for word in others)]
+    cells = [re.sub(r"^(need\(|from my_spade).*$", "", c, flags=re.MULTILINE) for c in cells]
+    cells = [c for c in cells if not re.match(r"(class|def) (\w+)", c) or re.match(r"\w+ (\w+)", c)[1] in NAMES]
     return ["from spade_edu.checks import check", *cells]
 
 

@@ -173,6 +173,11 @@ def draw_two_scales():
     return one, [[torch.randn_like(feature) for feature in scale] for scale in one]
 
 
+def draw_eyes():
+    pictures = torch.randn(2, 2, 3, 5, 6)
+    return lambda x: [x, x.square()], (0.5, 2.0), *pictures
+
+
 def patch_discriminator(in_channels, ndf, num_layers):
     network = PatchDiscriminator(in_channels, ndf=ndf, num_layers=num_layers, spectral=False, bias=True)
     return feature_maps(network.layers, in_channels)
@@ -282,6 +287,7 @@ TWINS = {
     "hinge_generator": (losses.hinge_generator, lambda: (draw_scales(2),)),
     "hinge_discriminator": (losses.hinge_discriminator, draw_two_scales),
     "feature_matching": (losses.feature_matching, draw_two_scales),
+    "perceptual": (losses.perceptual, draw_eyes),
     "spectral_norm_step": (spectral_norm_step, draw_spectral),
     "update_average": (update_average, draw_networks),
     "feature_statistics": (statistics, lambda: (torch.randn(*sizes(2)) + 5,)),
