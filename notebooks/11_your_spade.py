@@ -69,8 +69,8 @@ print(
 # %% [markdown] tags=["core"]
 # ## Does it fit together?
 #
-# Before minutes go into training: a small copy of your networks, one label map, one step of each kind. Before you run
-# it: the map has 32 x 64 pixels and 5 channels. How large is the picture, and how many lists of features does D give?
+# Before minutes go into training: a small copy of your networks, one label map, one step of each kind.
+# The map has 32 x 64 pixels and 5 channels. How large is the picture, and how many lists of features does D give?
 
 # %% tags=["core", "nbval-check-output"]
 torch.manual_seed(0)
@@ -152,8 +152,8 @@ def ready(name, generator):
 # Change the minutes to what you have. On two quiet cores 8 minutes are several hundred steps; below 200 the pictures
 # are rough. Everything is kept in `my_runs/` in your folder: stop the kernel, come back tomorrow, run the cells again,
 # and it goes on with the same weights, as if nothing had happened. Left the label map, right the target, in between
-# what your generator paints now. (The outputs stored here: 84 steps in 16 minutes, as the machine had other work to
-# do.) Before you run it: what will it get right first, the colours or the shapes?
+# what your generator paints now. (The training whose outputs are stored here had been run before: 300 steps, 12 minutes
+# on a busy machine.) What will it get right first, the colours or the shapes?
 
 # %% tags=["core"]
 minutes = float(os.environ.get("SPADE_EDU_MINUTES", 8))  # or a number of yours
@@ -210,15 +210,15 @@ reference = stored("your_spade")
 print(reference["command"])
 
 # %% [markdown] tags=["core"]
-# Before you run it: where will your curve lie? If your file does what the package does, between the grey lines, up to
-# the luck of a seed.
+# Where will your curve lie? If your file does what the package does, near the grey line, up to the luck of a seed. (The
+# stored curve is of one seed so far.)
 
 # %% tags=["core"]
 import matplotlib.pyplot as plt
 
 figure, ax = plt.subplots(figsize=(7, 3.4))
 for seed, rows in reference["curves"]["package"].items():
-    label = "the package, one line a seed" if seed == "0" else None
+    label = "the package, one line for each seed" if seed == "0" else None
     ax.plot([r["step"] for r in rows], [100 * r["miou"] for r in rows], color="#999999", label=label)
 ax.plot([r["step"] for r in spade.scores], [100 * r["miou"] for r in spade.scores], "o-", label="your file")
 ax.set(xlabel="step", ylabel="mIoU in %, Streets judge")
@@ -253,7 +253,7 @@ show.pictures([tile for row in zip(*columns) for tile in row], titles, columns=4
 # %% [markdown] tags=["core"]
 # ## Figure 3, by your own two generators
 #
-# A map of one class everywhere. Before you run it: which of your two generators can know the class? Which line of
+# A map of one class everywhere. Which of your two generators can know the class? Which line of
 # `my_spade.py` decides it?
 
 # %% tags=["core"]
