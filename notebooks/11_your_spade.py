@@ -348,7 +348,8 @@ painter
 
 # %% [markdown] tags=["core"]
 # Before the first of them, a fact to start from. With kernel 1 everywhere, gamma and beta at a pixel depend on nothing
-# but its class; so a table can hold them. Check it on your own `SPADE`:
+# but its class; so a table can hold them. Check it on your own `SPADE` (the cell looks for layers called `shared`,
+# `gamma` and `beta`; put your own names there):
 
 # %% tags=["core", "nbval-check-output"]
 layer = my_spade.SPADE(8, 5, 16)

@@ -26,7 +26,7 @@ show.maps([label[0].clamp(max=3)], ["label map"], caption="0 sky, 1 road, 2 car;
 #
 # Ids are names, not amounts: class 7 isn't more than class 3. So a network sees one channel of 0 and 1 for each class.
 # Data sets mark pixels that nobody labelled with 255. They get a channel of their own, behind the classes: the
-# result has `num_classes + 1` channels.
+# result has `num_classes + 1` channels, float32. Ids come as whole numbers of any kind: a PNG holds them as uint8.
 
 
 # %% tags=["part"]

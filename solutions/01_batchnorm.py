@@ -247,9 +247,12 @@ with picture("adain"):
 #
 # - gamma and beta are parameters, one number a channel (`nn.Parameter`), 1 and 0 at first; with `affine=False` there
 #   are none;
-# - the running averages are buffers (`register_buffer`): stored with the weights, but no gradient moves them. They
-#   begin with mean 0 and variance 1, and each call in training mode moves them;
+# - the running averages are buffers (`self.register_buffer("running_mean", ...)`, and `running_var`): stored with the
+#   weights, but no gradient moves them. They begin with mean 0 and variance 1, and each call in training mode moves
+#   them;
 # - `self.training` tells training from evaluation.
+#
+# Only parts go into your file, so the class can't call the functions above: write their lines inside it.
 
 
 # %% tags=["part"]
@@ -272,7 +275,7 @@ with picture("BatchNorm2d"):
 # ## 1.8 Instance norm as a module
 #
 # `InstanceNorm2d(num_features, eps=1e-5)`: 1.4 as a class. Nothing is learned and nothing remembered, so training and
-# evaluation are alike.
+# evaluation are alike. Again the lines of the function go inside the class.
 
 
 # %% tags=["part"]

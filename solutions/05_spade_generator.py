@@ -192,6 +192,8 @@ with picture("count_block"):
 #   block there). Doubled (nearest) before every block but the first and the third;
 # - LeakyReLU 0.2, a 3x3 convolution to 3 channels, tanh.
 #
+# `conv` is for the blocks only: the first and the last convolution are plain `nn.Conv2d`.
+#
 # Keep `label_channels`, `latent` and `z_dim` as attributes: `make_block` and later parts read them.
 
 
@@ -214,7 +216,7 @@ with picture("SPADEGenerator"), torch.no_grad():
 #
 # The published code draws all weights of convolutions and linear layers from a Glorot normal distribution with gain
 # 0.02 (`nn.init.xavier_normal_`) and sets their biases to 0. Do so for every such layer of a network, however deep it
-# lies, transposed convolutions included, and return the network.
+# lies, transposed convolutions included, and return the network. Some have no bias.
 
 
 # %% tags=["part"]

@@ -293,7 +293,7 @@ with picture("spectral_norm_step"):
 # ## 6.11 Two Adams
 #
 # `make_optimizers(generator, discriminator, encoder=None, lr=2e-4)` returns the optimizer of G and that of D: Adam with
-# betas (0, 0.9), at `lr / 2` and at `lr * 2` (two time scales). The weights of the style encoder, where there is one,
+# betas (0.0, 0.9), at `lr / 2` and at `lr * 2` (two time scales). The weights of the style encoder, where there is one,
 # belong to G's.
 
 

@@ -227,4 +227,5 @@ def picture(name: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        print(f"No picture yet: {name} doesn't give what the drawing needs ({type(error).__name__}).")
+        which = f"{name}, or a part that it works with,"
+        print(f"No picture yet: {which} doesn't give what the drawing needs ({type(error).__name__}).")

@@ -642,7 +642,7 @@ class Decoder(nn.Module):
             self.fc = nn.Linear(z_dim, widths[0] * latent[0] * latent[1])
         sizes = label_channels, hidden_channels, variant(wrong, conv, plain_conv=nn.Conv2d)
         self.blocks = nn.ModuleList(self.block(wrong, a, b, *sizes) for a, b in zip(widths, widths[1:]))
-        self.last = nn.Conv2d(widths[-1], 3, 3, padding=1)
+        self.last = variant(wrong, nn.Conv2d, last_conv=conv)(widths[-1], 3, 3, padding=1)
 
     def block(self, wrong: Wrong, fin: int, fout: int, labels: int, hidden: int, conv: Callable) -> nn.Module:
         """One residual block."""
@@ -721,6 +721,7 @@ DECODER_MISTAKES = {
     "sigmoid": "sigmoid gives values in [0, 1]; pictures lie in [-1, 1] here: tanh.",
     "open": "tanh is missing at the end: colours lie in [-1, 1].",
     "plain_conv": "The blocks' convolutions are always nn.Conv2d; hand conv on to the blocks.",
+    "last_conv": "The last convolution is made of conv; that is for the blocks only, the last one is an nn.Conv2d.",
     "no_middle": "A block is missing: there are seven, of widths 16, 16, 16, 8, 4, 2, 1 times ngf.",
     "early": "The widths fall one block too early: the blocks give 16, 16, 16, 8, 4, 2, 1 times ngf.",
 }

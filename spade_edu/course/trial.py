@@ -16,6 +16,7 @@ from typing import NamedTuple
 from ..errors import UserError
 from .parts_file import NAME
 
+MORE = " On a busy machine keep(..., seconds=120) gives it longer."
 START_SECONDS = 120.0  # for a process to import torch on a slow machine
 
 
@@ -54,7 +55,9 @@ def try_file(text: str, names: list[str], seconds: float) -> dict[str, Verdict]:
         if not steps:
             said = errors.read_text(errors="replace").splitlines()[-1:] or [f"{'late' if late else process.returncode}"]
             raise UserError(f"Python could not be started to try {NAME} ({said[0]}). Run `spade-edu doctor`.")
-        return _verdicts(steps, f"took longer than {seconds:g} s" if late else "ended the Python process")
+        if late:
+            return _verdicts(steps, f"took longer than {seconds:g} s", MORE)
+        return _verdicts(steps, "ended the Python process")
 
 
 def _watch(process: subprocess.Popen, report: Path, seconds: float) -> bool:
@@ -75,8 +78,8 @@ def _read(report: Path) -> list[dict]:
     return [json.loads(line) for line in lines if line.endswith(b"\n")]
 
 
-def _verdicts(steps: list[dict], end: str) -> dict[str, Verdict]:
-    """What came of each step; `end`: what became of a step that was begun and has no result."""
+def _verdicts(steps: list[dict], end: str, more: str = "") -> dict[str, Verdict]:
+    """What came of each step; `end`: what became of a step that was begun and has no result; `more`: what may help."""
     found = {}
     for step, result in zip(steps[::2], [*steps[1::2], None]):
         name = step["begun"]
@@ -85,7 +88,7 @@ def _verdicts(steps: list[dict], end: str) -> dict[str, Verdict]:
         if name == NAME and result and result["message"]:
             raise UserError(f"{NAME} can't be imported: {result['message']}")
         if result is None:
-            found[name] = Verdict(False, f"its check {end}.")
+            found[name] = Verdict(False, f"Its check {end}.{more}")
         elif name != NAME:
             found[name] = Verdict(result["passed"], result["message"])
     return found

@@ -82,6 +82,7 @@ CHANGES = [
     ("SPADEGenerator", DOUBLED, 'x = F.interpolate(x, scale_factor=2, mode="bilinear")', "bilinear interpolation"),
     ("SPADEGenerator", PICTURE, "torch.tanh(self.to_picture(x))", "no block ends with an activation"),
     ("SPADEGenerator", PICTURE, "torch.sigmoid(self.to_picture(F.leaky_relu(x, 0.2)))", "sigmoid gives values"),
+    ("SPADEGenerator", "to_picture = nn.Conv2d(", "to_picture = conv(", "The last convolution is made of conv"),
     ("SPADEGenerator", "16, 16, 16, 16, 8", "16, 16, 16, 8", "A block is missing"),
     ("SPADEGenerator", "hidden_channels, conv)\n\n", "hidden_channels)\n\n", "hand conv on"),
     ("SpectralConv2d", "self.weight / sigma", "self.weight", "isn't divided by sigma"),

@@ -11,7 +11,7 @@ from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook
 
 from spade_edu.checks import progress
-from spade_edu.course import borrow, keep, parts
+from spade_edu.course import borrow, keep, parts, trial
 from spade_edu.course.parts_file import read_file, read_reference
 
 FILE = Path("my_spade.py")
@@ -273,3 +273,10 @@ def test_a_real_kernel_keeps_classes_of_cells(folder):
     assert shown[7] == "tensor([0.])\n"
     assert shown[8].startswith("my_spade.py: 3 of 7 parts kept, 0 borrowed")
     assert BACKUP.exists()
+
+
+def test_only_a_check_that_was_late_is_offered_more_time():
+    steps = [{"begun": "my_spade.py"}, {"message": ""}, {"begun": "SPADE"}]
+    late = trial._verdicts(steps, "took longer than 30 s", trial.MORE)["SPADE"]
+    assert not late.passed and late.message.startswith("Its check took longer than 30 s. On a busy machine keep(")
+    assert trial._verdicts(steps, "ended the Python process")["SPADE"].message == "Its check ended the Python process."
