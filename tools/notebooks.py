@@ -40,9 +40,9 @@ lab = course.start("{stage}")"""
 
 def main(command: str, *stages: str) -> int:
     """Run one command on the named stages, or on all."""
-    sources = [p for p in sorted(SOURCES.glob("[0-9][0-9]_*.py")) if not stages or p.name[:2] in stages]
-    if command == "test":
-        sources += [ROOT / "solutions" / path.name for path in sources if (ROOT / "solutions" / path.name).exists()]
+    folders = [SOURCES, ROOT / "solutions"] if command == "test" else [SOURCES]
+    found = [path for folder in folders for path in sorted(folder.glob("[0-9][0-9]_*.py"))]
+    sources = [path for path in found if not stages or path.name[:2] in stages]
     return {"head": head, "build": build, "style": style, "test": test}[command](sources)
 
 
