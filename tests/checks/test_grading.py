@@ -5,7 +5,7 @@ import json
 import os
 
 import pytest
-from graded import CHECKED, SOLVED, Forked, graded, notebook, solution_cells, write
+from graded import CHECKED, SOLVED, Plain, graded, notebook, solution_cells, write
 
 from spade_edu.checks import exercises, grading
 from spade_edu.checks.grades import Grade, class_table, read_grades, write_grades
@@ -30,9 +30,9 @@ CELLS = [
 
 
 @pytest.fixture
-def forked(monkeypatch):
-    """Processes that start at once, without a wall."""
-    monkeypatch.setattr(grading, "best_wall", Forked)
+def plain(monkeypatch):
+    """Processes without a wall."""
+    monkeypatch.setattr(grading, "best_wall", Plain)
 
 
 def test_every_answer_of_a_hostile_notebook_is_graded(tmp_path, monkeypatch, capsys):
@@ -118,15 +118,15 @@ def test_the_students_own_file_is_there(tmp_path):
 
 
 def test_a_notebook_has_ten_times_the_time_of_a_cell(tmp_path, monkeypatch):
-    monkeypatch.setattr(grading, "START_SECONDS", 1)
+    monkeypatch.setattr(grading, "START_SECONDS", 10)
     row = graded(write(tmp_path / "02_x.ipynb", *["import time\ntime.sleep(0.8)"] * 30), seconds=1)["residual_block"]
-    assert row.look and "The notebook took longer than 11 seconds." in row.message
+    assert row.look and "The notebook took longer than 20 seconds." in row.message
 
 
 # --- the files
 
 
-def test_grades_are_written_after_each_notebook_and_a_second_run_does_what_is_new(tmp_path, forked, monkeypatch):
+def test_grades_are_written_after_each_notebook_and_a_second_run_does_what_is_new(tmp_path, plain, monkeypatch):
     folder, out = tmp_path / "class", tmp_path / "new" / "grades.csv"
     for name in "abc":
         write(folder / f"{name}.ipynb", SOLVED, CHECKED)
@@ -159,7 +159,7 @@ def test_a_place_that_cannot_be_written_is_told_before_anything_is_graded(tmp_pa
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
-def test_another_file_is_not_taken_for_grades(tmp_path, forked):
+def test_another_file_is_not_taken_for_grades(tmp_path, plain):
     write(tmp_path / "class" / "a.ipynb", SOLVED)
     (tmp_path / "x.json").write_text('[{"mine": 1}]')
     with pytest.raises(UserError, match="no grades of this version"):
@@ -237,7 +237,7 @@ def six(tmp_path):
     return folder
 
 
-def test_a_class_of_six_is_told_in_one_command(six, forked, capsys, tmp_path):
+def test_a_class_of_six_is_told_in_one_command(six, plain, capsys, tmp_path):
     main(["grade", str(six), "--out", str(tmp_path / "grades.csv")])
     out = capsys.readouterr().out
     names = "residual_block, receptive_field, ResnetBlock, Pix2PixHDGenerator"

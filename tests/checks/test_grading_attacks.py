@@ -210,11 +210,11 @@ def test_a_flood_is_read_in_no_time_and_not_to_its_end():
 
 
 def test_numbers_that_grow_do_not_give_time(tmp_path, monkeypatch):
-    monkeypatch.setattr(grading, "START_SECONDS", 5)
+    monkeypatch.setattr(grading, "START_SECONDS", 15)
     begun = time.monotonic()
     attack = STOPPING["numbers that grow"].replace("range(10, 10000)", "[*range(10000)] * 2")
     assert graded(write(tmp_path / "02_x.ipynb", attack, CHECKED), seconds=1)["residual_block"].look
-    assert time.monotonic() - begun < 20
+    assert time.monotonic() - begun < 60
 
 
 @linux
