@@ -1,6 +1,6 @@
 """What a notebook starts with: `course.start("03")` (lab.py), its figures (plotting.py), and whether all is ready.
 
-Predictions before a surprise: `predict`, `reveal`, `answer` (predictions.py); claims that are tested: claims.py.
+Predictions before a surprise: `predict`, `reveal` (predictions.py); claims that are tested: claims.py.
 The student's own file, my_spade.py: `keep`, `borrow`, `need`, `parts` (student.py); `save_folder`, `bring_back`
 (saving.py); `home` finds it again (own_folder.py). Notebook 11 trains what is in it (yours.py).
 """
@@ -8,11 +8,11 @@ The student's own file, my_spade.py: `keep`, `borrow`, `need`, `parts` (student.
 from .claims import claim, stored_claim
 from .lab import Lab, start
 from .own_folder import home
-from .predictions import answer, predict, reveal
+from .predictions import predict, reveal
 from .saving import bring_back, save_folder
 from .student import borrow, keep, need, parts
 
 __all__ = [
-    "Lab", "answer", "borrow", "bring_back", "claim", "home", "keep", "need", "parts", "predict", "reveal",
+    "Lab", "borrow", "bring_back", "claim", "home", "keep", "need", "parts", "predict", "reveal",
     "save_folder", "start", "stored_claim",
 ]  # fmt: skip

@@ -1,30 +1,21 @@
-"""A prediction before a surprise, and the answers to the questions of the text.
+"""A prediction before a surprise, and its result beside it.
 
     predict("01-depth", ...)             # ...: not answered yet; nothing happens
     predict("01-depth", "shrinks")       # put down in the student's folder
     reveal("01-depth", "shrinks")        # after the experiment: both, side by side
-    answer("03-2")                       # the answer to question 2 of stage 03
 
 Nothing is ever blocked: without a prediction `reveal` is silent.
 """
 
 import json
-import re
 from types import EllipsisType
 
 from ..errors import UserError
-from ..files import ASSETS, student_folder, write_whole
+from ..files import student_folder, write_whole
 from .questions import PREDICTIONS
 
 FILE = "spade_edu_predictions.json"
 Guess = str | float
-
-
-class Text(str):
-    """Words that show themselves without quotation marks."""
-
-    def __repr__(self) -> str:
-        return str(self)
 
 
 def predict(name: str, guess: Guess | EllipsisType = ...) -> None:
@@ -55,24 +46,6 @@ def reveal(name: str, value: Guess) -> None:
     said, came = (f"{v:.3g}" if isinstance(v, int | float) else v for v in (guesses[name], value))
     agreed = " ✓" if isinstance(kind, tuple) and said == came else ""
     print(f"You predicted: {said}. It came out: {came}.{agreed}")
-
-
-def answer(question: str) -> Text:
-    """The answer to a question of the text, by its number ("03-2": question 2 of stage 03).
-
-    Errors: a UserError where there is no such question.
-    """
-    texts = answers()
-    if question not in texts:
-        stage = sorted(name for name in texts if name[:2] == question[:2])
-        raise UserError(f"There is no question {question!r}; {', '.join(stage) or 'the form is 03-2'}.")
-    return Text(texts[question])
-
-
-def answers() -> dict[str, str]:
-    """All answers by the number of their question, from answers.md."""
-    parts = re.split(r"^## (\S+)$", (ASSETS / "answers.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
-    return {name: text.strip() for name, text in zip(parts[1::2], parts[2::2])}
 
 
 def _kind(name: str) -> type | tuple[str, ...]:

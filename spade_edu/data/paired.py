@@ -1,5 +1,6 @@
 """The reader that all data sets on disk share: pairs of files, one geometry, repeatable randomness."""
 
+import hashlib
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
@@ -29,6 +30,11 @@ class Pairs(NamedTuple):
 
     complete: list[Pair]
     incomplete: list[str]
+
+
+def hash_of_names(names: Iterable[str]) -> str:
+    """What tells the pictures of one data set from those of another under the same settings."""
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
 
 
 class PairedFiles:

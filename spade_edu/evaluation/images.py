@@ -1,6 +1,5 @@
 """The two sides of an evaluation: labels and photographs in their full size, and images that somebody generated."""
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +12,7 @@ from torch import Tensor
 
 from ..data.base import Dataset
 from ..data.files import PHOTO_SUFFIXES, open_picture
-from ..data.paired import PairedFiles
+from ..data.paired import PairedFiles, hash_of_names
 from ..errors import UserError
 from ..pictures import from_uint8, to_uint8
 
@@ -71,7 +70,7 @@ class Originals:
         """ ", names HASH" for pictures in files, nothing for rendered ones."""
         if not isinstance(self.dataset, PairedFiles):
             return ""
-        return f", names {hashlib.sha256(chr(10).join(self.names()).encode()).hexdigest()[:16]}"
+        return f", names {hash_of_names(self.names())}"
 
 
 class ImageFolder(Sequence):

@@ -1,13 +1,12 @@
 """What a training reads: the same pictures as before, and errors as they are, not as the text of a traceback."""
 
-import hashlib
 import json
 from pathlib import Path
 
 from torch.utils.data import Dataset as TorchDataset
 
 from ..data.base import Dataset, Sample, stack
-from ..data.paired import PairedFiles
+from ..data.paired import PairedFiles, hash_of_names
 from ..errors import UserError
 
 FILE = "data.json"
@@ -16,7 +15,7 @@ FILE = "data.json"
 def data_identity(dataset: Dataset) -> dict[str, int | str]:
     """What tells a data set from another one under the same settings: how many pictures, and a hash of their names."""
     names = [pair.name for pair in dataset.pairs] if isinstance(dataset, PairedFiles) else []
-    return {"pictures": len(dataset), "names": hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]}
+    return {"pictures": len(dataset), "names": hash_of_names(names)}
 
 
 def require_same_data(folder: Path, dataset: Dataset) -> None:

@@ -1,4 +1,4 @@
-"""Predictions, answers and claims: kept in the student's folder, silent when unanswered, and never blocking."""
+"""Predictions and claims: kept in the student's folder, silent when unanswered, and never blocking."""
 
 import json
 import re
@@ -8,9 +8,9 @@ from pathlib import Path
 import jupytext
 import pytest
 
-from spade_edu.course import answer, claim, predict, reveal, stored_claim
+from spade_edu.course import claim, predict, reveal, stored_claim
 from spade_edu.course.claims import FILE_VARIABLE, SEEDS_VARIABLE
-from spade_edu.course.predictions import FILE, answers
+from spade_edu.course.predictions import FILE
 from spade_edu.course.questions import PREDICTIONS
 from spade_edu.errors import UserError
 
@@ -68,16 +68,9 @@ def test_a_broken_file_counts_as_empty(folder, capsys, text):
     assert json.loads((folder / FILE).read_text()) == {"01-depth": "grows"}
 
 
-def test_unknown_names_are_answered_by_the_known_ones():
+def test_an_unknown_name_is_answered_by_the_known_ones():
     with pytest.raises(UserError, match="01-depth"):
         predict("01-deep", "fades")
-    with pytest.raises(UserError, match="There is no question"):
-        answer("99-1")
-
-
-def test_answers_are_shown_without_quotation_marks():
-    for question in answers():
-        assert repr(answer(question)) == answer(question) != ""
 
 
 def test_each_prediction_is_asked_once_and_revealed_after():
