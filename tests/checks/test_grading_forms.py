@@ -2,13 +2,15 @@
 
 import json
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 from graded import ROOT, graded, notebook, solution_cells
 
 from spade_edu.checks.grading import code_cells, grade_folder
-from spade_edu.checks.wall import Wall, best_wall
+from spade_edu.checks.wall import Wall, _unshare, best_wall
 
 SHARED = ROOT.parent / "shared" / "inputs" / "grading"
 BASE = solution_cells("01")
@@ -181,3 +183,10 @@ def test_jupyter_the_notebook_alone_and_the_class_twice_agree(tmp_path, monkeypa
 
 def test_walls_are_tried_before_they_are_used():
     assert best_wall() in [Wall(a, b) for a in (True, False) for b in (True, False)] and best_wall().says
+
+
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="this system has no namespaces")
+def test_namespaces_are_used_where_the_system_gives_them():
+    if subprocess.run([*_unshare(), "true"], capture_output=True).returncode:
+        pytest.skip("this system gives no namespaces")
+    assert best_wall().namespaces
