@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 import trees
+from apart import NEEDS_FORK, apart
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -25,9 +26,9 @@ from spade_edu.data.streets import Streets
 from spade_edu.errors import UserError
 from spade_edu.files import hold, open_own, write_whole, write_whole_with
 from spade_edu.presets import preset
+from spade_edu.runs import stops
 from spade_edu.runs.guards import only_one
 from spade_edu.runs.run import Run
-from spade_edu.runs.stops import finish_first
 
 CONFIG = preset("test", images=4)  # two steps an epoch
 
@@ -166,7 +167,7 @@ def commands(tmp_path, monkeypatch):
     }
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="as on Linux")
+@NEEDS_FORK
 def test_a_folder_that_another_process_fills_is_left_to_it(tmp_path, commands):
     other = elsewhere(tmp_path / "out")
     for name, command in commands.items():
@@ -300,18 +301,17 @@ def test_a_run_does_not_go_on_with_other_pictures(tmp_path, change):
         begin()
 
 
+def told_to_stop():
+    """As a process that reads data, told to stop while its training finishes a step."""
+    stops.GRACE = 1
+    stops.finish_first(0)
+    os.kill(os.getpid(), signal.SIGINT)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(60)
+
+
 @pytest.mark.skipif(not hasattr(signal, "alarm"), reason="needs alarms")
-def test_a_process_that_reads_data_outlives_sigterm_for_a_while(monkeypatch):
+def test_a_process_that_reads_data_outlives_sigterm_for_a_while():
     """A batch system sends it to all processes of a job; the training still has to finish its step."""
-    monkeypatch.setattr("spade_edu.runs.stops.GRACE", 1)
-    child = os.fork()
-    if child == 0:
-        finish_first(0)
-        os.kill(os.getpid(), signal.SIGINT)
-        os.kill(os.getpid(), signal.SIGTERM)
-        started = time.monotonic()
-        while time.monotonic() < started + 60:
-            time.sleep(0.01)
-        os._exit(0)
     started = time.monotonic()
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGALRM and time.monotonic() - started > 0.9
+    assert apart(told_to_stop) == -signal.SIGALRM and time.monotonic() - started > 0.9

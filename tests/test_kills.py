@@ -5,9 +5,10 @@ Further faults: a run that is moved (Colab), a folder that may not be written, a
 """
 
 import csv
-import importlib
+import ctypes
 import io
 import json
+import multiprocessing
 import os
 import random
 import shutil
@@ -19,12 +20,14 @@ import tempfile
 import threading
 import time
 import zipfile
+from contextlib import redirect_stderr
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 import torch
 import trees
+from apart import NEEDS_FORK, apart
 from PIL import Image
 from safetensors.torch import load_file
 from test_runs import assert_same_weights, final_weights
@@ -190,10 +193,12 @@ class Files(BaseHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {start}-{len(self.server.body) - 1}/{len(self.server.body)}")
         self.send_header("Content-Length", str(len(self.server.body) - start))
         self.end_headers()
+        self.server.sending[0] = time.monotonic()
         try:
             for at in range(start, len(self.server.body), 2**18):
                 self.wfile.write(self.server.body[at : at + 2**18])
-                time.sleep(0.01)
+                time.sleep(0.02)
+                self.server.sending[1] = time.monotonic()
         except ConnectionError:  # the one who asked was killed
             pass
 
@@ -220,15 +225,17 @@ def test_a_download_killed_at_random_moments_gives_the_same_files(tmp_path, time
     moments = random.Random(times)
     files = {f"train/{i}.png": moments.randbytes(60_000) for i in range(120)}
     server = ThreadingHTTPServer(("127.0.0.1", 0), Files)
-    server.body, server.resumed = archive({f"top/{name}": content for name, content in files.items()}), 0
+    server.body = archive({f"top/{name}": content for name, content in files.items()})
+    server.resumed, server.sending = 0, [0.0, 0.0]
     threading.Thread(target=server.serve_forever, daemon=True).start()
     with server, Starts(DOWNLOADING.format(port=server.server_port).strip()) as starts:
         started = time.monotonic()
         assert starts.run(tmp_path / "whole") == 0
-        seconds, killed, done = time.monotonic() - started, 0, 0
-        while killed < times and done < 2 * times:
+        anywhere, sending = (0, time.monotonic() - started), [moment - started for moment in server.sending]
+        killed, done = 0, 0
+        while (killed < times or not server.resumed) and done < 4 * times:
             folder = tmp_path / str(done)  # a fresh one where the last download came to its end
-            if starts.run(folder, moments.uniform(0, seconds)):
+            if starts.run(folder, moments.uniform(*(sending if killed % 2 else anywhere))):
                 killed += 1
             else:
                 done += 1
@@ -339,32 +346,15 @@ def sealed():
     shutil.rmtree(folder)
 
 
-def as_nobody(call: list[str]) -> tuple[int, str]:
-    """Exit code and errors of a command; root, who may write everywhere, runs it as somebody who may not."""
-    read, write = os.pipe()
-    child = os.fork()
-    if child == 0:
-        code = 99
-        try:
-            os.dup2(write, 2)
-            sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
-            if os.getuid() == 0:
-                os.setgid(65534)
-                os.setuid(65534)
-            torch.set_num_threads(1)
-            main(call)
-            code = 0
-        except SystemExit as end:
-            code = end.code or 0
-        except BaseException as error:
-            print(repr(error), file=sys.stderr)
-        finally:
-            sys.stderr.flush()
-            os._exit(code)
-    os.close(write)
-    with open(read, "rb") as pipe:
-        errors = pipe.read().decode()
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), errors
+def as_nobody(call: list[str], pipe):
+    """Run a command and send its exit code and errors; root gives up its powers, to write everywhere among them."""
+    torch.set_num_threads(1)
+    if os.getuid() == 0:
+        version_and_process, none = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+        assert ctypes.CDLL(None).capset(version_and_process, none) == 0
+    with redirect_stderr(io.StringIO()) as errors:
+        code = run(call)
+    pipe.send((code, errors.getvalue()))
 
 
 WRITING = [
@@ -382,12 +372,13 @@ WRITING = [
 ]
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@NEEDS_FORK
 def test_a_folder_that_may_not_be_written_is_one_line(sealed):
     before = sorted(sealed.rglob("*"))
-    importlib.import_module("matplotlib.font_manager")  # what a command imports late, nobody may be unable to read
+    there, here = multiprocessing.Pipe()
     for line in WRITING:
-        code, errors = as_nobody(line.format(sealed).split())
+        assert apart(as_nobody, line.format(sealed).split(), there) == 0
+        code, errors = here.recv()
         lines = [text for text in errors.splitlines() if text.startswith("spade-edu: ")]
         assert code == 2 and len(lines) == 1 and str(sealed) in lines[0] and "Traceback" not in errors, (line, errors)
     assert sorted(sealed.rglob("*")) == before

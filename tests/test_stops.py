@@ -7,9 +7,11 @@ import os
 import random
 import signal
 import threading
+from functools import partial
 
 import pytest
 import torch
+from apart import NEEDS_FORK, apart
 from safetensors.torch import load_file
 from torch.nn.modules.module import register_module_forward_hook
 
@@ -21,7 +23,7 @@ from spade_edu.runs.run import Run
 STOPS = int(os.environ.get("SPADE_EDU_STOPS", "2"))
 IMAGES, LAYERS = 6, 780  # steps of a training, and how many layers a step computes
 SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+pytestmark = NEEDS_FORK
 
 
 def make_run(folder, *, style=False, save_every=100):
@@ -43,22 +45,22 @@ def signal_after(calls, *numbers):
     register_module_forward_hook(count)
 
 
-def in_child(work):
-    """Run work() in a process of its own that takes signals as usual; gives its exit code, 130 for an interrupt."""
-    child = os.fork()
-    if child:
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    code = 1
+def signal_by_the_clock(seconds, number):
+    threading.Timer(seconds, os.kill, (os.getpid(), number)).start()
+
+
+def training(folder, signals=None, steps=None, **options):
+    """Train as a process of its own that takes signals as usual; signals() sends them. Ends with 130 if interrupted."""
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
-        torch.set_num_threads(1)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        work()
-        code = 0
+        if signals:
+            signals()
+        make_run(folder, **options).train(steps, progress=False)
     except KeyboardInterrupt:
-        code = 130
-    finally:
-        os._exit(code)
+        os._exit(130)
+    os._exit(0)  # a timer may still wait
 
 
 def weights(folder):
@@ -72,23 +74,18 @@ def weights(folder):
 def whole(request, tmp_path_factory):
     """Whether there is a style encoder, and the weights of a run that was never stopped."""
     folder = tmp_path_factory.mktemp("whole")
-    assert in_child(lambda: make_run(folder, style=request.param).train(progress=False)) == 0
+    assert apart(training, folder, style=request.param) == 0
     return request.param, weights(folder)
 
 
 @SIGNALS
 def test_a_training_stopped_at_random_moments_ends_with_the_same_weights(whole, number, tmp_path):
     (style, expected), moments = whole, random.Random(int(number))
-
-    def work():
-        signal_after(moment, number)
-        make_run(tmp_path, style=style).train(progress=False)
-
     for _ in range(STOPS):
-        moment = moments.randint(1, 2 * LAYERS)
-        assert in_child(work) == 130
+        signals = partial(signal_after, moments.randint(1, 2 * LAYERS), number)
+        assert apart(training, tmp_path, signals, style=style) == 130
     assert 0 < int(checkpoints(tmp_path / "checkpoints")[-1].name) < IMAGES
-    assert in_child(lambda: make_run(tmp_path, style=style).train(progress=False)) == 0
+    assert apart(training, tmp_path, style=style) == 0
     assert weights(tmp_path) == expected
 
 
@@ -96,27 +93,18 @@ def test_a_training_stopped_at_random_moments_ends_with_the_same_weights(whole, 
 def test_a_training_stopped_by_the_clock_ends_with_the_same_weights(whole, number, tmp_path):
     """Anywhere, between layers too: while networks are made, in an optimizer, while saving."""
     (style, expected), moments = whole, random.Random(1 + int(number))
-
-    def work():
-        threading.Timer(seconds, os.kill, (os.getpid(), number)).start()
-        make_run(tmp_path, style=style, save_every=2).train(progress=False)
-
     for _ in range(STOPS):
-        seconds = moments.uniform(0.05, 1.5)
-        in_child(work)  # it may have ended before
-    assert in_child(lambda: make_run(tmp_path, style=style).train(progress=False)) == 0
+        signals = partial(signal_by_the_clock, moments.uniform(0.05, 1.5), number)
+        apart(training, tmp_path, signals, style=style, save_every=2)  # it may have ended before
+    assert apart(training, tmp_path, style=style) == 0
     assert weights(tmp_path) == expected
 
 
 @SIGNALS
 def test_a_second_signal_leaves_at_once_and_saves_nothing(number, tmp_path):
-    def work():
-        signal_after(2 * LAYERS, number, number)
-        make_run(tmp_path).train(progress=False)
-
-    assert in_child(lambda: make_run(tmp_path).train(1, progress=False)) == 0
+    assert apart(training, tmp_path, steps=1) == 0
     before = weights(tmp_path)
-    assert in_child(work) == 130
+    assert apart(training, tmp_path, partial(signal_after, 2 * LAYERS, number, number)) == 130
     assert [path.name for path in checkpoints(tmp_path / "checkpoints")] == ["0000001"] and weights(tmp_path) == before
 
 
@@ -137,9 +125,9 @@ def test_an_interrupt_within_a_step_saves_nothing(tmp_path, capsys):
             errors.append(error)
 
     run.trainer.discriminator_step = interrupted
-    thread = threading.Thread(target=train)
+    thread = threading.Thread(target=train, daemon=True)
     thread.start()
-    thread.join()
+    thread.join(120)
     assert errors and "saved" not in capsys.readouterr().out
     assert [path.name for path in checkpoints(tmp_path / "checkpoints")] == ["0000001"] and weights(tmp_path) == before
 
