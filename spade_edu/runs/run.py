@@ -11,7 +11,7 @@ import dataclasses
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing, nullcontext
 from pathlib import Path
 
@@ -49,6 +49,8 @@ class Run:
     Errors: a UserError where the folder holds another run, or the data set is smaller than a batch.
     """
 
+    fixed: Collection[str] = ()  # settings that can't be changed in such a run
+
     def __init__(
         self,
         folder: Path,
@@ -77,7 +79,7 @@ class Run:
         if not self.total_steps:
             raise UserError("epochs and epochs_decay are both 0: set one of them to the epochs to train for.")
         self.writes = distributed.rank() == 0
-        with memory_advice(config):
+        with memory_advice(config, self.fixed):
             self.trainer = self.make_trainer()
         self.holder: Holder | None = None  # while it trains
         self.check_folder()
@@ -94,7 +96,10 @@ class Run:
         Errors: a UserError where another run holds the folder or has taken it over, a loss is no number, or memory runs
         out.
         """
-        with only_one(self.folder) if self.writes else nullcontext() as self.holder, memory_advice(self.config):
+        with (
+            only_one(self.folder) if self.writes else nullcontext() as self.holder,
+            memory_advice(self.config, self.fixed),
+        ):
             try:
                 return self._train(until, progress)
             except RuntimeError as error:

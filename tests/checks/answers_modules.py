@@ -83,6 +83,8 @@ CHANGES = [
     ("SPADEGenerator", PICTURE, "torch.tanh(self.to_picture(x))", "no block ends with an activation"),
     ("SPADEGenerator", PICTURE, "torch.sigmoid(self.to_picture(F.leaky_relu(x, 0.2)))", "sigmoid gives values"),
     ("SPADEGenerator", "to_picture = nn.Conv2d(", "to_picture = conv(", "The last convolution is made of conv"),
+    ("SPADEGenerator", "fc = nn.Conv2d(", "fc = conv(", "The first convolution is made of conv"),
+    ("SPADEGenerator", PICTURE, f"0.9 * {PICTURE}", "expected"),
     ("SPADEGenerator", "16, 16, 16, 16, 8", "16, 16, 16, 8", "A block is missing"),
     ("SPADEGenerator", "hidden_channels, conv)\n\n", "hidden_channels)\n\n", "hand conv on"),
     ("SpectralConv2d", "self.weight / sigma", "self.weight", "isn't divided by sigma"),
