@@ -22,7 +22,7 @@ def changed(name, *pairs):
     for old, new in pairs:
         assert old in body, (name, old)
         body = body.replace(old, new)
-    namespace = {"__name__": "my_spade"}
+    namespace = {"__name__": "changed"}  # no module that another test may have imported
     exec(f"{head}\n{kind} {name}({body}{end}{tail}", namespace)
     return namespace[name]
 
