@@ -27,4 +27,9 @@ PREDICTIONS: dict[str, type | tuple[str, ...]] = {
     "04-factor": float,
     "04-survives": ("the class", "the noise", "both", "neither"),
     "04-plus": ("yes", "no"),
+    "07-pairs": ("shifted", "widened", "equal"),
+    "07-same-source": float,
+    "07-perfect": ("noise", "blur", "darker", "ten repeated", "swapped"),
+    "07-variety": ("ten repeated", "other real scenes", "about equal"),
+    "07-protocols": float,
 }
