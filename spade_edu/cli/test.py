@@ -63,5 +63,7 @@ def test(
     note |= {"style": "drawn" if style is None else str(style)}
     options: dict[str, Any] = dict(z=z, seed=seed, batch=batch_size, device=device)
     painted = paint_folder(source.generator.to(device).eval(), maps, results_dir, note, **options)
+    if distributed.rank() == 0:
+        by = " by the first process" if distributed.processes() > 1 else ""
+        print(f"{results_dir}: {len(maps)} pictures of {height}x{width}, {painted} painted now{by}.")
     distributed.stop()
-    print(f"{results_dir}: {len(maps)} pictures of {height}x{width}, {painted} painted now.")
