@@ -629,8 +629,8 @@ ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
 show.finish(figure, "Classes by the gap between the judge's bound and SPADE's images, the largest on top.")
 
 # %% [markdown] tags=["core"]
-# Persons first, then trucks, buses and poles; of sky, traffic lights and vegetation the judge reads a little more than in
-# real scenes. That is one training. Which classes another seed would lose, one seed can't tell.
+# Persons first, then trucks, buses and poles. Of sky, traffic lights and vegetation the judge reads a little more than
+# in real scenes. That is one training. Which classes another seed would lose, one seed can't tell.
 
 # %% [markdown]
 # ### Deep dive: how many images does an interval need?
@@ -659,8 +659,9 @@ claim("07-interval", "The interval of ten images is wider than that of forty", n
 
 # %% [markdown]
 # For an ordinary mean it would halve with four times as many images. Here it shrinks about as fast or faster, and the
-# score itself moves with n. Fréchet distances get no bootstrap interval: an image drawn twice looks like a loss of variety to them,
-# so the resampled sets are all further away than the set itself. Report them with n, the features and the floor.
+# score itself moves with n. Fréchet distances get no bootstrap interval: an image drawn twice looks like a loss of
+# variety to them, so the resampled sets are all further away than the set itself. Report them with n, the features and
+# the floor.
 
 # %% [markdown] tags=["core"]
 # # Part 3: one set of images, five scores
