@@ -629,7 +629,7 @@ ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
 show.finish(figure, "Classes by the gap between the judge's bound and SPADE's images, the largest on top.")
 
 # %% [markdown] tags=["core"]
-# Persons first, then trucks, buses and poles; of sky, traffic lights and vegetation the judge reads a little more than
+# Persons first, then trucks, buses and poles. Of sky, traffic lights and vegetation the judge reads a little more than
 # in real scenes. That is one training. Which classes another seed would lose, one seed can't tell.
 
 # %% [markdown]

@@ -32,4 +32,9 @@ PREDICTIONS: dict[str, type | tuple[str, ...]] = {
     "07-perfect": ("noise", "blur", "darker", "ten repeated", "swapped"),
     "07-variety": ("ten repeated", "other real scenes", "about equal"),
     "07-protocols": float,
+    "08-contrast": ("yes", "no"),
+    "08-luck": float,
+    "08-all-seeds": float,
+    "08-sims": ("mIoU", "distance", "both", "neither"),
+    "08-costly": ("noise as input", "kernel 1x1", "fewer filters", "instance norm"),
 }
