@@ -27,4 +27,9 @@ PREDICTIONS: dict[str, type | tuple[str, ...]] = {
     "04-factor": float,
     "04-survives": ("the class", "the noise", "both", "neither"),
     "04-plus": ("yes", "no"),
+    "05-zero": ("nothing", "the input", "the mask"),
+    "05-share": float,
+    "05-work": ("coarse", "fine"),
+    "05-lie": ("head_0", "G_middle_0", "G_middle_1", "up_0", "up_1", "up_2", "up_3"),
+    "05-sides": float,
 }
