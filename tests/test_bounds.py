@@ -18,7 +18,7 @@ HOLES = [
     ("pillow", "10.3", "buffer overflow in colour profiles", "nvd.nist.gov/vuln/detail/CVE-2024-28219"),
 ]
 
-# What Colab has, from github.com/googlecolab/backend-info (pip-freeze.txt) at commit a724079 of 2026-08-19. To renew it:
+# What Colab has: github.com/googlecolab/backend-info, pip-freeze.txt, commit a724079 of 2026-08-19. To renew it:
 # git clone https://github.com/googlecolab/backend-info && grep -E "^(torch|numpy|...)==" backend-info/pip-freeze.txt
 COLAB = {
     "torch": "2.11.0",

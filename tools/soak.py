@@ -197,6 +197,8 @@ def disturbed(trial: Trial, deadline: float, log) -> tuple[Counter, list[str]]:
     trial.dice.shuffle(left)
     while left and time.monotonic() < deadline and trial.good() < STEPS:
         kind, before = left.pop(), trial.good()
+        if kind == "vanished file" and not (trial.run / "data.json").exists():
+            continue  # it would be begun on the files that are there, with a word on the one without a partner
         if "damaged" in kind:
             found = checkpoints(trial.run / "checkpoints")
             if len(found) < 2 or step_of(found[-1]) != before:

@@ -25,7 +25,7 @@ from ..generators import latent_size
 from ..models import build, feature_network
 from ..training import Batch, Trainer
 
-STEPS = 200
+STEPS = 300
 PLAIN: dict[str, Any] = dict(
     fast=False, precision="fp32", ema=0.0, reuse_fake=False, channels_last=False, epochs_decay=0
 )
