@@ -27,4 +27,9 @@ PREDICTIONS: dict[str, type | tuple[str, ...]] = {
     "04-factor": float,
     "04-survives": ("the class", "the noise", "both", "neither"),
     "04-plus": ("yes", "no"),
+    "09-noise": ("all five moods", "their average", "any grey"),
+    "09-batch": float,
+    "09-draws": ("draws from N(0, 1)", "codes of pictures", "both alike"),
+    "09-halfway": ("yes", "no"),
+    "09-edit": ("yes", "no"),
 }
