@@ -42,4 +42,9 @@ PREDICTIONS: dict[str, type | tuple[str, ...]] = {
     "08-all-seeds": float,
     "08-sims": ("mIoU", "distance", "both", "neither"),
     "08-costly": ("noise as input", "kernel 1x1", "fewer filters", "instance norm"),
+    "09-noise": ("all five moods", "their average", "any grey"),
+    "09-batch": float,
+    "09-draws": ("draws from N(0, 1)", "codes of pictures", "both alike"),
+    "09-halfway": ("yes", "no"),
+    "09-edit": ("yes", "no"),
 }
