@@ -72,6 +72,11 @@ class Folder(PairedFiles):
         photos, labels, instances = (root / split / part for part in ("images", "labels", "instances"))
         if not photos.is_dir() and (root / f"{split}_img").is_dir():
             photos, labels, instances = (root / f"{split}_{part}" for part in ("img", "label", "inst"))
+        if split == "val" and not photos.is_dir() and (root / "train").is_dir():
+            raise DataError(
+                f"{photos} is not a folder: training shows pictures that it doesn't learn from. Move some pairs from "
+                f"{root / 'train'} to {root / 'val'}."
+            )
         return cls(photos, labels, classes, instances if instances.is_dir() else None, **options)
 
     def advice(self, strange: np.ndarray) -> str:
