@@ -377,7 +377,7 @@ def _folders() -> list[Case]:
         Case(area, "a data set that doesn't exist", [*look, "kitti"], "no data set 'kitti'; the data sets are"),
         Case(area, "the same, for another command", ["data", "check", "kitti"], "no data set 'kitti'"),
         Case(area, "a data set that isn't there", [*look, "camvid"], "datasets/camvid"),
-        Case(area, "a folder that isn't there", LOOK, "set: expected a file classes.json"),
+        Case(area, "a folder that isn't there", LOOK, "set is not a folder: expected your own pairs"),
         Case(area, "a folder without saying of which data set", [*look, "--root", "set"], "name the data set", pairs),
         Case(area, "a folder for Streets", [*look, "streets", "--root", "set"], "rendered and takes no folder", pairs),
         Case(area, "an empty folder", [*look, "cityscapes", "--root", "set"], "both archives", Path("set").mkdir),
@@ -390,7 +390,7 @@ def _folders() -> list[Case]:
         ),
         Case(
             area, "names that don't match", LOOK, "files without partner",
-            then(lambda: [move(p, p.with_stem(f"{p.stem}_mask")) for p in Path("set/train/labels").glob("*.png")]),
+            then(lambda: [move(p, p.with_stem(f"mask_{p.stem}")) for p in Path("set/train/labels").glob("*.png")]),
         ),
         Case(area, "two photographs of one name", LOOK, "share a name", then(lambda: trees.photo(PHOTO.with_suffix(".png")))),
         Case(area, "photographs to label: none in the folder", ["data", "label", "mine", "out"], "found none", Path("mine").mkdir),

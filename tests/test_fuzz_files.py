@@ -26,9 +26,9 @@ from spade_edu.checkpoints import load_checkpoint, load_weights, save_checkpoint
 from spade_edu.checks import grading, scorecard
 from spade_edu.checks.grades import read_grades, write_grades
 from spade_edu.checks.wall import Wall
+from spade_edu.data.classes import read_classes
 from spade_edu.data.coco_stuff import make_instances
 from spade_edu.data.download import unpack
-from spade_edu.data.folder import read_classes
 from spade_edu.errors import UserError
 from spade_edu.evaluation.frechet import FeatureStatistics
 from spade_edu.evaluation.images import ImageFolder

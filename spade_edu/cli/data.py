@@ -1,4 +1,4 @@
-"""`spade-edu data ...`: look at data sets, check, make, download, label and pack them."""
+"""`spade-edu data ...`: look at data sets, check, make, download, label, convert and pack them."""
 
 from functools import partial
 from pathlib import Path
@@ -24,8 +24,8 @@ Width = Annotated[int | None, typer.Option(min=1, max=MOST_PIXELS, help=f"Width 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    data = typer.Typer(no_args_is_help=True, help="Look at data sets, check, make, download, label and pack them.")
-    for command in info, check, preview, make, get, instances, label, pack:
+    data = typer.Typer(no_args_is_help=True, help="Look at data sets, check, make, get, label, convert and pack them.")
+    for command in info, check, preview, make, get, instances, label, convert, pack:
         data.command()(command)
     app.add_typer(data, name="data")
 
@@ -61,23 +61,25 @@ def check(
     name: Name = None,
     root: Root = None,
     split: Annotated[str | None, typer.Option(help="One split only; default: train and val.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Count warnings as errors.")] = False,
 ) -> None:
-    """Read every file of a data set and name each bad pair; exit code 2 if there is one."""
+    """Read every file of a data set: name each bad pair and what values may mean; exit code 2 for a bad one."""
     from ..data import choose
 
     if choose(name, root)[0] == "streets":
         raise UserError("Streets is rendered, there are no files to check. Name a data set or give its folder.")
     bad = 0
     for one in [split] if split else ["train", "val"]:
-        bad += _check_split(name, root, one)
+        bad += _check_split(name, root, one, strict)
     if bad:
         raise typer.Exit(2)
 
 
-def _check_split(name: str | None, root: str | None, split: str) -> int:
+def _check_split(name: str | None, root: str | None, split: str, strict: bool) -> int:
     """Print what is wrong with a split and how much there is of it; return the number of problems."""
     from tqdm import tqdm
 
+    from ..data.meaning import look_through
     from ..data.validation import check_split, open_for_check
 
     try:
@@ -89,9 +91,13 @@ def _check_split(name: str | None, root: str | None, split: str) -> int:
     good, published, problems = check_split(dataset, split, bar)
     for problem in problems:
         print(f"bad: {problem}")
+    found = look_through(dataset)
+    for finding in found:
+        print(f"{finding.severity}: {finding.text}")
     expected = f"{published:,} published" if published else "no published number to compare with"
     print(f"{dataset.labels.name} {split}: {good:,} good pairs found, {len(problems):,} bad, {expected}.")
-    return len(problems)
+    severe = ("error", "warning") if strict else ("error",)
+    return len(problems) + sum(finding.severity in severe for finding in found)
 
 
 def preview(
@@ -217,6 +223,31 @@ def label(
     print(f"{out / split}: {report.written:,} label maps written, {report.kept:,} kept, {len(report.problems):,} bad.")
     print(f"Look at them: spade-edu data preview flickr-landscapes --root {out} --split {split}")
     if report.problems:
+        raise typer.Exit(2)
+
+
+def convert(
+    masks: Annotated[Path, typer.Argument(help="Folder of masks in colours.")],
+    out: Annotated[Path, typer.Argument(help="Folder to write the maps of ids to.")],
+    classes: Annotated[Path, typer.Option(help="Classes file with the colours.")] = Path("classes.txt"),
+    channel: Annotated[str, typer.Option(help="red, green or blue: the channel that holds the ids themselves.")] = "",
+) -> None:
+    """Make maps of ids from masks in the colours of a classes file, and count the colours that no class has."""
+    from tqdm import tqdm
+
+    from ..data.classes import read_table
+    from ..data.convert import convert as write_maps
+    from ..data.convert import describe
+
+    with hold(out, BUSY):
+        bar = partial(tqdm, desc="maps", unit="map", leave=False)
+        written, problems, stray = write_maps(masks, out, classes, channel, bar)
+    for problem in problems:
+        print(f"bad: {problem}")
+    if stray:
+        print(f"{describe(stray, read_table(classes))} They are don't care now.")
+    print(f"{out}: {written:,} maps written, {len(problems):,} bad.")
+    if problems:
         raise typer.Exit(2)
 
 

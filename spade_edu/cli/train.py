@@ -34,12 +34,14 @@ def train(
     workers: Annotated[int | None, typer.Option(min=0, help="Processes that read data.", show_default="auto")] = None,
     code: Annotated[Path | None, typer.Option(help="Your my_spade.py: its networks and steps are trained.")] = None,
     data_changed: Annotated[bool, typer.Option("--data-changed", help="Go on although the data has changed.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Stop where label maps are suspicious.")] = False,
     set_: Settings = None,
 ) -> None:
     """Train a generator; the same command again goes on where a run was stopped."""
     from .. import distributed, presets
     from ..data import open_splits
     from ..data.ade20k import ORDER
+    from ..data.meaning import look_before_training
 
     device = distributed.start(default_device())
     overrides = parse_settings(set_ or [])
@@ -48,7 +50,10 @@ def train(
     config, run_kind = _kind_of_run(code, config, overrides, str(device))
     training, preview, config, line = open_splits(config)
     print(line)
+    seen = look_before_training(training, strict=strict)
     if distributed.rank() == 0:
+        for about in seen:
+            print(about)
         for name, value in dataclasses.asdict(config).items():
             print(f"{name:24} {value}")
         if config.data.startswith("ade20k"):

@@ -11,8 +11,9 @@ its networks see the values of the files, and pretrained/official.py reorders fo
 
 from pathlib import Path
 
+from ..files import ASSETS
 from .base import DataError
-from .folder import ASSETS, read_classes
+from .classes import read_classes
 from .paired import Pairs, SplitFiles, ids_in, match, photos_in, require_folder, require_pairs
 
 ORDER = (

@@ -85,8 +85,16 @@ def find(name: str) -> Path | None:
     """The folder of a data set: CITYSCAPES_DATASET for Cityscapes, else ./datasets/NAME."""
     folder = DOWNLOADS / name.removesuffix("-outdoor")
     if name == "cityscapes" and os.environ.get(ROOT_VARIABLE):
-        folder = Path(os.environ[ROOT_VARIABLE])
+        folder = meant(os.environ[ROOT_VARIABLE])
     return folder if folder.is_dir() else None
+
+
+def meant(root: str | Path) -> Path:
+    """A folder as it was meant: without the quotes that a copied path brings along, with ~ for the home folder."""
+    text = str(root).strip()
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+        text = text[1:-1]
+    return Path(os.path.expanduser(text))  # leaves ~ where there is no such home, and no error
 
 
 def choose(name: str | None, root: str | Path | None) -> tuple[str, Path | None, str]:
@@ -98,8 +106,11 @@ def choose(name: str | None, root: str | Path | None) -> tuple[str, Path | None,
         if root is not None:
             raise DataError("Streets is rendered and takes no folder; read Streets on disk as data set cityscapes.")
         return "streets", None, "as asked for"
-    folder = Path(root) if root is not None else find(name or "cityscapes")
+    folder = meant(root) if root is not None else find(name or "cityscapes")
+    variable = os.environ.get(ROOT_VARIABLE)
     if name is not None:
+        if folder is None and name == "cityscapes" and variable:
+            raise DataError(f"{ROOT_VARIABLE} is {variable}, which is no folder: set it to the one with leftImg8bit.")
         if folder is None:
             raise DataError(f"{name} is not in {DOWNLOADS / name}: give its folder as root, or `spade-edu data get`.")
         return name, folder, "as asked for"
@@ -107,7 +118,6 @@ def choose(name: str | None, root: str | Path | None) -> tuple[str, Path | None,
         raise DataError(f"{root} holds no leftImg8bit and gtFine. If it is not Cityscapes, name the data set as well.")
     if folder is not None and is_cityscapes(folder):
         return "cityscapes", folder, "no data set named, Cityscapes found"
-    variable = os.environ.get(ROOT_VARIABLE)
     found = f"{ROOT_VARIABLE} is not set"
     if variable:
         found = f"{ROOT_VARIABLE}={variable} holds none"

@@ -19,11 +19,11 @@ import numpy as np
 from jaxtyping import Int32
 from PIL import Image, ImageDraw
 
-from ..files import write_whole_with
+from ..files import ASSETS, write_whole_with
 from ..labels import LabelSpace
 from .base import DataError
+from .classes import read_classes
 from .files import read_ids
-from .folder import ASSETS, read_classes
 from .paired import Pairs, SplitFiles, ids_in, match, photos_in, require_folder, require_pairs
 
 LAYOUTS = (

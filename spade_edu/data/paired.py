@@ -1,8 +1,11 @@
 """The reader that all data sets on disk share: pairs of files, one geometry, repeatable randomness."""
 
 import hashlib
+import os
+import unicodedata
 import warnings
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +17,13 @@ from ..labels import LabelSpace
 from .base import DataError, Sample
 from .files import ID_SUFFIXES, PHOTO_SUFFIXES, read_ids, read_photo, require_same_size
 from .transforms import JointTransform, paper_load_size
+
+SAVE_AS = "save them as JPEG or PNG."
+PASSED_OVER = {
+    **dict.fromkeys((".heic", ".heif", ".avif", ".gif", ".jp2", ".dng", ".psd"), SAVE_AS),
+    **dict.fromkeys((".jpg", ".jpeg"), "JPEG blurs ids. Export them as PNG."),
+    **dict.fromkeys((".npy", ".npz", ".mat", ".webp", ".json", ".xml"), "save or export them as PNG, an id per pixel."),
+}
 
 
 class Pair(NamedTuple):
@@ -120,10 +130,13 @@ class PairedFiles:
             shown = ", ".join(str(v) for v in strange[:6]) + (", ..." if len(strange) > 6 else "")
             raise DataError(
                 f"{path}: pixel values {shown} are no ids of {self.labels.name} (expected "
-                f"{_ranges(self.label_values)}). "
-                "Is it a label map of this data set, and not a map of trainIds, instances or grey levels?"
+                f"{_ranges(self.label_values)}). {self.advice(strange)}"
             )
         return ids.astype(np.int32)
+
+    def advice(self, strange: np.ndarray) -> str:
+        """What most likely repairs pixel values that are no ids."""
+        return "Is it a label map of this data set, and not a map of trainIds, instances or grey levels?"
 
 
 class SplitFiles(PairedFiles):
@@ -216,13 +229,42 @@ def require_folder(folder: Path, what: str, repair: str) -> Path:
     return folder
 
 
+def common_ending(photos: Iterable[str], labels: Iterable[str]) -> str:
+    """What each label map's name appends to a photograph's, the same for all: "_mask"; "" where there is no such."""
+    names, maps = set(photos), list(labels)
+    endings = {maps[0][len(name) :] for name in names if maps[0].startswith(name)} - {""} if maps else set()
+    fitting = [e for e in endings if all(name.endswith(e) and name.removesuffix(e) in names for name in maps)]
+    return fitting[0] if len(fitting) == 1 else ""
+
+
+def kinds_passed_over(folder: Path, suffixes: Iterable[str]) -> list[str]:
+    """A sentence about each kind of file under a folder that looks like a picture and isn't read there."""
+    kinds = Counter(path.suffix.lower() for path in walk(folder))
+    return [
+        f"{folder} holds {kinds[suffix]} files of the kind {suffix}, which are passed over: {repair}"
+        for suffix, repair in PASSED_OVER.items()
+        if kinds[suffix] and suffix not in suffixes
+    ]
+
+
+def walk(folder: Path) -> Iterator[Path]:
+    """The files under a folder, in order: hidden ones are passed over, links are followed, but in no circle."""
+    above = {str(folder): {os.path.realpath(folder)}}
+    for place, folders, files in os.walk(folder, followlinks=True):
+        entered = {name: os.path.realpath(os.path.join(place, name)) for name in folders if not name.startswith(".")}
+        folders[:] = sorted(name for name, real in entered.items() if real not in above[place])
+        above |= {os.path.join(place, name): above[place] | {entered[name]} for name in folders}
+        # ._NAME.jpg: litter of some archive tools
+        yield from (Path(place, name) for name in sorted(files) if not name.startswith("."))
+
+
 def _files_in(folder: Path, suffixes: Iterable[str], ending: str) -> dict[str, Path]:
     found: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*")):
-        wanted = path.suffix.lower() in suffixes and path.stem.endswith(ending)
-        if not wanted or path.name.startswith("."):  # ._NAME.jpg: litter of some archive tools
+    for path in walk(folder):
+        if path.suffix.lower() not in suffixes or not path.stem.endswith(ending):
             continue
         name = path.relative_to(folder).with_suffix("").as_posix().removesuffix(ending)
+        name = unicodedata.normalize("NFC", name)  # macOS writes letters and their dots apart
         if name in found:
             raise DataError(f"{found[name]} and {path} share a name: expected one file a name. Remove one of them.")
         found[name] = path

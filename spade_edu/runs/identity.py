@@ -117,6 +117,8 @@ def note_classes(folder: Path, labels: LabelSpace) -> None:
 
 def _fit(before: Identity, now: Identity) -> bool:
     """Whether the networks of one take the label channels of the other."""
+    if before.classes is None:
+        return True
     return before.edges == now.edges and len(before.classes or ()) == len(now.classes or ())
 
 

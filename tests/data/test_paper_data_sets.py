@@ -8,7 +8,7 @@ import trees
 from spade_edu.data import ADE20K, ADE20KOutdoor, COCOStuff, DataError, FlickrLandscapes, open_dataset, stack
 from spade_edu.data.coco_stuff import LABELS as COCO_LABELS
 from spade_edu.data.coco_stuff import draw_instances, make_instances
-from spade_edu.data.folder import ASSETS
+from spade_edu.files import ASSETS
 
 SIZE = {"height": 12, "width": 24}
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from spade_edu.data import CamVid, Cityscapes, DataError, Folder, Streets, open_dataset, stack
-from spade_edu.data.folder import read_classes
+from spade_edu.data.classes import read_classes
 from spade_edu.labels import CAMVID, CITYSCAPES
 
 

@@ -1,0 +1,43 @@
+"""Advice looks before it speaks: paths as they were meant, variables and missing splits named."""
+
+from pathlib import Path
+
+import pytest
+import trees
+
+from spade_edu.data import DataError, Folder, choose
+from spade_edu.data.catalogue import meant
+
+
+@pytest.mark.parametrize("text", ["'{0}'", '"{0}"', "{0}/", " {0} ", "~/set"])
+def test_paths_are_taken_as_meant(tmp_path, monkeypatch, text):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert meant(text.format(tmp_path / "set")) == tmp_path / "set"
+    assert choose("folder", text.format(tmp_path / "set"))[1] == tmp_path / "set"
+
+
+@pytest.mark.parametrize("text", ["~nobody-of-this-name/set", "it's", "'", ""])
+def test_other_paths_are_left_alone(text):
+    assert meant(text) == Path(text)
+
+
+def test_the_variable_is_named_and_its_home_expanded(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.setenv("CITYSCAPES_DATASET", "~/nowhere")
+    with pytest.raises(DataError, match="CITYSCAPES_DATASET is ~/nowhere, which is no folder"):
+        choose("cityscapes", None)
+    (tmp_path / "nowhere").mkdir()
+    assert choose("cityscapes", None)[1] == tmp_path / "nowhere"
+
+
+def test_a_missing_folder_and_a_missing_split_are_named(tmp_path):
+    with pytest.raises(DataError, match="set is not a folder"):
+        Folder.from_root(tmp_path / "set")
+    trees.photo(tmp_path / "train/images/a.jpg")
+    trees.ids(tmp_path / "train/labels/a.png", 2)
+    (tmp_path / "classes.txt").write_text("a\nb")
+    with pytest.raises(DataError, match="Move some pairs from .*train to .*val"):
+        Folder.from_root(tmp_path, "val")
