@@ -3,12 +3,13 @@
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/spade_edu/blob/main/notebooks/06_gan_training.ipynb)
 #
-# You will be able to write one training step of SPADE by hand, to read its loss curves without fooling yourself, and to
-# diagnose a training that went wrong.
+# Afterwards you can write one training step of SPADE by hand, read its loss curves without fooling yourself, and find
+# out by small tests what is wrong with a training that went wrong.
 #
-# **Time:** runs in about 42 seconds on two CPU cores (measured); the core path takes a class 45 minutes. On a T4 about
-# as long (estimated, not measured: `SPADE_EDU_PROFILE=gpu python tools/notebooks.py test 06` measures it). **Builds
-# on:** stages 02 (discriminator, feature matching) and 05 (generator).
+# **Time:** runs in about 42 seconds on two CPU cores (measured); the core path is planned for 45 minutes of a class. On
+# a T4 about as long (estimated, not measured: `SPADE_EDU_PROFILE=gpu python tools/notebooks.py test 06` measures it).
+#
+# **Builds on:** stages 02 (discriminator, feature matching) and 05 (generator).
 
 # %% tags=["core"]
 # Safe to run twice; keeps the installed torch and numpy. SPADE_EDU_PROFILE (cpu or gpu) sets the size.
@@ -40,7 +41,7 @@ show.curves(losses_of, verdict, xlabel="D's verdict", ylabel="loss",
 # %% [markdown] tags=["core"]
 # ## Hinge by hand
 #
-# Four patches: D says 2 and 0.5 on the real ones, -3 and 0.5 on the fakes. Before you run it, work out
+# Four patches: D says 2 and 0.5 on the real ones, -3 and 0.5 on the fakes. By hand:
 #
 # - D on real: the mean of max(0, 1 - D) is (0 + 0.5) / 2 = 0.25
 # - D on fake: the mean of max(0, 1 + D) is (0 + 1.5) / 2 = 0.75
@@ -58,8 +59,7 @@ print("G", losses.hinge_generator(fake).item())
 # %% [markdown] tags=["core"]
 # ## Signs
 #
-# A loss is what a player makes *small*. So the sign of the gradient says where each verdict is pushed: against it.
-# Before you run it: which of the four verdicts doesn't D care about any more?
+# A loss is what a player makes *small*. So each verdict is pushed against the sign of its gradient.
 
 # %% tags=["core", "nbval-check-output"]
 (for_d_real,) = torch.autograd.grad(losses.hinge_real(real), d_real)
@@ -71,7 +71,7 @@ print("G moves fake verdicts by ", (0 - for_g_fake).tolist())
 
 # %% [markdown] tags=["core"]
 # D raises the unsure real one and lowers the unsure fake; the clear cases give no gradient. G raises both fakes, with
-# the same force. A flipped sign in G's loss would make both players pull the same way; keep that for the clinic below.
+# the same force.
 
 # %% [markdown]
 # ### Deep dive: two scales, and least squares
@@ -90,8 +90,8 @@ print("least squares, G: ((0 + 4) / 2) + 4 =", losses.lsgan(two_scales, True).it
 # The smallest GAN: real data is the number 3. G outputs its only parameter b. D is a line, D(x) = w x + c. Take b = 0,
 # w = 0.5, c = 0 and learning rate 0.1.
 #
-# G's loss is -(w b + c), its gradient for b is -w = -0.5. So b becomes 0 + 0.05. Before you run it: what gradient does
-# that same backward pass leave in w?
+# G's loss is -(w b + c), its gradient for b is -w = -0.5. So b becomes 0 + 0.05. That same backward pass also leaves
+# gradients in D's w and c.
 
 # %% tags=["core", "nbval-check-output"]
 b, w, c = (torch.tensor(v, requires_grad=True) for v in (0.0, 0.5, 0.0))
@@ -108,9 +108,9 @@ with torch.no_grad():
 print("b moves to", round(b.item(), 4))
 
 # %% [markdown] tags=["core"]
-# The pass left gradients in D's parameters too: c has -1. G's step must not use them, and D's step must not keep them:
-# they would push D to call fakes real. So either zero them before D's step or, as this package does, don't compute
-# them: D is **frozen** in G's step.
+# The gradient of w is -b, which is 0 only because b was chosen to be 0; that of c is -1. G's step must not use them,
+# and D's step must not keep them: they would push D to call fakes real. So either zero them before D's step or, as this
+# package does, don't compute them: D is **frozen** in G's step.
 #
 # D's step needs the opposite: the fake is **detached**, so that no gradient reaches G.
 
@@ -128,7 +128,7 @@ print("gradients after D's loss: b", b.grad, " w", round(w.grad.item(), 4), " c"
 #
 # ## Why GANs go in circles
 #
-# Let both take turns 400 times. Before you run it: does b walk to 3 and stay?
+# Let both take turns 400 times. Does b walk to 3 and stay?
 
 
 # %% tags=["core"]
@@ -151,8 +151,9 @@ assert all(max(p) > 3 > p[0] for p in paths.values())
 
 # %% [markdown] tags=["core"]
 # There is no common loss that both make small, so nothing has to settle. **TTUR** (Heusel et al. 2017) gives D the
-# faster clock, so that G follows a D that is nearly up to date. In SPADE: 1e-4 for G, 4e-4 for D, both from a base of
-# 2e-4.
+# faster clock, so that G follows a D that is nearly up to date. In these 400 steps it is no better: G's rate is halved,
+# so the first swing takes longer. What it is good for shows later; try `steps=2000`. In SPADE: 1e-4 for G, 4e-4 for D,
+# both from a base of 2e-4.
 
 # %% tags=["core", "nbval-check-output"]
 from spade_edu.config import TrainingConfig
@@ -260,7 +261,7 @@ print("G", count_parameters(G), "D", count_parameters(D), "image", tuple(G(test[
 # %% [markdown] tags=["core"]
 # ## One G step, one D step, by hand
 #
-# Now with networks. Before you run it: after G's backward pass, which of the two holds gradients? And after D's?
+# Now with networks. After G's backward pass, which of the two holds gradients? And after D's?
 
 
 # %% tags=["core", "nbval-check-output"]
@@ -287,9 +288,9 @@ print("after D's loss: G", has_gradients(G), " D", has_gradients(D))
 print("verdict map", tuple(pred_fake.shape))
 
 # %% [markdown] tags=["core"]
-# Fake and real go through D in one batch, so that no statistics differ between them. The `Trainer` does these two
-# steps, with feature matching (and a perceptual loss, switched off here) in G's. One thing is easily missed: how often
-# does G run in one step?
+# Each has its own, and only its own. Fake and real go through D in one batch, so that no statistics differ between
+# them. The `Trainer` does these two steps, with feature matching (and a perceptual loss, switched off here) in G's. One
+# thing is easily missed: how often does G run in one step?
 
 # %% tags=["core", "nbval-check-output"]
 from spade_edu.training import Trainer
@@ -309,8 +310,9 @@ for reuse in (False, True):
 # %% [markdown] tags=["core"]
 # ## A training, and its curves
 #
-# 80 steps of four images. The learning rate is ten times the paper's, for there is no time. Before you run it: which
-# curve will tell you that the pictures get better?
+# 80 steps of four images, and no perceptual loss: the first minute of a training, no more, and its pictures look like
+# it. (Stage 05 shows what 750 steps with all losses paint.) The learning rate is ten times the paper's. Does one of the
+# curves tell you that the pictures get better?
 
 # %% tags=["core"]
 from collections import defaultdict
@@ -361,17 +363,18 @@ show.pictures(images, ["label map", "real", f"after {STEPS} steps"], columns=3, 
 # ### Reading them honestly
 #
 # - The adversarial curves wander. GAN going up doesn't mean worse pictures: D may have learned something.
-# - D_Fake + D_real = 2 means that D says 0 to all; near 0 means that D wins everywhere and the hinge gives it no more
-#   gradient.
+# - D_Fake + D_real = 2 means that D can't tell real from fake. It need not say 0: every constant verdict c between -1
+#   and 1 gives (1 - c) + (1 + c) = 2. Where one half jumps up as the other jumps down, D's verdict on everything has
+#   shifted for a step. A sum near 0 means that D wins everywhere and the hinge gives it no more gradient.
 # - Feature matching has a target (0), but its ruler, D's features, changes all the time.
 #
-# So no curve measures quality. Look at samples, and score them (stage 07).
+# So no curve measures quality, and none says when to stop. Look at samples, and score them (stage 07).
 
 # %% [markdown] tags=["core"]
 # # Failure gallery
 #
-# Three parts of the recipe, each left out alone: feature matching, spectral norm, TTUR. Same seeds, same batches.
-# Before you run it: which omission will you *see* after 80 steps, and which will you only see in numbers?
+# Three parts of the recipe, each left out alone: feature matching, spectral norm, TTUR. Same seed, same batches; one
+# training each, so only a large difference means anything. Which omission do you *see* after 80 steps?
 
 # %% tags=["core"]
 gallery = {"as published": (healthy, curves)}
@@ -396,7 +399,8 @@ show.bars(
 # *size* either: in the paper's long trainings, where the perceptual loss also guides, leaving it out costs 2.0 mIoU on
 # COCO-Stuff and 0.1 on Cityscapes (Table 5).
 #
-# The other two look much alike here. What do the weights say?
+# The other two can't be told from the published recipe here: the differences between their bars are no larger than
+# those between two seeds, and either may come out ahead. What do the weights say?
 
 
 # %% tags=["core"]
@@ -439,8 +443,9 @@ show.finish(figure, "D's losses with TTUR and with equal rates. One run each: di
 # %% [markdown] tags=["core"]
 # # The clinic
 #
-# Three patients. Each was trained by a `Trainer` with one fault that the code below hides in a subclass. Look at
-# curves and samples only, write down a diagnosis, then open the answer.
+# Three patients, each trained by a `Trainer` with one fault. The code below contains the faults, so scroll past it,
+# look at curves and samples only, write down a diagnosis, then open the answer. (One thing besides: patient 1 has
+# weight 2 on feature matching, where the healthy training and the others have 10.)
 
 
 # %% tags=["core"]
@@ -502,13 +507,13 @@ show.pictures([r[i] for i in (0, 1) for r in rows], ["real", "healthy", "patient
 #
 # <details><summary>Diagnosis</summary>D's learning rate is 50 times too large: its losses swing by tens where a
 # healthy D's wander about 1. Feature matching and verdict then measure with a ruler that changes at every step. Test:
-# print both rates; compare D's losses with 2, where D would stand if it said 0 to everything.</details>
+# print both rates; compare the sum of D's losses with 2, where it would stand if D couldn't tell real from
+# fake.</details>
 
 # %% [markdown] tags=["core"]
 # ## A test for each
 #
-# A diagnosis is a guess until a test confirms it. Before you run it: which of these three tests would a healthy
-# training pass?
+# A diagnosis is a guess until a test confirms it. A healthy training passes all three of these.
 
 
 # %% tags=["core", "nbval-check-output"]
@@ -541,7 +546,8 @@ for name, kind in (("healthy", Trainer), ("1", Patient1), ("2", Patient2), ("3",
 # 1. D_Fake and D_real are both near 0 for a hundred steps. Is D good or is something broken?
 #
 # <details><summary>Answer</summary>D separates everything with a margin of 1, so the hinge gives it no gradient. G
-# still gets one. It may be a strong D, or a G that cannot move: look at whether G's weights change.</details>
+# still gets one. It may be a strong D, a G that cannot move, or a G that helps D: look at whether G's weights change,
+# and at the sign of its loss.</details>
 #
 # 2. Why is the real side of feature matching detached?
 #
