@@ -30,6 +30,10 @@ class CheckpointError(UserError):
     """A checkpoint that cannot be read or does not fit; the message says what was expected and what came."""
 
 
+class UnfitError(CheckpointError):
+    """Weights that are whole and belong to another network: nothing to pass over, and nothing to remove."""
+
+
 def save_weights(network: nn.Module, path: Path, *, half: bool = False) -> None:
     """Write a network's weights and buffers as safetensors (half: floats in 16 bit, for files that are shipped)."""
     state = network.state_dict()
@@ -57,7 +61,10 @@ def _not_written(path: Path, error: Exception) -> CheckpointError:
 
 
 def load_weights(network: nn.Module, path: Path) -> None:
-    """Read weights into a network of the same shape. Errors: a CheckpointError naming the first difference."""
+    """Read weights into a network of the same shape. Errors: a CheckpointError naming the first difference.
+
+    An UnfitError where the file is whole.
+    """
     try:
         state = load_file(path)
     except (SafetensorError, OSError) as error:
@@ -68,12 +75,12 @@ def load_weights(network: nn.Module, path: Path) -> None:
     differing = [name for name in own if name in state and own[name].shape != state[name].shape]
     for names, what in ((missing, "lacks"), (unknown, "has the unknown entry")):
         if names:
-            raise CheckpointError(f"{path} {what} {names[0]}: was it saved by another kind of network?")
+            raise UnfitError(f"{path} {what} {names[0]}: was it saved by another kind of network?")
     if differing:
         name = differing[0]
-        raise CheckpointError(
+        raise UnfitError(
             f"{path}: {name} is {tuple(state[name].shape)}, the network expects {tuple(own[name].shape)}: "
-            "build it with the settings in the run's config.json."
+            "build it with the settings in the run's config.json, for as many classes as it was trained with."
         )
     network.load_state_dict({name: value.to(own[name].dtype) for name, value in state.items()})
 

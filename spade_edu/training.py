@@ -259,12 +259,12 @@ def update_average(averaged: nn.Module, network: nn.Module, decay: float) -> Non
 
 
 @torch.no_grad()
-def copy_directions(averaged: nn.Module, network: nn.Module) -> None:
-    """Give an averaged network's spectral norms the newest u and v.
+def copy_directions(averaged: nn.Module, network: nn.Module, kind: type[nn.Module] = SpectralNorm) -> None:
+    """Give an averaged network's spectral norms, modules of a kind whose buffers are u and v, the newest of these.
 
     A mean of unit vectors that turn is shorter than 1, so with it sigma = u^T W v would come out too small.
     """
     for old, new in zip(averaged.modules(), network.modules()):
-        if isinstance(old, SpectralNorm) and isinstance(new, SpectralNorm):
-            old.u.copy_(new.u)
-            old.v.copy_(new.v)
+        if isinstance(new, kind):
+            for mean, newest in zip(old.buffers(recurse=False), new.buffers(recurse=False)):
+                mean.copy_(newest)

@@ -183,6 +183,18 @@ def run_folder(steps: tuple[int, ...] = (1,), **settings) -> None:
         save_checkpoint(Path("run/checkpoints"), step, both, {"step": step})
 
 
+def folder_run(noted: list[str]) -> Callable[[], object]:
+    """Sound pairs of sky, road and car, and a run that notes these classes."""
+
+    def make() -> None:
+        pairs()
+        run_folder()
+        Path("run/config.json").write_text(json.dumps(asdict(preset("test", data="folder", root="set"))))
+        Path("run/data.json").write_text(json.dumps({"classes": noted, "edges": False}))
+
+    return make
+
+
 def config(change: Callable[[dict], object]) -> Callable[[], object]:
     """A run whose settings were edited by hand."""
 
@@ -450,6 +462,8 @@ def _runs() -> list[Case]:
         Case(area, "code in a checkpoint's state (a pickle)", TRAIN, "No checkpoint in run can be read", malicious_run, leaves=("run/.lock", "run/config.json", "run/data.json")),
         Case(area, "code in the place of weights (a pickle)", sample, "No checkpoint in run can be read", bare_pickle, foreign=True),
         Case(area, "another setting in the same folder", [*TRAIN, "--set", "lr=0.5"], "run holds a run with lr =", run_folder),
+        Case(area, "classes in another order than the run's, to sample", sample, "whose class 0 is 'road', now it is 'sky'", folder_run(["road", "sky", "car"])),
+        Case(area, "a class more than the run has, to go on with", TRAIN_SET, "with 2 classes, now there are 3, new: 'car'", folder_run(["sky", "road"])),
         Case(area, "painting with a run that isn't there", ["paint", "--run", "nowhere"], "nowhere is not a run folder"),
         Case(area, "painting with weights cut off", ["paint", "--run", "run"], "No checkpoint in run can be read", broken_run(1, 2), foreign=True),
     ]  # fmt: skip

@@ -18,6 +18,21 @@ HOLES = [
     ("pillow", "10.3", "buffer overflow in colour profiles", "nvd.nist.gov/vuln/detail/CVE-2024-28219"),
 ]
 
+# What Colab has, from github.com/googlecolab/backend-info (pip-freeze.txt) at commit a724079 of 2026-08-19. To renew it:
+# git clone https://github.com/googlecolab/backend-info && grep -E "^(torch|numpy|...)==" backend-info/pip-freeze.txt
+COLAB = {
+    "torch": "2.11.0",
+    "torchvision": "0.26.0",
+    "numpy": "2.1.3",
+    "pillow": "11.3.0",
+    "matplotlib": "3.10.0",
+    "scipy": "1.16.3",
+    "tqdm": "4.67.3",
+    "typer": "0.27.1",
+    "anywidget": "0.9.21",
+    "ipywidgets": "7.7.1",
+}
+
 
 def numbers(version):
     return tuple(map(int, version.split(".")))
@@ -26,6 +41,11 @@ def numbers(version):
 def bounds():
     found = (re.fullmatch(r"([\w-]+)>=([\d.]+)", line) for line in PROJECT["dependencies"])
     return {match[1]: numbers(match[2]) for match in found if match}
+
+
+@pytest.mark.parametrize("package", COLAB)
+def test_nothing_is_replaced_on_colab(package):
+    assert bounds().get(package, (0,)) <= numbers(COLAB[package])
 
 
 @pytest.mark.parametrize("package, fixed, hole, source", HOLES, ids=[source.split("/")[-1] for *_, source in HOLES])

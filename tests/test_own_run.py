@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from spade_edu.cli.own import generator_of
 from spade_edu.cli.paint import prepare
 from spade_edu.course import own_code
 from spade_edu.course.own_code import OwnCode
-from spade_edu.course.own_run import OwnRun, OwnTrainer, own_settings
+from spade_edu.course.own_run import DECIDED, OwnRun, OwnTrainer, own_settings
 from spade_edu.course.own_trial import random_batch
 from spade_edu.course.parts_file import PartsFile
 from spade_edu.data import open_splits
@@ -130,6 +131,21 @@ def test_a_run_that_was_stopped_ends_with_the_same_weights(precision, folder):
     assert {letter for letter, _ in whole} == {"G", "D", "E", "G_ema"} and whole.keys() == parts.keys()
     assert all(torch.equal(whole[key], parts[key]) for key in whole)
     assert any(not torch.equal(whole["G", key], whole["G_ema", key]) for letter, key in whole if letter == "G")
+    directions = [v for (letter, key), v in whole.items() if letter == "G_ema" and key.endswith((".u", ".v"))]
+    rounding = {"fp32": 1e-5, "bf16": 0.01}[precision]
+    assert directions and all(abs(v.norm() - 1) < rounding for v in directions)  # a mean of unit vectors is shorter
+
+
+def test_advice_on_memory_names_nothing_that_the_file_decides(folder, monkeypatch):
+    def too_large(*_):
+        raise MemoryError
+
+    own = make_run("run", write(TEXT))
+    monkeypatch.setattr(own.trainer, "step_tensors", too_large)
+    with pytest.raises(UserError, match="Out of memory") as found:
+        own.train(progress=False)
+    named = re.findall(r"--set (\w+)=", str(found.value))
+    assert "ngf" in named and not set(named) & set(DECIDED)
 
 
 def test_rates_fall_as_the_settings_say(folder):

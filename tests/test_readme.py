@@ -13,6 +13,7 @@ import trees
 import typer.main
 
 from spade_edu.cli import app, main
+from spade_edu.data.streets.dataset import write
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -91,9 +92,11 @@ NOT_HERE = {
 
 
 def test_the_commands_of_the_readme_run_in_its_order(tmp_path, monkeypatch, capsys):
-    """In a folder with what README takes for granted: my_spade.py, data at PATH and where `data get` puts CamVid."""
+    """In a folder with what README takes for granted: my_spade.py, label maps, data where PATH and `data get` say."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("CITYSCAPES_DATASET", raising=False)
+    write("scenes", train=1, val=2, height=32, width=64)
+    Path("scenes/gtFine/val").rename("MAPS")
     for split in ("train", "val"):
         trees.cityscapes(Path("PATH"), split)
         trees.camvid_small(Path("datasets/camvid"), split, count=8)
@@ -106,7 +109,14 @@ def test_the_commands_of_the_readme_run_in_its_order(tmp_path, monkeypatch, caps
             main(words)
         except SystemExit as stop:
             assert not stop.code, (line, words, capsys.readouterr().err)
-    made = "runs/demo/report.html", "samples.png", "docs/figures/camvid.png", "preview.png", "runs/reproduce/table3.png"
+    made = (
+        "runs/demo/report.html",
+        "samples.png",
+        "docs/figures/camvid.png",
+        "preview.png",
+        "results/test.json",
+        "runs/reproduce/table3.png",
+    )
     assert [file for file in made if not Path(file).is_file()] == []
 
 

@@ -21,7 +21,8 @@ from spade_edu.presets import preset
 from spade_edu.runs.run import Run
 
 STOPS = int(os.environ.get("SPADE_EDU_STOPS", "2"))
-IMAGES, LAYERS = 6, 780  # steps of a training, and how many layers a step computes
+IMAGES = 3 * STOPS  # steps of a training: each stop takes up to three
+LAYERS = 780  # that a step computes
 SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 pytestmark = NEEDS_FORK
 

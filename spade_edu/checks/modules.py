@@ -637,7 +637,8 @@ class Decoder(nn.Module):
         widths = [ngf * factor for factor in plan]
         if z_dim is None:
             size = variant(wrong, 3, fc_1=1)
-            self.fc: nn.Module = nn.Conv2d(label_channels, widths[0], size, padding=size // 2)
+            kind = variant(wrong, nn.Conv2d, first_conv=conv)
+            self.fc: nn.Module = kind(label_channels, widths[0], size, padding=size // 2)
         else:
             self.fc = nn.Linear(z_dim, widths[0] * latent[0] * latent[1])
         sizes = label_channels, hidden_channels, variant(wrong, conv, plain_conv=nn.Conv2d)
@@ -694,7 +695,8 @@ def decoder_cases(kind: Callable) -> list[Case]:
         one("2 wide label maps", 2, (2, (1, 2), 1, None, 2)),
         one("from z", 2, (2, (2, 1), 1, 3, 2)),
         one("a batch of 1", 1, (3, (2, 1), 1, None, 3)),
-        one("another class of convolution", 2, (2, (1, 1), 1, None, 2, TanhConv)),
+        # More than one pixel in the first map: batch norm makes any two numbers -1 and 1.
+        one("another class of convolution", 2, (2, (1, 2), 1, None, 2, TanhConv)),
         one("2 label maps", 2, (2, (1, 1), 1, 2, 2), "twice"),
         one("2 label maps", 2, (2, (1, 1), 1, None, 2), "eval"),
     ]
@@ -721,6 +723,7 @@ DECODER_MISTAKES = {
     "sigmoid": "sigmoid gives values in [0, 1]; pictures lie in [-1, 1] here: tanh.",
     "open": "tanh is missing at the end: colours lie in [-1, 1].",
     "plain_conv": "The blocks' convolutions are always nn.Conv2d; hand conv on to the blocks.",
+    "first_conv": "The first convolution is made of conv; that is for the blocks only, the first one is an nn.Conv2d.",
     "last_conv": "The last convolution is made of conv; that is for the blocks only, the last one is an nn.Conv2d.",
     "no_middle": "A block is missing: there are seven, of widths 16, 16, 16, 8, 4, 2, 1 times ngf.",
     "early": "The widths fall one block too early: the blocks give 16, 16, 16, 8, 4, 2, 1 times ngf.",

@@ -10,11 +10,17 @@ Code = Annotated[Path | None, typer.Option(help="Your my_spade.py, which trained
 
 def generator_of(run: Path, labels: Any, code: Path | None) -> Any:
     """The generator of a run: the package's, or that of the student's file that trained it."""
+    return networks_of(run, labels, code)[0]
+
+
+def networks_of(run: Path, labels: Any, code: Path | None) -> tuple[Any, Any]:
+    """Generator and style encoder (None without one) of a run."""
     if code is None:
         from ..runs.loading import load_networks
 
-        return load_networks(run, labels).generator
+        networks = load_networks(run, labels)
+        return networks.generator, networks.encoder
     from ..course.own_code import read_code
     from ..course.own_run import load_own
 
-    return load_own(run, labels, read_code(code))[0]
+    return load_own(run, labels, read_code(code))

@@ -33,6 +33,7 @@ def train(
     save_every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 250,
     workers: Annotated[int | None, typer.Option(min=0, help="Processes that read data.", show_default="auto")] = None,
     code: Annotated[Path | None, typer.Option(help="Your my_spade.py: its networks and steps are trained.")] = None,
+    data_changed: Annotated[bool, typer.Option("--data-changed", help="Go on although the data has changed.")] = False,
     set_: Settings = None,
 ) -> None:
     """Train a generator; the same command again goes on where a run was stopped."""
@@ -52,7 +53,8 @@ def train(
             print(f"{name:24} {value}")
         if config.data.startswith("ade20k"):
             print(ORDER)
-    run = run_kind(out, config, training, preview, device=device, save_every=save_every, workers=workers)
+    options: dict = dict(device=device, save_every=save_every, workers=workers, data_changed=data_changed)
+    run = run_kind(out, config, training, preview, **options)
     run.train()
     distributed.stop()
     if run.writes:

@@ -24,7 +24,7 @@ from ..labels import LabelSpace
 from ..models import feature_network
 from ..runs.loading import TEXTS, load_config, load_newest, own_texts
 from ..runs.run import Run
-from ..training import Batch, Trainer, update_average
+from ..training import Batch, Trainer, copy_directions, update_average
 from .own_code import OwnCode, OwnGenerator, code_length, required
 from .own_trial import try_out
 
@@ -77,6 +77,7 @@ class OwnTrainer(Trainer):
         self.steps_done += 1
         if self.averaged is not None:
             update_average(self.averaged, self.generator, self.average_decay())
+            copy_directions(self.averaged, self.generator, code.part("SpectralConv2d"))
         losses |= code.discriminator_step(batch, self.networks, self.optimizer_d)
         self.names = self.names or set(losses)
         if set(losses) != self.names or any(loss.numel() != 1 for loss in losses.values()):
@@ -106,6 +107,8 @@ class OwnTrainer(Trainer):
 
 class OwnRun(Run):
     """A Run that trains a student's file. It goes on with a file that was changed, if its weights still fit."""
+
+    fixed = DECIDED
 
     def __init__(
         self, folder: Path, config: TrainingConfig, dataset: Dataset, preview: Dataset, *, code: OwnCode, **options: Any

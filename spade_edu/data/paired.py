@@ -37,6 +37,17 @@ def hash_of_names(names: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
 
 
+def hash_of_sizes(pairs: Iterable[Pair]) -> str:
+    """What tells pictures from others under the same names: how many bytes their photographs and label maps take."""
+    return hash_of_names(f"{pair.photo.stat().st_size} {pair.label.stat().st_size}" for pair in pairs)
+
+
+def values_of_ids(label_values: np.ndarray) -> list[int]:
+    """For each id, the pixel value that stands for it in label files."""
+    known = np.flatnonzero(label_values >= 0)
+    return known[np.argsort(label_values[known])].tolist()
+
+
 class PairedFiles:
     """A data set of files: reads, checks and transforms one pair at a time.
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..data.base import Dataset
 from ..data.files import PHOTO_SUFFIXES, open_picture
-from ..data.paired import PairedFiles, hash_of_names
+from ..data.paired import PairedFiles, hash_of_names, hash_of_sizes
 from ..errors import UserError
 from ..pictures import from_uint8, to_uint8
 
@@ -67,10 +67,10 @@ class Originals:
         return [str(self.dataset[i].name) for i in range(self.count)]
 
     def fingerprint(self) -> str:
-        """ ", names HASH" for pictures in files, nothing for rendered ones."""
+        """What tells pictures in files from others: ", names HASH, sizes HASH"; nothing for rendered ones."""
         if not isinstance(self.dataset, PairedFiles):
             return ""
-        return f", names {hash_of_names(self.names())}"
+        return f", names {hash_of_names(self.names())}, sizes {hash_of_sizes(self.dataset.pairs[: self.count])}"
 
 
 class ImageFolder(Sequence):

@@ -87,7 +87,8 @@ def from_run(
     from ..runs.loading import load_config, load_local_config
 
     config = load_config(folder) if root else load_local_config(folder)
-    name, found, _ = choose(data or config.data, root or config.root or None)
+    own_root = config.root if data in ("", config.data) else ""
+    name, found, _ = choose(data or config.data, root or own_root or None)
     place = Place(name, found, (config.height, config.width), count)
     generator = load(folder, place.inputs().labels)
     return _generated(str(folder), place, generator, seed, device)
@@ -100,17 +101,32 @@ def from_official(
 
     label_order: of ADE20K's channels, "official" or "package"; "" asks the file (pretrained/official.py, label_order).
     """
-    from ..pretrained.official import load_generator
-
     if not data:
         raise UserError("--official needs --data: which data set was it trained on (cityscapes, ade20k, coco-stuff)?")
     name, found, _ = choose(data, root or None)
-    generator = load_generator(file, **OFFICIAL.get(name, {}))
-    place = Place(name, found, (256, 512) if name == "cityscapes" else (256, 256), count)
-    channels = place.inputs().labels.num_channels
-    if generator.label_channels != channels:
-        raise UserError(f"{file} takes {generator.label_channels} label channels, {name} has {channels}: wrong --data?")
-    return _generated(str(file), place, _in_order(generator, file, name, label_order), seed, device)
+    place = Place(name, found, official_size(name), count)
+    generator = official_generator(file, name, label_order, place.inputs().labels)
+    return _generated(str(file), place, generator, seed, device)
+
+
+def official_size(data: str) -> tuple[int, int]:
+    """(height, width) that the authors trained a data set at."""
+    return (256, 512) if data == "cityscapes" else (256, 256)
+
+
+def official_generator(file: Path, data: str, label_order: str, labels: LabelSpace) -> Generator:
+    """A generator of the official code, for segmaps of this package; says which order of ADE20K's labels it takes.
+
+    Errors: a UserError where it takes another number of label channels than the data set has.
+    """
+    from ..pretrained.official import load_generator
+
+    generator = load_generator(file, **OFFICIAL.get(data, {}))
+    if generator.label_channels != labels.num_channels:
+        raise UserError(
+            f"{file} takes {generator.label_channels} label channels, {data} has {labels.num_channels}: wrong --data?"
+        )
+    return _in_order(generator, file, data, label_order)
 
 
 def _in_order(generator: Generator, file: Path, data: str, asked: str) -> Generator:

@@ -28,6 +28,7 @@ from torch import Tensor
 from ..config import TrainingConfig, resolve_precision
 from ..data import Sample, choose, open_splits
 from ..data.files import open_picture
+from ..data.paired import hash_of_names
 from ..errors import UserError
 from ..evaluation.pipeline import Scorer
 from ..evaluation.subjects import STREETS_COUNT, Place
@@ -36,6 +37,7 @@ from ..generators import Generator
 from ..models import count_parameters
 from ..pictures import save_png, to_uint8
 from ..presets import ROWS, preset
+from ..runs.identity import identity_of
 from ..runs.loading import load_networks
 from ..runs.run import Run
 from ..sampling import generate, spread
@@ -115,11 +117,14 @@ class Bench:
         return self.out / "cells" / cell.name
 
     def known(self, cell: Cell) -> dict | None:
-        """A cell's result, if it is done."""
+        """A cell's result, if it is done. Errors: a UserError where it was measured on other data."""
         path = self.folder(cell) / "result.json"
         if not path.exists():
             return None
-        return json.loads(path.read_text())
+        result = json.loads(path.read_text())
+        if result.get("files", self.files) != self.files:  # an earlier version noted none
+            raise UserError(f"{path} was measured on other files or classes than are there now: choose another --out.")
+        return result
 
     def result(self, cell: Cell) -> dict:
         """A cell's result; trains (or goes on training) and scores where it isn't there yet.
@@ -141,6 +146,7 @@ class Bench:
             "scoring_seconds": round(time.monotonic() - started, 1),
             "parameters": count_parameters(generator),
             "settings": asdict(cell.config),
+            "files": self.files,
         }
         write_whole(self.folder(cell) / "result.json", json.dumps(result, indent=2))
         return result
@@ -192,6 +198,11 @@ class Bench:
     def _keep_samples(self, generator: Generator, folder: Path) -> None:
         tiles = to_uint8(generate(generator, self.samples(), self.val.labels, self.device))
         save_png(Image.fromarray(tiles.flatten(0, 1).numpy()), folder / "samples.png")
+
+    @cached_property
+    def files(self) -> str:
+        """A hash of what training and validation pictures are: their files and their classes."""
+        return hash_of_names(str(identity_of(dataset)) for dataset in (self.training, self.val))
 
     @cached_property
     def scorer(self) -> Scorer:

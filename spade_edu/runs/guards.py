@@ -1,6 +1,6 @@
 """What can go wrong in a long run, said in one line: two runs in one folder, a loss that is no number, no memory."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -98,23 +98,23 @@ def _advice(folder: Path, good: int | None) -> str:
 
 
 @contextmanager
-def memory_advice(config: TrainingConfig) -> Iterator[None]:
-    """Turn running out of memory into one line with the settings that need less."""
+def memory_advice(config: TrainingConfig, fixed: Collection[str] = ()) -> Iterator[None]:
+    """Turn running out of memory into one line with the settings that need less, but for those that are fixed."""
     try:
         yield
     except (torch.OutOfMemoryError, MemoryError) as error:
-        raise _no_memory(config) from error
+        raise _no_memory(config, fixed) from error
     except RuntimeError as error:
         if "allocate memory" not in str(error):  # the CPU's allocator has no exception of its own
             raise
-        raise _no_memory(config) from error
+        raise _no_memory(config, fixed) from error
 
 
-def _no_memory(config: TrainingConfig) -> TrainingError:
+def _no_memory(config: TrainingConfig, fixed: Collection[str]) -> TrainingError:
     possible = {
         f"--set batch_size={config.batch_size // 2}": config.batch_size > 1,
-        "--set checkpointing=true": not config.checkpointing,
-        "--set fast=true": not config.fast,
+        "--set checkpointing=true": not config.checkpointing and "checkpointing" not in fixed,
+        "--set fast=true": not config.fast and "fast" not in fixed,
         "--set precision=auto": config.precision == "fp32",
         f"--set ngf={config.ngf // 2}": config.ngf > 1,
         f"--set height={config.height // 2} --set width={config.width // 2}": True,

@@ -6,12 +6,13 @@ from pathlib import Path
 
 from torch import nn
 
-from ..checkpoints import CheckpointError, checkpoints, load_weights, require_unchanged
+from ..checkpoints import CheckpointError, UnfitError, checkpoints, load_weights, require_unchanged
 from ..config import TrainingConfig, stored_config
 from ..errors import UserError
 from ..files import ASSETS
 from ..labels import CITYSCAPES, LabelSpace
 from ..models import Networks, build
+from .identity import note_classes, require_same_classes
 
 TEXTS = "code"  # the folder in a run's that says what the student's file said; nothing in it is ever run
 
@@ -72,8 +73,10 @@ def load_networks(folder: Path, labels: LabelSpace) -> Networks:
 def load_newest(folder: Path, networks: Mapping[str, nn.Module], labels: LabelSpace) -> None:
     """Put networks, by their letters, in evaluation mode with the weights of the newest whole checkpoint.
 
-    Errors: a UserError without a checkpoint, a CheckpointError where none can be read.
+    Errors: a UserError without a checkpoint or where `labels` are other classes than the run's, a CheckpointError where
+    none can be read.
     """
+    require_same_classes(folder, labels)
     found = checkpoints(Path(folder) / "checkpoints")
     if not found:
         raise UserError(f"{folder} has no checkpoint yet: let `spade-edu train` run longer.")
@@ -82,7 +85,10 @@ def load_newest(folder: Path, networks: Mapping[str, nn.Module], labels: LabelSp
             require_unchanged(path, [f"{name}.safetensors" for name in networks])
             for name, network in networks.items():
                 load_weights(network.eval(), path / f"{name}.safetensors")
+            note_classes(folder, labels)
             return
+        except UnfitError:  # whole, so not to be passed over
+            raise
         except CheckpointError as error:
             print(f"Passing over a broken checkpoint. {error}")
             last = error

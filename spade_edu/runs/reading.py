@@ -1,37 +1,9 @@
-"""What a training reads: the same pictures as before, and errors as they are, not as the text of a traceback."""
-
-import json
-from pathlib import Path
+"""What a training reads, with errors as they are, not as the text of a traceback."""
 
 from torch.utils.data import Dataset as TorchDataset
 
 from ..data.base import Dataset, Sample, stack
-from ..data.paired import PairedFiles, hash_of_names
 from ..errors import UserError
-
-FILE = "data.json"
-
-
-def data_identity(dataset: Dataset) -> dict[str, int | str]:
-    """What tells a data set from another one under the same settings: how many pictures, and a hash of their names."""
-    names = [pair.name for pair in dataset.pairs] if isinstance(dataset, PairedFiles) else []
-    return {"pictures": len(dataset), "names": hash_of_names(names)}
-
-
-def require_same_data(folder: Path, dataset: Dataset) -> None:
-    """Raise a UserError where the run in a folder was begun on other pictures: order and rates would change midway."""
-    try:
-        before = json.loads((folder / FILE).read_text(encoding="utf-8"))
-        pictures, names = before["pictures"], before["names"]
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):  # not begun, or by an earlier version
-        return
-    now = data_identity(dataset)
-    if (pictures, names) != (now["pictures"], now["names"]):
-        other = f"now there are {now['pictures']}" if pictures != now["pictures"] else "now they have other names"
-        raise UserError(
-            f"{folder} holds a run on {pictures} pictures, {other}: bring back the data that it was begun on, or "
-            "choose another --out."
-        )
 
 
 class Told(TorchDataset):

@@ -11,7 +11,7 @@ import dataclasses
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing, nullcontext
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from .. import distributed
-from ..checkpoints import CheckpointError, checkpoints, load_checkpoint, save_checkpoint, sweep
+from ..checkpoints import CheckpointError, UnfitError, checkpoints, load_checkpoint, save_checkpoint, sweep
 from ..config import TrainingConfig, resolve_precision
 from ..data.base import Dataset
 from ..data.streets import Streets
@@ -34,8 +34,9 @@ from ..sampling import generate, spread, to_batch
 from ..training import Batch, Trainer
 from .guards import LossWatch, check_state, memory_advice, only_one, reader_died
 from .holder import Holder
+from .identity import identity_of, note_classes, require_same_data, write_identity
 from .loading import load_config, require_package
-from .reading import FILE, Told, data_identity, require_same_data, stack_or_error
+from .reading import Told, stack_or_error
 from .stops import Stop, finish_first, stop_asked
 
 
@@ -45,9 +46,11 @@ class Run:
     folder: where all is kept; a run in it goes on, if `config` is its own. device: where the networks train.
     `dataset` is trained on, `preview` (of the same kind) gives the label maps of the sample grids. Every `save_every`
     steps a checkpoint and a grid are written. `workers` processes read the data (None: see `data_workers`); the samples
-    are the same for any number of them.
+    are the same for any number of them. data_changed: go on although the data is other than the run's.
     Errors: a UserError where the folder holds another run, or the data set is smaller than a batch.
     """
+
+    fixed: Collection[str] = ()  # settings that can't be changed in such a run
 
     def __init__(
         self,
@@ -59,10 +62,12 @@ class Run:
         device: str | torch.device = "cpu",
         save_every: int = 250,
         workers: int | None = None,
+        data_changed: bool = False,
     ):
         self.folder, self.device = Path(folder), torch.device(device)
         self.config = config = resolve_precision(config, self.device)
         self.dataset, self.preview = dataset, preview
+        self.identity, self.data_changed = identity_of(dataset), data_changed
         self.workers = data_workers(dataset, self.device) if workers is None else workers
         self.save_every, self.step, self.seconds = save_every, 0, 0.0
         self.saved: int | None = None  # step of the last checkpoint
@@ -77,7 +82,7 @@ class Run:
         if not self.total_steps:
             raise UserError("epochs and epochs_decay are both 0: set one of them to the epochs to train for.")
         self.writes = distributed.rank() == 0
-        with memory_advice(config):
+        with memory_advice(config, self.fixed):
             self.trainer = self.make_trainer()
         self.holder: Holder | None = None  # while it trains
         self.check_folder()
@@ -94,7 +99,10 @@ class Run:
         Errors: a UserError where another run holds the folder or has taken it over, a loss is no number, or memory runs
         out.
         """
-        with only_one(self.folder) if self.writes else nullcontext() as self.holder, memory_advice(self.config):
+        with (
+            only_one(self.folder) if self.writes else nullcontext() as self.holder,
+            memory_advice(self.config, self.fixed),
+        ):
             try:
                 return self._train(until, progress)
             except RuntimeError as error:
@@ -108,9 +116,12 @@ class Run:
         if self.writes:
             self.check_folder()  # it may have been filled since, by another process
             write_whole(self.folder / "config.json", json.dumps(dataclasses.asdict(self.config), indent=2))
-            write_whole(self.folder / FILE, json.dumps(data_identity(self.dataset)))
             sweep(self.folder / "checkpoints")
         self.resume()
+        if self.writes:  # only now: weights that don't fit the classes would have stopped it
+            if self.saved is not None:
+                note_classes(self.folder, self.dataset.labels)
+            write_identity(self.folder, self.identity)
         last = min(until or self.total_steps, self.total_steps)
         bar = tqdm(
             total=last, initial=self.step, desc=self.folder.name, disable=not (progress and self.writes), unit="step"
@@ -195,6 +206,7 @@ class Run:
             "seconds": self.seconds,
             "trainer": self.trainer.state_dict(),
             "rng": distributed.gather_random_states(self.device),
+            "data": self.identity._asdict(),
         }
         check_state(self.trainer, self.step, self.folder, self.saved)
         if self.writes:
@@ -210,6 +222,8 @@ class Run:
             try:
                 self._restore(path)
                 break
+            except UnfitError:  # whole, so not to be passed over
+                raise
             except CheckpointError as error:
                 print(f"Passing over a broken checkpoint. {error}")
         else:
@@ -259,7 +273,7 @@ class Run:
             )
         if old["root"] != config["root"] and self.holder:  # on Colab, data and runs lie elsewhere in each session
             print(f"The data is now read from {config['root']!r}; before, it was {old['root']!r}.")
-        require_same_data(self.folder, self.dataset)
+        require_same_data(self.folder, self.identity, changed=self.data_changed, say=self.holder is not None)
 
     def _log(self, values: dict[str, float]) -> None:
         path = self.folder / "metrics.csv"

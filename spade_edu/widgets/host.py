@@ -56,6 +56,7 @@ class Tool(anywidget.AnyWidget, Generic[CoreType]):
 
     state = traitlets.Dict().tag(sync=True)
     _css = (FOLDER / "widgets.css").read_text()
+    _ipython_display_ = None  # ipywidgets 7, which Colab has, would show itself through it, without the still picture
 
     def __init__(self, core: CoreType):
         super().__init__(state=core.state())

@@ -4,26 +4,56 @@ import re
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import torch
 from canvas_hands import NextPicture, choose_class, pixels, stroke
 
+COMMAND = [sys.executable, "-m", "spade_edu"]
+FILE = str(Path(__file__).parents[2] / "solutions" / "my_spade.py")
 
-@pytest.fixture(scope="module")
-def program():
-    process = subprocess.Popen([sys.executable, "-m", "spade_edu", "paint"], stdout=subprocess.PIPE, text=True)
+
+@contextmanager
+def painting(*options):
+    """`spade-edu paint`, for as long as it is wanted."""
+    process = subprocess.Popen([*COMMAND, "paint", *options], stdout=subprocess.PIPE, text=True)
     yield process
     process.kill()
     process.wait()
 
 
-@pytest.fixture(scope="module")
-def painter(program, page):
-    page.goto(re.search(r"http://\S+", program.stdout.readline())[0])
+def opened(page, process):
+    page.goto(re.search(r"http://\S+", process.stdout.readline())[0])
     view = page.get_by_role("region", name="Painter")
     view.wait_for()
     return view
+
+
+def test_a_student_paints_with_a_file_of_their_own(page, tmp_path):
+    run = str(tmp_path / "run")
+    train = ["train", "--preset", "test", "--data", "streets", "--set", "images=4", "--set", "init_gain=1"]
+    train += ["--code", FILE, "--out", run]
+    subprocess.run([*COMMAND, *train], check=True, capture_output=True, timeout=300)
+    with painting("--run", run, "--code", FILE) as process:
+        view = opened(page, process)
+        before = pixels(view.locator("img"))
+        choose_class(view, "car")
+        with NextPicture(view.locator("img")):
+            stroke(view, (0.3, 0.8), (0.5, 0.8))
+        assert (pixels(view.locator("img")) != before).any()
+
+
+@pytest.fixture(scope="module")
+def program():
+    with painting() as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
+def painter(program, page):
+    return opened(page, program)
 
 
 def test_a_stroke_makes_a_picture(painter):

@@ -22,7 +22,7 @@ def changed(name, *pairs):
     for old, new in pairs:
         assert old in body, (name, old)
         body = body.replace(old, new)
-    namespace = {"__name__": "my_spade"}
+    namespace = {"__name__": "changed"}  # no module that another test may have imported
     exec(f"{head}\n{kind} {name}({body}{end}{tail}", namespace)
     return namespace[name]
 
@@ -83,6 +83,8 @@ CHANGES = [
     ("SPADEGenerator", PICTURE, "torch.tanh(self.to_picture(x))", "no block ends with an activation"),
     ("SPADEGenerator", PICTURE, "torch.sigmoid(self.to_picture(F.leaky_relu(x, 0.2)))", "sigmoid gives values"),
     ("SPADEGenerator", "to_picture = nn.Conv2d(", "to_picture = conv(", "The last convolution is made of conv"),
+    ("SPADEGenerator", "fc = nn.Conv2d(", "fc = conv(", "The first convolution is made of conv"),
+    ("SPADEGenerator", PICTURE, f"0.9 * {PICTURE}", "expected"),
     ("SPADEGenerator", "16, 16, 16, 16, 8", "16, 16, 16, 8", "A block is missing"),
     ("SPADEGenerator", "hidden_channels, conv)\n\n", "hidden_channels)\n\n", "hand conv on"),
     ("SpectralConv2d", "self.weight / sigma", "self.weight", "isn't divided by sigma"),

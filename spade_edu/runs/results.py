@@ -1,0 +1,75 @@
+"""A folder of results: one picture for each label map, painted in blocks that a stopped command goes on from."""
+
+import json
+from pathlib import Path
+
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+from tqdm import tqdm
+
+from .. import distributed
+from ..data.base import stack
+from ..data.label_maps import LabelMaps
+from ..errors import UserError
+from ..files import write_whole
+from ..generators import Generator
+from ..pictures import save_png, to_uint8
+from ..sampling import generate, noise
+
+NOTE = "test.json"  # in the folder, beside the pictures: what they were painted from
+
+
+def paint_folder(
+    generator: Generator,
+    maps: LabelMaps,
+    out: Path,
+    note: dict,
+    *,
+    z: Float[Tensor, "1 z"] | None = None,
+    seed: int = 0,
+    batch: int = 20,
+    device: str = "cpu",
+) -> int:
+    """Write out/NAME.png for each label map; gives how many this process painted.
+
+    note: what the pictures follow from; a folder with the same note goes on. z: a style code for all, else each map's
+    is drawn from `seed` and its place, as `evaluate` does. Several processes (torchrun) take a block each in turn.
+    Errors: a UserError where the folder holds anything else.
+    """
+    _claim(out, json.loads(json.dumps(note)))
+    blocks, painted = range(0, len(maps), batch)[distributed.rank() :: distributed.processes()], 0
+    for start in tqdm(blocks, "paint", disable=None):
+        places = range(start, min(start + batch, len(maps)))
+        paths = [out / f"{maps.pairs[i].name.rsplit('/', 1)[-1]}.png" for i in places]
+        if all(path.exists() for path in paths):
+            continue
+        codes = noise(generator.z_dim, range(seed + start, seed + start + len(places))) if z is None else z
+        sample = stack([maps[i] for i in places])
+        codes = codes if codes is None else codes.expand(len(places), -1)
+        for path, picture in zip(paths, to_uint8(generate(generator, sample, maps.labels, device, z=codes))):
+            save_png(Image.fromarray(picture.cpu().numpy()), path)
+        painted += len(places)
+    return painted
+
+
+def _claim(out: Path, note: dict) -> None:
+    """Take a folder that is empty, or that the same command has begun to fill."""
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / NOTE
+    if not path.exists() and any(out.iterdir()):
+        raise UserError(f"{out} holds other files: choose an empty folder, so that no pictures are mixed.")
+    try:
+        before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else note
+        changed = [name for name in note if before.get(name) != note[name]]
+    except (ValueError, AttributeError, OSError):
+        raise UserError(f"{path} can't be read: choose an empty folder, so that no pictures are mixed.") from None
+    if changed:
+        raise UserError(
+            f"{out} holds pictures with another {changed[0]} ({before.get(changed[0])}, now {note[changed[0]]}): "
+            "choose an empty folder."
+        )
+    distributed.wait()  # until all have looked
+    if distributed.rank() == 0:
+        write_whole(path, json.dumps(note, indent=2))
+    distributed.wait()

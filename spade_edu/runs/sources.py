@@ -1,0 +1,112 @@
+"""Where trained generators come from, each with what it needs to paint a stranger's label maps without its data set."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int32
+from torch import Tensor, nn
+
+from ..checkpoints import checkpoints
+from ..config import TrainingConfig
+from ..data import open_splits
+from ..data.catalogue import READERS
+from ..data.files import read_photo
+from ..data.paired import SplitFiles, identity_values
+from ..errors import UserError
+from ..evaluation.subjects import official_generator, official_size
+from ..generators import Generator
+from ..labels import CITYSCAPES, LabelClass, LabelSpace
+from ..pictures import from_uint8
+from .identity import Identity, read_identity
+from .loading import load_config, load_local_config, load_stored
+
+Networks = tuple[Generator, nn.Module | None]
+Values = Int32[np.ndarray, "values"]
+
+
+class Source(NamedTuple):
+    """A trained generator, painting (height, width) = size. labels, values: its label files. note: its weights."""
+
+    generator: Generator
+    encoder: nn.Module | None
+    labels: LabelSpace
+    values: Values
+    size: tuple[int, int]
+    note: dict[str, Any]
+
+    @torch.no_grad()
+    def code_of(self, picture: Path) -> Float[Tensor, "1 z"]:
+        """The style of a picture: mu of E(picture). (The official test.py draws from E's distribution.)
+
+        Errors: a UserError where there is no encoder, a DataError where the picture can't be read.
+        """
+        if self.encoder is None:
+            raise UserError("--style needs a style encoder, and this generator has none (`spade-edu train --style`).")
+        height, width = self.size
+        photo = read_photo(picture).resize((width, height))
+        return self.encoder.eval()(from_uint8(torch.from_numpy(np.array(photo)))[None])[0]
+
+
+def stored() -> Source:
+    """The SPADE that comes with the package, trained on Streets, in Cityscapes' classes."""
+    networks, values = load_stored("spade"), identity_values(CITYSCAPES)
+    return Source(networks.generator, networks.encoder, CITYSCAPES, values, (64, 128), {"weights": "stored"})
+
+
+def from_run(folder: Path, load: Callable[[Path, LabelSpace], Networks]) -> Source:
+    """A run's generator; load(folder, labels) gives it, and the encoder where there is one."""
+    config = load_config(folder)
+    labels, values = _meaning(folder, config)
+    generator, encoder = load(folder, labels)
+    newest = checkpoints(folder / "checkpoints")[-1].name
+    note = {"weights": f"{folder.name}, step {int(newest)}"}
+    return Source(generator, encoder, labels, values, (config.height, config.width), note)
+
+
+def from_official(file: Path, data: str, label_order: str) -> Source:
+    """A generator of the official code, and the encoder where latest_net_E.pth lies beside latest_net_G.pth."""
+    from ..pretrained.official import load_encoder
+
+    reader = _reader(data)
+    if reader is None:
+        raise UserError("--official needs --data: which data set was it trained on (cityscapes, ade20k, coco-stuff)?")
+    labels, values = reader.labels, reader.label_values
+    generator = official_generator(file, data, label_order, labels)
+    beside = file.with_name(file.name.replace("_G.", "_E."))
+    encoder = load_encoder(beside) if beside != file and beside.is_file() else None
+    with file.open("rb") as content:
+        digest = hashlib.file_digest(content, "sha256").hexdigest()
+    return Source(generator, encoder, labels, values, official_size(data), {"weights": digest})
+
+
+def _reader(data: str) -> type[SplitFiles] | None:
+    """The reader of a data set whose classes are published."""
+    reader = READERS.get(data)
+    return reader if isinstance(reader, type) and issubclass(reader, SplitFiles) else None
+
+
+def _meaning(folder: Path, config: TrainingConfig) -> tuple[LabelSpace, Values]:
+    """Classes and pixel values: of a data set that is known, else as the run noted them, else read from its data."""
+    if config.data == "streets":
+        return CITYSCAPES, identity_values(CITYSCAPES)
+    reader = _reader(config.data)
+    if reader is not None:
+        return reader.labels, reader.label_values
+    noted = read_identity(folder)
+    if noted.classes and noted.colours and noted.values:
+        return _from_note(folder, noted)
+    data: Any = open_splits(load_local_config(folder)).validation
+    return data.labels, data.label_values
+
+
+def _from_note(folder: Path, noted: Identity) -> tuple[LabelSpace, Values]:
+    assert noted.classes and noted.colours and noted.values
+    named = zip(noted.classes, noted.colours)
+    classes = tuple(LabelClass(name, (r, g, b), score_id=i) for i, (name, (r, g, b)) in enumerate(named))
+    values = np.full(max(noted.values) + 1, -1, np.int32)
+    values[noted.values] = np.arange(len(noted.values))
+    return LabelSpace(folder.name, classes, len(noted.classes) > len(classes), bool(noted.edges)), values
