@@ -1,6 +1,7 @@
 """What a notebook starts with: `course.start("03")` (lab.py), its figures (plotting.py), and whether all is ready.
 
 Predictions before a surprise: `predict`, `reveal` (predictions.py); claims that are tested: claims.py.
+The small trainings of stage 06, healthy and ill: clinic.py.
 The student's own file, my_spade.py: `keep`, `borrow`, `need`, `parts` (student.py); `save_folder`, `bring_back`
 (saving.py); `home` finds it again (own_folder.py). Notebook 11 trains what is in it (yours.py).
 """
