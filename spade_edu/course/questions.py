@@ -52,4 +52,9 @@ PREDICTIONS: dict[str, type | tuple[str, ...]] = {
     "09-draws": ("draws from N(0, 1)", "codes of pictures", "both alike"),
     "09-halfway": ("yes", "no"),
     "09-edit": ("yes", "no"),
+    "10-accident": ("gamma, beta swapped", "sigma forgotten", "statistics lost"),
+    "10-turn": float,
+    "10-drawing": ("yes", "no"),
+    "10-spike": ("beta2 0.9", "beta2 0.999", "both alike"),
+    "10-digits": ("about 1", "about 0", "anything, even below 0"),
 }
