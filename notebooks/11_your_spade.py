@@ -210,8 +210,8 @@ reference = stored("your_spade")
 print(reference["command"])
 
 # %% [markdown] tags=["core"]
-# Where will your curve lie? If your file does what the package does, among the grey ones, up to the luck of a seed: three
-# are drawn.
+# Where will your curve lie? If your file does what the package does, among the grey ones, up to the luck of a seed:
+# three are drawn.
 
 # %% tags=["core"]
 import matplotlib.pyplot as plt
