@@ -5,6 +5,7 @@ it, `title` stands above it, `titles` above its parts in turn; `columns`: parts 
 names. White paper and dark ink, so that a figure reads the same on a light and on a dark page.
 """
 
+import textwrap
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
@@ -144,7 +145,8 @@ def bars(
     """One bar a name with its value written above. errors: half the length of each error bar."""
     figure, ax = plt.subplots(figsize=(min(9, 1.2 + 1.1 * len(values)), 3.2))
     colours = [COLOURS.get(name, "#56B4E9") for name in values]
-    drawn = ax.bar(list(values), list(values.values()), yerr=errors, color=colours, capsize=3)
+    names = [textwrap.fill(name, 14) for name in values]  # beside each other they would overlap
+    drawn = ax.bar(names, list(values.values()), yerr=errors, color=colours, capsize=3)
     ax.bar_label(drawn, fmt="%.3g", padding=2)
     ax.set(ylabel=ylabel, title=title)
     ax.grid(axis="x", visible=False)

@@ -54,10 +54,10 @@ def test_a_training_gives_its_losses_and_paints_unseen_maps():
     assert trainer.generator.training
 
 
-def test_spots_are_counted_where_points_are():
-    assert clinic.covered(clinic.spots(400)) == 8
-    assert clinic.covered(clinic.spots(1).expand(400, 2)) == 1
-    assert clinic.covered(torch.zeros(400, 2)) == 0
+def test_points_count_for_the_nearest_spot():
+    assert clinic.largest_share(clinic.centres()) == 1 / 8
+    assert clinic.largest_share(clinic.spots(1).expand(400, 2)) == 1
+    assert 1 / 8 < clinic.largest_share(clinic.spots(400)) < 0.2
 
 
 def test_patient_5_trains():
