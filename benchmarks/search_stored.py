@@ -98,7 +98,7 @@ def append(file: Path, row: dict) -> list[dict]:
 
 
 def rows_of(file: Path) -> list[dict]:
-    return json.loads(file.read_text())["rows"] if file.exists() else []
+    return json.loads(file.read_text(encoding="utf-8"))["rows"] if file.exists() else []
 
 
 def search(model: str, out: Path, length: dict, scenes: int) -> dict:

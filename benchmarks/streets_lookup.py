@@ -63,7 +63,7 @@ def main() -> None:
     found = {"judge": figures(confusion(judge, real)), "colour only": figures(confusion(colours, real))}
     show(found)
     if arguments.json:
-        Path(arguments.json).write_text(json.dumps(found, indent=1))
+        Path(arguments.json).write_text(json.dumps(found, indent=1), encoding="utf-8")
 
 
 def show(found: dict) -> None:

@@ -11,7 +11,7 @@ LINK = re.compile(r"\[`(?P<symbol>[\w.]+)`\]\((?P<file>\.\./spade_edu/[\w/]+\.py
 
 def line_of(symbol: str, file: Path) -> int:
     """The line where `symbol` (a name, or Class.method) is defined."""
-    nodes, line = ast.parse(file.read_text()).body, 0
+    nodes, line = ast.parse(file.read_text(encoding="utf-8")).body, 0
     for name in symbol.split("."):
         node = next((n for n in nodes if name in _names(n)), None)
         if node is None:

@@ -66,7 +66,7 @@ def write_grades(grades: dict[str, list[Grade]], out: Path) -> None:
     writer = csv.DictWriter(table, [f.name for f in fields(Grade)])
     writer.writeheader()
     writer.writerows({name: _no_formula(value) for name, value in row.items()} for row in rows)
-    write_whole(out, table.getvalue().encode("utf-8", "replace"))
+    write_whole(out, table.getvalue().encode("utf-8-sig", "replace"))  # Excel asks for the mark
     write_whole(beside(out), json.dumps(rows, indent=1, ensure_ascii=False).encode("utf-8", "replace"))
 
 

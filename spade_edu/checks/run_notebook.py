@@ -159,7 +159,7 @@ def _set_limits(walled: bool) -> None:
     try:
         import resource
 
-        taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        taken = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
     except (ImportError, OSError, ValueError):
         return
     limits = {"AS": taken + GIGABYTES * 2**30, "FSIZE": FILE_BYTES, "CPU": CPU_SECONDS, "CORE": 0}

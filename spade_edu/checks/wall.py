@@ -131,7 +131,7 @@ def _environment(folder: Path, packages: Path) -> dict[str, str]:
         ("HOME", "USERPROFILE", "TMPDIR", "TEMP", "TMP", "IPYTHONDIR", "MPLCONFIGDIR", "SPADE_EDU_FOLDER"), str(folder)
     )
     paths = os.pathsep.join(filter(None, [str(packages), os.environ.get("PYTHONPATH")]))
-    fixed = {"PYTHONPATH": paths, "MPLBACKEND": "agg", "CUDA_VISIBLE_DEVICES": "", "USER": "student"}
+    fixed = {"PYTHONPATH": paths, "PYTHONUTF8": "1", "MPLBACKEND": "agg", "CUDA_VISIBLE_DEVICES": "", "USER": "student"}
     return {name: os.environ[name] for name in PASSED_ON if name in os.environ} | here | fixed
 
 

@@ -38,7 +38,7 @@ def small_dev(staging: Path) -> None:
 
 def read_only(but: set[str]) -> None:
     """Make every mount read-only, and its devices dead outside /dev."""
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+    for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape").splitlines():
         words = line.split()
         target = words[4].encode().decode("unicode_escape")
         if target in but:

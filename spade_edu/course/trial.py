@@ -53,7 +53,9 @@ def try_file(text: str, names: list[str], seconds: float) -> dict[str, Verdict]:
             process.wait()
         steps = _read(report)
         if not steps:
-            said = errors.read_text(errors="replace").splitlines()[-1:] or [f"{'late' if late else process.returncode}"]
+            said = errors.read_text(encoding="utf-8", errors="replace").splitlines()[-1:] or [
+                f"{'late' if late else process.returncode}"
+            ]
             raise UserError(f"Python could not be started to try {NAME} ({said[0]}). Run `spade-edu doctor`.")
         if late:
             return _verdicts(steps, f"took longer than {seconds:g} s", MORE)

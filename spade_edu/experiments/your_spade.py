@@ -100,12 +100,12 @@ def main(arguments: list[str] | None = None) -> None:
         training = make(f"{who}-{seed}", lab, seed)
         training.train(steps=asked.steps)
         write_result(asked.out, lab, who, seed, training)
-    print(summary(json.loads(asked.out.read_text())))
+    print(summary(json.loads(asked.out.read_text(encoding="utf-8"))))
 
 
 def write_result(path: Path, lab: Lab, who: str, seed: int, training: Training) -> None:
     """Put one curve into the result's file, beside those that are there."""
-    result = json.loads(path.read_text()) if path.exists() else {"curves": {}}
+    result = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"curves": {}}
     result |= {
         "command": "python -m spade_edu.experiments.your_spade; the same with --file solutions/my_spade.py",
         "data": lab.config.data, "size": list(lab.size), "batch_size": lab.config.batch_size,

@@ -16,7 +16,6 @@ from contextlib import closing, nullcontext
 from pathlib import Path
 
 import torch
-import torch.utils.data
 from torch import Tensor
 from torch.utils.data import DataLoader
 from tqdm import tqdm

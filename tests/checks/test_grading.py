@@ -44,7 +44,7 @@ def test_every_answer_of_a_hostile_notebook_is_graded(tmp_path, monkeypatch, cap
     out = capsys.readouterr().out
     assert "anna/02_pix2pixhd.ipynb: 1 of 6" in out and "02 receptive_field: 1 of 1 solved" in out
     assert "    ResnetBlock, Pix2PixHDGenerator: Needs a look: no cell checks it" in out
-    with open("grades.csv", encoding="utf-8", newline="") as file:
+    with open("grades.csv", encoding="utf-8-sig", newline="") as file:
         rows = {row["exercise"]: row for row in csv.DictReader(file)}
     assert [row["exercise"] for row in json.loads((tmp_path / "grades.json").read_text("utf-8"))] == list(rows)
     words = {
@@ -184,7 +184,7 @@ def row(exercise, passed=False, **facts):
 def test_a_cell_of_the_table_is_no_formula(tmp_path):
     rows = [row("adain", notebook=f"{sign}cmd.ipynb", message=f"{sign}1") for sign in "=+-@\t\r"]
     write_grades({"a": rows}, tmp_path / "grades.csv")
-    with open(tmp_path / "grades.csv", newline="") as file:
+    with open(tmp_path / "grades.csv", encoding="utf-8-sig", newline="") as file:
         assert all(r["notebook"][0] == r["message"][0] == "'" for r in csv.DictReader(file))
     assert read_grades(tmp_path / "grades.csv")["=cmd.ipynb"] == rows[:1]
 

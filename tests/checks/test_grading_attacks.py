@@ -85,7 +85,7 @@ def classroom(folder: Path, *attack: str, seconds=3) -> dict[str, tuple[bool, st
     write(folder / "class" / "a.ipynb", *attack)
     write(folder / "class" / "b.ipynb", SOLVED, CHECKED)
     main(["grade", str(folder / "class"), "--out", str(folder / "grades.csv"), "--seconds", str(seconds)])
-    with open(folder / "grades.csv", encoding="utf-8", newline="") as file:
+    with open(folder / "grades.csv", encoding="utf-8-sig", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["exercise"] == "receptive_field"]
     return {row["notebook"]: (row["passed"] == "True", row["message"]) for row in rows}
 
