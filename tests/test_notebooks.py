@@ -1,5 +1,7 @@
 """The stored notebooks: as readable as promised, in step with their sources, and really comparing something."""
 
+import ast
+import re
 import sys
 from pathlib import Path
 
@@ -54,3 +56,24 @@ def test_no_error_and_no_warning_is_stored(path):
         for output in cell.get("outputs", []):
             assert output.output_type != "error", cell.source
             assert not (output.output_type == "stream" and output.name == "stderr"), output.text
+
+
+def captions(path):
+    """What stands over and under a notebook's figures, as far as it is written in the source."""
+    code = "\n".join(c.source for c in notebooks.convert(path).cells if c.cell_type == "code")
+    for call in (node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call)):
+        texts = [k.value for k in call.keywords if k.arg in ("caption", "title", "titles")]
+        texts += call.args[1:2] if getattr(call.func, "attr", "") == "finish" else []
+        for text in (node for text in texts for node in ast.walk(text)):
+            if isinstance(text, ast.Constant) and isinstance(text.value, str):
+                yield text.value
+
+
+@each
+def test_nothing_is_given_away(path):
+    """The reader predicts first, at most five times; no caption holds what a cell is about to measure."""
+    text = path.read_text(encoding="utf-8")
+    assert text.count("predict(") <= 5 and "Before you run" not in text
+    found = list(captions(path))
+    figures = [c for c in found if re.search(r"\d\.\d|\d ?%", c.replace("95 %", "")) and not c.startswith(".")]
+    assert found and figures == []  # the 95 % of intervals are no result; ".0%" is a format
