@@ -64,9 +64,8 @@ def captions(path):
     for call in (node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call)):
         texts = [k.value for k in call.keywords if k.arg in ("caption", "title", "titles")]
         texts += call.args[1:2] if getattr(call.func, "attr", "") == "finish" else []
-        for text in (node for text in texts for node in ast.walk(text)):
-            if isinstance(text, ast.Constant) and isinstance(text.value, str):
-                yield text.value
+        parts = [node for text in texts for node in ast.walk(text)]
+        yield from (n.value for n in parts if isinstance(n, ast.Constant) and isinstance(n.value, str))
 
 
 @each
