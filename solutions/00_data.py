@@ -40,6 +40,9 @@ with picture("one_hot"):
 # %% [markdown]
 # **To think about.** How much memory do 35 channels at 1024x2048 take in float32? What would an implementation keep
 # instead?
+#
+# <details><summary>Answer</summary>35 x 1024 x 2048 x 4 bytes are 294 MB for one map. The ids themselves take 2 MB (a
+# byte each): keep those, and make channels only for the batch that is being trained on.</details>
 
 # %% [markdown]
 # ## 0.2 Edges between objects
@@ -63,6 +66,10 @@ with picture("instance_edges"):
 
 # %% [markdown]
 # **To think about.** Why does the generator need the line between two cars, if it may paint whatever cars it likes?
+#
+# <details><summary>Answer</summary>Without the line two touching cars are one blob of "car", and the generator can't
+# know whether it is a long one or two. Where one object ends is layout, and the layout is given; only the looks are
+# free.</details>
 
 # %%
 progress()

@@ -49,6 +49,9 @@ with picture("batch_statistics"):
 # %% [markdown]
 # **To think about.** After batch norm, is the dark image still darker than the bright one? And if each image had its
 # own mean?
+#
+# <details><summary>Answer</summary>Yes: both lose the same mean, so their difference stays. With a mean of its own for
+# each image (instance norm) both come out equally bright.</details>
 
 # %% [markdown]
 # ## 1.2 The running averages
@@ -94,6 +97,10 @@ with picture("running_average"):
 # %% [markdown]
 # **To think about.** A small momentum is steady but late, a large one fast but restless. Which is worse for a network
 # that is evaluated after 30 steps?
+#
+# <details><summary>Answer</summary>The late one. After 30 steps with momentum 0.01 a quarter of each average is what
+# really was there (1 - 0.99^30 = 0.26), the rest is still the start of 0 and 1; the restless one is at least near the
+# truth.</details>
 
 # %% [markdown]
 # ## 1.3 Batch norm, in training and in evaluation
@@ -140,6 +147,9 @@ with picture("batch_norm"):
 # %% [markdown]
 # **To think about.** What does training with a batch of 1 do to the brightness of an image? (The SPADE paper trains
 # with batches spread over 8 GPUs and shares the statistics between them.)
+#
+# <details><summary>Answer</summary>The image's own mean becomes the batch's, so its brightness is taken away, as by an
+# instance norm. In evaluation, with running averages, it comes back: training and evaluation differ.</details>
 
 # %% [markdown]
 # ## 1.4 Instance norm
@@ -169,6 +179,8 @@ with picture("instance_norm"):
 # %% [markdown]
 # **To think about.** The lower row is the whole argument of stage 04. What does a network that begins with an instance
 # norm know about an image that is uniformly grey?
+#
+# <details><summary>Answer</summary>Nothing but that it is uniform: every grey is taken to 0.</details>
 
 # %% [markdown]
 # ## 1.5 Conditional batch norm
@@ -205,6 +217,9 @@ with picture("conditional_batch_norm"):
 # %% [markdown]
 # **To think about.** What would have to change so that the upper half of an image could have another class than the
 # lower half? (That is stage 03.)
+#
+# <details><summary>Answer</summary>gamma and beta would have to be maps, a number for each pixel, made from a map of
+# classes.</details>
 
 # %% [markdown]
 # ## 1.6 Adaptive instance norm
@@ -239,6 +254,9 @@ with picture("adain"):
 # %% [markdown]
 # **To think about.** Only two numbers a channel pass from the style to the content. Which properties of a picture can
 # they carry, and which can't they?
+#
+# <details><summary>Answer</summary>Mean and spread of each channel: colours, contrast, how much of a texture there is.
+# Not where anything is.</details>
 
 # %% [markdown]
 # ## 1.7 Batch norm as a module
@@ -270,6 +288,9 @@ with picture("BatchNorm2d"):
 
 # %% [markdown]
 # **To think about.** SPADE uses this norm with `affine=False`. Who gives scale and shift there?
+#
+# <details><summary>Answer</summary>The label map: gamma and beta of SPADE are computed from it, for each
+# pixel.</details>
 
 # %% [markdown]
 # ## 1.8 Instance norm as a module
@@ -283,6 +304,9 @@ with picture("BatchNorm2d"):
 
 # %% [markdown]
 # **To think about.** Instance norm doesn't need `num_features`. Why is it asked for all the same?
+#
+# <details><summary>Answer</summary>With affine=True it needs to know how many scales and shifts to keep. Without, only
+# the signature gains: it can stand where a batch norm stands.</details>
 
 # %%
 progress()

@@ -57,6 +57,9 @@ with picture("residual_block"):
 
 # %% [markdown]
 # **To think about.** What would the block do to a uniform map? Look at the two norms, and at the sum.
+#
+# <details><summary>Answer</summary>On a uniform map each convolution's result is constant, and each norm makes 0 of it.
+# So the path adds nothing, and the sum is the input.</details>
 
 # %% [markdown]
 # ## 2.2 The patch of a patch discriminator
@@ -93,6 +96,9 @@ with picture("receptive_field"):
 # %% [markdown]
 # **To think about.** The second scale sees the image at half size. How large are its patches in pixels of the full
 # image, roughly? What can only that scale judge?
+#
+# <details><summary>Answer</summary>About twice as large, about 140 pixels: the same 70 of its own, each averaged from
+# 2x2. Only that scale sees whether a whole car, or the layout of a street, is plausible.</details>
 
 # %% [markdown]
 # ## 2.3 The residual block as a module
@@ -106,6 +112,8 @@ with picture("receptive_field"):
 
 # %% [markdown]
 # **To think about.** An instance norm follows each convolution. Which numbers of the block can then never be learned?
+#
+# <details><summary>Answer</summary>The convolutions' biases: the norm subtracts whatever they add.</details>
 
 # %% [markdown]
 # ## 2.4 pix2pixHD's generator
@@ -138,6 +146,9 @@ with picture("Pix2PixHDGenerator"), torch.no_grad():
 # %% [markdown]
 # **To think about.** Where in this network is the label map still there as it was, and from which layer on only what
 # the layers before have left of it?
+#
+# <details><summary>Answer</summary>Only at the input of the first convolution. Behind its norm there is only what the
+# norms left.</details>
 
 # %%
 progress()

@@ -58,6 +58,9 @@ with picture("nearest_resize"):
 
 # %% [markdown]
 # **To think about.** Thin things (poles) may vanish from the smallest map. Where in the generator do they come back?
+#
+# <details><summary>Answer</summary>In the later blocks: each is given the map at its own size, and from some size on
+# the pole is there again.</details>
 
 # %% [markdown]
 # ## 3.2 The SPADE layer
@@ -108,6 +111,9 @@ with picture("spade_forward"):
 # %% [markdown]
 # **To think about.** With random weights you can see the label map in the noise. Which of the two maps, gamma or beta,
 # would still show it if `x` were constant?
+#
+# <details><summary>Answer</summary>beta. A constant x is normalised to 0, and gamma times 0 is 0; beta is
+# added.</details>
 
 # %% [markdown]
 # ## 3.3 CLADE: a table instead of convolutions
@@ -146,6 +152,9 @@ with picture("clade_forward"):
 # %% [markdown]
 # **To think about.** A 3x3 convolution of the label map sees that a border is near. What can SPADE draw along borders
 # that CLADE can't?
+#
+# <details><summary>Answer</summary>Rims: a kerb, a dark outline, a softer edge. Beside a border gamma and beta of SPADE
+# may differ from the class's inside; CLADE's table has one value for a class, wherever the pixel is.</details>
 
 # %% [markdown]
 # ## 3.4 The SPADE block
@@ -178,6 +187,9 @@ with picture("spade_block"):
 # %% [markdown]
 # **To think about.** The input was zero everywhere, and still the output shows the label map. Where did it come in?
 # What would pix2pixHD's block have given?
+#
+# <details><summary>Answer</summary>Through beta, in the SPADE layers. pix2pixHD's block has no label map to look at: it
+# would have given 0 (or its biases, which a norm takes away).</details>
 
 # %% [markdown]
 # ## 3.5 SPADE as a module
@@ -204,6 +216,9 @@ with picture("SPADE"), torch.no_grad():
 # %% [markdown]
 # **To think about.** How many of its parameters know how many classes there are? What would you have to do to a trained
 # layer to add a class?
+#
+# <details><summary>Answer</summary>Only the first convolution's weights (hidden x classes x 3 x 3). To add a class give
+# it one more input channel, with small or zero weights, and train on; gamma and beta stay.</details>
 
 # %%
 progress()

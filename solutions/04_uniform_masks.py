@@ -46,6 +46,9 @@ with picture("uniform_segmaps"):
 
 # %% [markdown]
 # **To think about.** Real label maps aren't uniform. Which parts of a street scene look uniform to a 7x7 convolution?
+#
+# <details><summary>Answer</summary>All that is further than three pixels from a border: most of road, sky and
+# facades.</details>
 
 # %% [markdown]
 # ## 4.2 A convolution of a uniform map
@@ -72,6 +75,9 @@ with picture("uniform_response"):
 # %% [markdown]
 # **To think about.** So far the class survives: four classes, four numbers. And with zeros as padding, which pixels
 # would differ?
+#
+# <details><summary>Answer</summary>The rim, one pixel for a 3x3 kernel: there the padding takes part of the sum away.
+# So a border of the picture would be the only thing that isn't constant.</details>
 
 # %% [markdown]
 # ## 4.3 The norm behind it
@@ -100,6 +106,10 @@ with picture("normalised_response"):
 # %% [markdown]
 # **To think about.** Would batch norm in training save the class, if a batch held uniform maps of different classes?
 # And at test time, one image at a time?
+#
+# <details><summary>Answer</summary>In training yes: the batch's mean is over several classes, and each map keeps its
+# difference from it. Alone at test time the running averages, which don't depend on the picture, keep it as well. Only
+# a norm over the picture itself forgets.</details>
 
 # %% [markdown]
 # ## 4.4 SPADE on a uniform map
@@ -132,6 +142,9 @@ with picture("uniform_modulation"):
 
 # %% [markdown]
 # **To think about.** SPADE normalises x as well, so x's constant is lost there too. Why doesn't that matter?
+#
+# <details><summary>Answer</summary>Because gamma and beta haven't gone through a norm: they bring the class again,
+# behind each norm.</details>
 
 # %% [markdown]
 # ## 4.5 How different are the pictures?
@@ -160,6 +173,9 @@ with picture("colour_difference"):
 # %% [markdown]
 # **To think about.** In the first row every pixel differs from picture to picture. Would a difference of pixels have
 # told the two rows apart?
+#
+# <details><summary>Answer</summary>No: noise differs from noise in every pixel, as different colours do. Only the mean
+# leaves out what chance moves.</details>
 
 # %% [markdown]
 # ## 4.6 Where pix2pixHD's patterns come from
@@ -188,6 +204,9 @@ with picture("noise_gain"):
 
 # %% [markdown]
 # **To think about.** Why does this make mean colours a better measure than pixels (exercise 4.5)?
+#
+# <details><summary>Answer</summary>What rounding grows to is a pattern about zero. Its mean is small, while its pixels
+# can be as large as any signal.</details>
 
 # %%
 progress()

@@ -58,6 +58,9 @@ with picture("first_map"):
 
 # %% [markdown]
 # **To think about.** With `z` the first map knows nothing of the labels. Why can the generator afford that?
+#
+# <details><summary>Answer</summary>Every block behind it is told the labels. The first map only has to hold what isn't
+# in them: the style.</details>
 
 # %% [markdown]
 # ## 5.2 The order of blocks and doublings
@@ -95,6 +98,9 @@ with picture("run_blocks"):
 # %% [markdown]
 # **To think about.** Early blocks see a tiny label map in which a traffic light may have vanished. What does that mean
 # for small objects, and why does it help that every block gets the label map anew?
+#
+# <details><summary>Answer</summary>They can't paint it, and needn't: a later block, at a size where it is there, brings
+# it. A generator that gets the map once, at the smallest size, would have lost it.</details>
 
 # %% [markdown]
 # ## 5.3 The last layer
@@ -122,6 +128,9 @@ with picture("to_picture"):
 
 # %% [markdown]
 # **To think about.** Why no norm before the last convolution, although one stands before all others?
+#
+# <details><summary>Answer</summary>A norm would fix the features' mean and spread just before the colours are made.
+# Without one the last block can make a picture dark or bright, flat or rich in contrast.</details>
 
 # %% [markdown]
 # ## 5.4 Counting a block's parameters
@@ -161,6 +170,9 @@ with picture("count_block"):
 # %% [markdown]
 # **To think about.** Where would you save parameters first? What changes if SPADE's kernel is 1x1, and what does the
 # layer lose then?
+#
+# <details><summary>Answer</summary>In the wide blocks: three quarters of the parameters. With 1x1 kernels gamma and
+# beta take a ninth, and no pixel knows whether a border is near (stage 08: the score falls).</details>
 
 # %% [markdown]
 # ## 5.5 The SPADE block as a module
@@ -179,6 +191,9 @@ with picture("count_block"):
 # %% [markdown]
 # **To think about.** The main path may be zero at first and the block still does something. What, if `fin` and `fout`
 # are equal, and what if not?
+#
+# <details><summary>Answer</summary>With equal widths the skip is the identity: the block passes x on. With unequal ones
+# the skip is SPADE and a 1x1 convolution, so it does normalise and mix.</details>
 
 # %% [markdown]
 # ## 5.6 The SPADE generator
@@ -210,6 +225,9 @@ with picture("SPADEGenerator"), torch.no_grad():
 # %% [markdown]
 # **To think about.** Nothing has been trained, and the label map can be seen. How would an untrained pix2pixHD's
 # picture differ?
+#
+# <details><summary>Answer</summary>Behind its norms areas of one class become alike, and what is left goes through a
+# small map: at best you'd see rough edges.</details>
 
 # %% [markdown]
 # ## 5.7 The first weights
@@ -225,6 +243,9 @@ with picture("SPADEGenerator"), torch.no_grad():
 # %% [markdown]
 # **To think about.** With gain 0.02 gamma and beta begin near 0. What does a SPADE layer do then, and why is that a
 # good beginning?
+#
+# <details><summary>Answer</summary>1 + gamma is nearly 1 and beta nearly 0: it is a plain norm. So all classes begin
+# alike and nothing explodes; what a class needs is learned from there.</details>
 
 # %%
 progress()

@@ -73,6 +73,9 @@ with picture("patch_discriminator"):
 # %% [markdown]
 # **To think about.** How large is the patch? (Compare exercises 02.) Outside of it the gradient is small but not zero:
 # which layer lets a far pixel into a verdict?
+#
+# <details><summary>Answer</summary>70 pixels as for exercises 02. The instance norms: their mean and variance are over
+# the whole map, so every pixel takes a little part in every verdict.</details>
 
 # %% [markdown]
 # ## 6.2 The generator's hinge loss
@@ -100,6 +103,9 @@ with picture("hinge_generator"):
 
 # %% [markdown]
 # **To think about.** The loss falls without limit. What keeps the verdict from growing without limit?
+#
+# <details><summary>Answer</summary>D, which trains against it: its hinge stops caring beyond 1 and -1, and what G gains
+# on one side D takes back. Spectral norm bounds how steep D can be.</details>
 
 # %% [markdown]
 # ## 6.3 The discriminator's hinge loss
@@ -121,6 +127,9 @@ with picture("hinge_discriminator"):
 
 # %% [markdown]
 # **To think about.** Where is the slope 0, and what does that do for a discriminator that is ahead of the generator?
+#
+# <details><summary>Answer</summary>For real ones above 1 and for fakes below -1. A D that is ahead gets no gradient, so
+# it doesn't run further away, and G's gradient doesn't fade.</details>
 
 # %% [markdown]
 # ## 6.4 Feature matching
@@ -148,6 +157,10 @@ with picture("feature_matching"):
 # %% [markdown]
 # **To think about.** Feature matching needs the real picture of this very label map. What would happen to the
 # generator if the real features were not detached?
+#
+# <details><summary>Answer</summary>To the generator nothing: the real picture doesn't depend on it. It would cost
+# memory and time, for D's gradients that G's step doesn't use; detached is also safer, should D's weights be trained
+# there.</details>
 
 # %% [markdown]
 # ## 6.5 Detach where it belongs
@@ -186,6 +199,9 @@ with picture("discriminator_loss"):
 # %% [markdown]
 # **To think about.** In the generator's step it is the other way round: the gradient has to pass through the
 # discriminator, whose weights don't move. Would detaching be right there?
+#
+# <details><summary>Answer</summary>No: the gradient on the fake is all that G learns from. There D is frozen instead
+# (its weights get no gradient).</details>
 
 # %% [markdown]
 # ## 6.6 Spectral norm by power iteration
@@ -226,6 +242,10 @@ with picture("spectral_norm_step"):
 # %% [markdown]
 # **To think about.** One step a call is a poor estimate at first. Why is it good enough in training, and what would
 # happen to the estimate if the weights moved very fast?
+#
+# <details><summary>Answer</summary>The weights move little in a step, so u and v, which are kept, go on improving from
+# call to call. With fast weights they would lag, sigma would be too small, and the layer could stretch more than
+# 1.</details>
 
 # %% [markdown]
 # ## 6.7 A convolution under spectral norm
@@ -245,6 +265,9 @@ with picture("spectral_norm_step"):
 # %% [markdown]
 # **To think about.** Dividing by sigma makes the layer's largest stretch 1. Why do the layers of a discriminator need
 # that more than those of a generator?
+#
+# <details><summary>Answer</summary>A D without a bound can answer a tiny change with any jump, and G's gradient becomes
+# large or useless. What G makes has a bound of its own, the tanh.</details>
 
 # %% [markdown]
 # ## 6.8 The patch discriminator as a part
@@ -259,6 +282,9 @@ with picture("spectral_norm_step"):
 
 # %% [markdown]
 # **To think about.** Why does the first convolution go without a norm, and the last as well?
+#
+# <details><summary>Answer</summary>The first would take the picture's brightness and contrast away, which D should
+# judge; the last is the verdict itself, and normalised its mean would be 0, whatever D thinks.</details>
 
 # %% [markdown]
 # ## 6.9 Two scales
@@ -274,6 +300,9 @@ with picture("spectral_norm_step"):
 
 # %% [markdown]
 # **To think about.** What can the coarse scale see that the fine one can't, and why isn't it enough alone?
+#
+# <details><summary>Answer</summary>Whether large things are right: a car in one piece, a street that goes on. At half
+# size it doesn't see fine texture, so pictures would be blurred or grainy.</details>
 
 # %% [markdown]
 # ## 6.10 The perceptual loss
@@ -288,6 +317,9 @@ with picture("spectral_norm_step"):
 
 # %% [markdown]
 # **To think about.** Both losses compare with the real picture. Why isn't that simply a loss of pixels?
+#
+# <details><summary>Answer</summary>Features forgive what pixels don't: a tree may have other leaves if it looks like a
+# tree. A loss of pixels is smallest for the mean of all that could be there, which is blurred.</details>
 
 # %% [markdown]
 # ## 6.11 Two Adams
@@ -303,6 +335,9 @@ with picture("spectral_norm_step"):
 # %% [markdown]
 # **To think about.** beta1 = 0 switches Adam's momentum off. What could momentum do to two networks that chase each
 # other?
+#
+# <details><summary>Answer</summary>Old gradients push on in a direction that the other network has answered already:
+# the circles grow.</details>
 
 # %% [markdown]
 # ## 6.12 A picture for each label map
@@ -318,6 +353,9 @@ with picture("spectral_norm_step"):
 # %% [markdown]
 # **To think about.** With an encoder the generator sees the real picture's style while it is trained. Where does z come
 # from when there is no real picture?
+#
+# <details><summary>Answer</summary>From N(0, 1), for which the KL term prepared the codes: the encoder's q is held near
+# it.</details>
 
 # %% [markdown]
 # ## 6.13 Fake and real in one batch
@@ -332,6 +370,10 @@ with picture("spectral_norm_step"):
 # %% [markdown]
 # **To think about.** Which layers would tell fakes from real pictures by the batch that they come in, if there were two
 # calls?
+#
+# <details><summary>Answer</summary>Those with statistics of the batch, batch norms above all: a batch of fakes only has
+# its own mean. (The instance norms of this D look at one picture each, so here it is a habit that costs
+# nothing.)</details>
 
 # %% [markdown]
 # ## 6.14 The generator's step
@@ -353,6 +395,9 @@ with picture("spectral_norm_step"):
 # %% [markdown]
 # **To think about.** Where exactly does the gradient pass on its way from the hinge to the first layer of G, and where
 # would a `detach()` cut it?
+#
+# <details><summary>Answer</summary>Hinge, D's last convolution back to its first, the fake picture, G's last layer to
+# its first. A detach on the fake, as in D's step, cuts it between D and G.</details>
 
 # %% [markdown]
 # ## 6.15 The discriminator's step
@@ -367,6 +412,9 @@ with picture("spectral_norm_step"):
 # %% [markdown]
 # **To think about.** The pictures are painted anew here, after G's step. What would be saved by taking those of G's
 # step, and what would D learn from then?
+#
+# <details><summary>Answer</summary>One pass of G a step. D would learn from pictures painted before G's last update,
+# one step behind.</details>
 
 # %% [markdown]
 # ## 6.16 The loop
@@ -404,6 +452,9 @@ with picture("train"):
 # %% [markdown]
 # **To think about.** Neither curve goes to 0, and G's loss may even rise while its pictures get better. What do the two
 # numbers tell, then, and what would you look at instead?
+#
+# <details><summary>Answer</summary>Who is ahead at the moment, not how good the pictures are. Look at samples, and
+# score them.</details>
 
 # %% [markdown]
 # ## 6.17 The averaged generator
@@ -445,6 +496,9 @@ with picture("update_average"):
 # %% [markdown]
 # **To think about.** The average is calm, and late. How would you choose the decay for a run of 500 steps, and how for
 # one of 500,000?
+#
+# <details><summary>Answer</summary>The average looks back about 1 / (1 - decay) steps. For 500 steps 0.98 or so, 50
+# steps; for 500,000 0.999 or more. A decay that grows with the step serves both.</details>
 
 # %%
 progress()

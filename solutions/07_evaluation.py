@@ -38,6 +38,9 @@ with picture("feature_statistics"):
 # %% [markdown]
 # **To think about.** What does the covariance of n pictures look like if there are fewer pictures than features? How
 # many directions can they spread in?
+#
+# <details><summary>Answer</summary>It is singular: n pictures spread in at most n - 1 directions, and in all others it
+# says 0, which is false.</details>
 
 # %% [markdown]
 # ## 7.2 Statistics one batch after the other
@@ -81,6 +84,9 @@ with picture("update_statistics"):
 # %% [markdown]
 # **To think about.** Within a batch the variance is 1 all along. Where does the rest come from, and which term holds
 # it?
+#
+# <details><summary>Answer</summary>From the batches' means, which differ: the term with the squared difference of the
+# means holds it.</details>
 
 # %% [markdown]
 # ## 7.3 The Fréchet distance
@@ -109,6 +115,9 @@ with picture("frechet_distance"):
 # %% [markdown]
 # **To think about.** Cityscapes has 500 validation pictures, FID has 2048 features. What follows for two papers that
 # compare FID at different numbers of pictures?
+#
+# <details><summary>Answer</summary>With 500 pictures the covariance is singular and the distance too large, by more the
+# fewer there are. Distances at different numbers can't be compared.</details>
 
 # %% [markdown]
 # ## 7.4 The confusion matrix
@@ -136,6 +145,9 @@ with picture("confusion_matrix"):
 # %% [markdown]
 # **To think about.** What would the matrix look like if void (255, the bottom row of the map) had been counted as the
 # last class?
+#
+# <details><summary>Answer</summary>Road, or whatever class is last, would have a row with all the wrong guesses of
+# void, and its IoU would fall without any mistake of the generator's.</details>
 
 # %% [markdown]
 # ## 7.5 mIoU from the confusion matrix
@@ -157,6 +169,8 @@ with picture("mean_iou"):
 # %% [markdown]
 # **To think about.** Data sets differ in what becomes of an absent class: left out, or counted as 0. By how much can
 # that move the mean for one picture that shows 5 of 150 classes?
+#
+# <details><summary>Answer</summary>From the mean over 5 classes to the same sum over 150: a thirtieth of it.</details>
 
 # %% [markdown]
 # ## 7.6 Pixel accuracy
@@ -185,6 +199,9 @@ with picture("pixel_accuracy"):
 # %% [markdown]
 # **To think about.** A generator that paints only road and sky gets a good accuracy on street scenes. Which score
 # tells, and what does neither of the two see?
+#
+# <details><summary>Answer</summary>mIoU: the classes that are missing have 0 and count as much as road. Neither sees
+# whether the pictures look real, or all alike.</details>
 
 # %%
 progress()

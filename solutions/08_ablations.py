@@ -45,6 +45,9 @@ with picture("mean_and_error"):
 # %% [markdown]
 # **To think about.** Two systems share their seeds and their data order. Could you compare them more sharply than with
 # two separate error bars?
+#
+# <details><summary>Answer</summary>Yes: look at the differences seed by seed, and give the mean and the error of these.
+# What a seed does to both cancels.</details>
 
 # %% [markdown]
 # ## 8.2 The block without SPADE
@@ -62,6 +65,10 @@ with picture("mean_and_error"):
 # %% [markdown]
 # **To think about.** How many label channels does each convolution see? Compare the parameters with those of SPADE's
 # block.
+#
+# <details><summary>Answer</summary>All of them, at each convolution. SPADE's block has the hidden layer and two
+# convolutions for gamma and beta on each norm; Concat only widens the input of its convolutions, so it is
+# smaller.</details>
 
 # %% [markdown]
 # ## 8.3 The Concat generator
@@ -82,6 +89,9 @@ with picture("ConcatGenerator"), torch.device("meta"):
 # %% [markdown]
 # **To think about.** The rival is smaller. Which of the two generators would have to be made larger or smaller for a
 # fair race, and what did the paper do?
+#
+# <details><summary>Answer</summary>Either: widen Concat, or take a narrower SPADE. The paper has the compact SPADE
+# decoder (61M), which is smaller than Concat (79M) and still ahead.</details>
 
 # %%
 progress()

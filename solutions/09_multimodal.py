@@ -54,6 +54,9 @@ with picture("kl_divergence"):
 # %% [markdown]
 # **To think about.** Because it is a sum, the term grows with the batch. What happens to the styles if you double the
 # batch and leave its weight as it is?
+#
+# <details><summary>Answer</summary>The term doubles beside losses that are means, so codes are pressed harder to N(0,
+# 1) and styles fade. Halve the weight.</details>
 
 # %% [markdown]
 # ## 9.2 One style for every object
@@ -84,6 +87,9 @@ with picture("instance_mean"):
 # %% [markdown]
 # **To think about.** SPADE's z is one code for the whole picture. What can pix2pixHD's instance features do that z
 # can't, and what does it need at test time?
+#
+# <details><summary>Answer</summary>Give each object a look of its own. At test time it needs features for each object:
+# from a picture, or drawn from what was seen of the class.</details>
 
 # %% [markdown]
 # ## 9.3 How different are the samples?
@@ -111,6 +117,9 @@ with picture("diversity"), torch.no_grad():
 # %% [markdown]
 # **To think about.** A model that paints noise over its pictures scores well here. Which other score would you look at
 # beside it?
+#
+# <details><summary>Answer</summary>One of quality at the same masks: mIoU or a Fréchet distance. Noise lowers
+# both.</details>
 
 # %% [markdown]
 # ## 9.4 Painting in the style of a picture
@@ -137,6 +146,9 @@ with picture("transfer_style"), torch.no_grad():
 # %% [markdown]
 # **To think about.** The picture's layout and the label maps' layouts differ. What of the picture can a code without
 # any axes for height and width carry over, and what not?
+#
+# <details><summary>Answer</summary>Light, weather, colours, contrast: what holds for the picture as a whole. Not that
+# this house is red and that one blue.</details>
 
 # %% [markdown]
 # ## 9.5 A draw that gradients pass through
@@ -152,6 +164,9 @@ with picture("transfer_style"), torch.no_grad():
 
 # %% [markdown]
 # **To think about.** What would the encoder learn if z were simply mu?
+#
+# <details><summary>Answer</summary>To make codes that are far apart, each for one picture only: between them nothing
+# was ever painted, so a draw from N(0, 1) would fall into gaps.</details>
 
 # %% [markdown]
 # ## 9.6 The style encoder
@@ -170,6 +185,9 @@ with picture("transfer_style"), torch.no_grad():
 # %% [markdown]
 # **To think about.** The picture is squeezed to a square first, whatever its shape. Why may an encoder of styles do
 # that, and why must a generator not?
+#
+# <details><summary>Answer</summary>A style is the same in a squeezed picture. A generator has to put things where the
+# map has them, in its shape.</details>
 
 # %%
 progress()

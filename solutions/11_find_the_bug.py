@@ -58,6 +58,9 @@ with picture("measure_a"):
 # %% [markdown]
 # **To think about.** The discriminator and the style encoder use the same layer. Why does pix2pixHD give the fault
 # away, and what would Figure 3 have looked like in a paper with this bug?
+#
+# <details><summary>Answer</summary>It is deep: small differences grow from norm to norm until classes have colours.
+# Figure 3 would have shown a pix2pixHD that keeps the class, and SPADE would have lost its argument.</details>
 
 # %% [markdown]
 # ## 11.2 faulty_b.py
@@ -88,6 +91,10 @@ with picture("measure_b"):
 # %% [markdown]
 # **To think about.** No number of the training changes. Which line of this file saves it, and what would happen if that
 # line came later?
+#
+# <details><summary>Answer</summary>The `zero_grad()` of G's step, which clears what D's step left in G. If it came at
+# the end of G's step instead, what D's step left would be added to G's next gradient: G would learn to help
+# D.</details>
 
 # %% [markdown]
 # ## 11.3 faulty_c.py
@@ -113,6 +120,9 @@ with picture("measure_c"):
 # %% [markdown]
 # **To think about.** The paper's equation (1) is what this file computes. Is it a bug, then? What does a trained layer
 # of the one form have to learn that the other begins with?
+#
+# <details><summary>Answer</summary>Not by the paper's text: it is equation (1). But with weights near 0 the layer gives
+# 0, and has to learn first to let its input through, which 1 + gamma begins with.</details>
 
 # %% [markdown]
 # ## 11.4 faulty_d.py
@@ -141,6 +151,10 @@ with picture("measure_d"):
 # %% [markdown]
 # **To think about.** A pixel that is half road and half car: which class has the middle of the two ids, and what would
 # you feed if you resized ids and not channels?
+#
+# <details><summary>Answer</summary>Some third class whose number happens to lie between: of 7, road, and 26, car, it
+# would be 16, a tunnel. If ids are resized at all, then by nearest neighbour; mixing channels at least says "half road,
+# half car".</details>
 
 # %% [markdown]
 # ## 11.5 faulty_e.py
@@ -171,6 +185,10 @@ with picture("measure_e"):
 # %% [markdown]
 # **To think about.** With weights whose sigma is 1 this fault is invisible. Which of the other five faults could a
 # badly chosen input hide in the same way?
+#
+# <details><summary>Answer</summary>d with a map that is uniform or already has the right size; a with one channel, or
+# channels of equal statistics; c with an x that is constant, of which the norm leaves 0; f with labels that are all
+# don't care.</details>
 
 # %% [markdown]
 # ## 11.6 faulty_f.py
@@ -194,6 +212,9 @@ with picture("measure_f"):
 
 # %% [markdown]
 # **To think about.** Two classes share a channel in this file. Which two, and would a score of its pictures tell?
+#
+# <details><summary>Answer</summary>The last class and "don't care" (and channel 0 is empty). A score wouldn't tell: the
+# file trained with its own channels and is consistent with itself.</details>
 
 # %% [markdown]
 # ## 11.7 The six repairs
@@ -228,6 +249,9 @@ with picture("repair"):
 # **To think about.** After 150 small steps the judge's mIoU was 0.15 for the healthy file, 0.15 for c (at a gain of
 # 0.02), 0.16 for e and 0.16 for f: no score gives these away. Which of the six would you have found by looking at
 # pictures alone?
+#
+# <details><summary>Answer</summary>d perhaps, by soft borders, after a longer training. The others paint as well after
+# so few steps: that is why one measures parts.</details>
 
 # %% [markdown]
 # ## 11.8 A stranger's SPADE
@@ -288,6 +312,11 @@ with picture("audit"):
 # %% [markdown]
 # **To think about.** Three findings depart. Which of them contradict the paper's text and figures, and which only its
 # published code? Which of the three would you report to the stranger as a bug, and which as a choice?
+#
+# <details><summary>Answer</summary>The variance contradicts the paper: equation (3) divides by n. The missing running
+# averages and the LeakyReLU contradict the published code only. I'd report the averages as a bug, for pictures then
+# depend on what stands beside them in a batch; the other two are hardly felt, but have to be said where results are
+# compared.</details>
 
 # %%
 progress()

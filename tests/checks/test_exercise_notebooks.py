@@ -64,7 +64,7 @@ def test_the_learners_copy_keeps_the_answer_folded(path):
     text = "".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
     stubs = [c for c in cells if c["cell_type"] == "code" and "# your code here" in "".join(c["source"])]
     assert len(stubs) == text.count("<details><summary>Solution</summary>") == text.count("**Goal:**")
-    assert text.count("To think about") >= len(stubs)
+    assert text.count("To think about") == text.count("<details><summary>Answer</summary>") >= len(stubs)
     for stub in stubs:
         source = "".join(stub["source"])
         given = [name for kind, names in build_exercises.GIVEN.items() if f"class {kind}(" in source for name in names]
