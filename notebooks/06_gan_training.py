@@ -202,10 +202,10 @@ claim("06-ttur", "The circle is smaller with TTUR than with equal rates", over_e
 claim("06-reversed", "With the rates reversed it is larger", over_equal(reversed_), at_least=1.5)
 
 # %% [markdown] tags=["core"]
-# In the toy TTUR pays after a while, and the reverse does harm. In this draw of twenty starts neither of its two changes
-# does alone what both do; that wasn't tried for others. A line and a number are no network, though: whether TTUR pays in
-# a training of SPADE needs long runs from several seeds, which we haven't made. The paper counts it among what helped,
-# without a row of its own.
+# In the toy TTUR pays after a while, and the reverse does harm. In this draw of twenty starts neither of its two
+# changes does alone what both do; that wasn't tried for others. A line and a number are no network, though: whether
+# TTUR pays in a training of SPADE needs long runs from several seeds, which we haven't made. The paper counts it among
+# what helped, without a row of its own.
 
 # %% [markdown] tags=["core"]
 # ## Spectral norm, watched
