@@ -52,7 +52,8 @@ def test_a_command_exists_with_its_options(line):
         return
     elif name == "python":
         file = words[1].replace(".", "/") if words[0] == "-m" else words[0]
-        assert (ROOT / file).is_file() or (ROOT / file / "__main__.py").is_file()
+        places = ROOT / file, ROOT / f"{file}.py", ROOT / file / "__main__.py"
+        assert any(place.is_file() for place in places)
     else:
         assert name == "spade-edu", line
         words = [word for word in words if word != "--help"]  # every command has it

@@ -52,7 +52,8 @@ def hold(
     shown = ", ".join(f"{figure:.3g}" for figure in figures.values())
     print(f"Claim: {sentence}. Measured: {shown} (claimed: {margin}).")
     if FILE_VARIABLE in os.environ:
-        record = {"claim": name, "sentence": sentence, "kind": kind, "margin": margin, "figures": figures}
+        rounded = {seed: float(f"{figure:.4g}") for seed, figure in figures.items()}
+        record = {"claim": name, "sentence": sentence, "kind": kind, "margin": margin, "figures": rounded}
         with Path(os.environ[FILE_VARIABLE]).open("a", encoding="utf-8") as file:
             file.write(json.dumps(record | {"failed": failed}) + "\n")
         return
