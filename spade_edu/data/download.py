@@ -121,15 +121,15 @@ def get(name: str, root: Path, *, loopback: bool = False) -> None:
     require_download(name)
     root.mkdir(parents=True, exist_ok=True)
     for archive in ARCHIVES[name]:
-        mark = root / f".{archive.file}.unpacked"
+        path, mark = root / archive.file, root / f".{archive.file}.unpacked"
         if not mark.exists():
-            path = fetch(archive, root / archive.file, loopback=loopback)
+            fetch(archive, path, loopback=loopback)
             if not zipfile.is_zipfile(path):
                 path.unlink()
                 raise DataError(f"{archive.url} does not give a zip file any more: {_by_hand(archive, path)}")
             unpack(path, root / archive.into, inside=archive.inside, most_bytes=archive.most_bytes)
             mark.touch()
-            path.unlink()
+        path.unlink(missing_ok=True)  # now, or where the last command was killed before it could
 
 
 def require_download(name: str) -> None:
@@ -170,6 +170,7 @@ def fetch(archive: Archive, path: Path, *, loopback: bool = False, attempts: int
     if not path.exists():
         _require_tls(archive.url, loopback)
         _fetch_part(archive, path, loopback, attempts, pause)
+    _tag_file(path.with_name(path.name + ".part")).unlink(missing_ok=True)
     if archive.sha1 and _sha1(path) != archive.sha1:
         path.unlink()
         raise DataError(
@@ -212,7 +213,6 @@ def _fetch_part(archive: Archive, path: Path, loopback: bool, attempts: int, pau
     sync_file(part)
     os.replace(part, path)
     sync_folder(path.parent)
-    _tag_file(part).unlink(missing_ok=True)
 
 
 def _receive(archive: Archive, part: Path, loopback: bool) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import subprocess
 import sys
 import threading
 
@@ -139,6 +140,34 @@ def test_the_answer_gets_copies(exercise):
     before = [str(c) for c in exercise_cases(exercise)]
     check(exercise.name, _mutate)
     assert [str(c) for c in exercise_cases(exercise)] == before
+
+
+TIMED = """
+import sys, threading
+from spade_edu.checks.calling import TimeUp, time_limit
+
+def work(endless):
+    try:
+        with time_limit(0.2):
+            while endless:
+                pass
+    except TimeUp:
+        print("ended")
+
+for endless in (False, True):
+    thread = threading.Thread(target=work, args=[endless])
+    thread.start()
+    thread.join()
+    sys.setprofile(lambda *_: None)
+    (lambda: 0)()
+    sys.setprofile(None)
+"""
+
+
+def test_the_clock_of_a_thread_leaves_nothing_behind():
+    """An exception taken back made the next function hang that was watched by sys.setprofile."""
+    done = subprocess.run([sys.executable, "-c", TIMED], capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0 and done.stdout == "ended\n", done.stderr
 
 
 @pytest.mark.parametrize("inside_thread", [False, True])

@@ -232,6 +232,13 @@ def test_all_published_addresses_are_encrypted():
     assert all(a.sha1 is None or len(a.sha1) == 40 for a in archives)
 
 
+def test_what_a_kill_left_beside_a_whole_file_is_removed(server, tmp_path):
+    (tmp_path / "a.zip").write_bytes(BODY)
+    (tmp_path / "a.zip.part.tag").write_text('"v1"')
+    fetch_from(server, tmp_path / "a.zip")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
+
+
 def test_a_file_put_there_by_hand_is_taken_after_its_check(server, tmp_path):
     (tmp_path / "a.zip").write_bytes(BODY)
     fetch_from(server, tmp_path / "a.zip", sha1=hashlib.sha1(BODY).hexdigest())
@@ -328,6 +335,9 @@ def test_get_fetches_unpacks_and_does_not_fetch_twice(server, tmp_path, monkeypa
     assert not (tmp_path / "camvid/data.zip").exists()
     get("camvid", tmp_path / "camvid", loopback=True)
     assert len(server.requests) == 1
+    (tmp_path / "camvid/data.zip").write_bytes(server.body)  # as a kill right after unpacking leaves it
+    get("camvid", tmp_path / "camvid", loopback=True)
+    assert len(server.requests) == 1 and not (tmp_path / "camvid/data.zip").exists()
 
 
 def test_a_page_in_place_of_the_archive_is_a_changed_address(server, tmp_path, monkeypatch):
