@@ -18,7 +18,9 @@ FILE = str(Path(__file__).parents[2] / "solutions" / "my_spade.py")
 @contextmanager
 def painting(*options):
     """`spade-edu paint`, for as long as it is wanted."""
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)  # a process that nohup started would ignore Ctrl-C
     process = subprocess.Popen([*COMMAND, "paint", *options], stdout=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGINT, before)
     yield process
     process.kill()
     process.wait()
