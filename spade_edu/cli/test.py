@@ -39,18 +39,9 @@ def test(
     from ..data.label_maps import LabelMaps
     from ..data.paired import hash_of_names
     from ..runs.results import paint_folder
-    from ..runs.sources import from_official, from_run, stored
 
-    if run is not None and official is not None:
-        raise UserError("give --run FOLDER or --official FILE, not both.")
-    for option, of, there in (("--code", "--run", run), ("--data", "--official", official)):
-        if {"--code": code, "--data": data}[option] and there is None:
-            raise UserError(f"{option} belongs to {of}: give both.")
+    source = _source(run, official, data, label_order, code)
     device = str(distributed.start(default_device()))
-    if official is not None:
-        source = from_official(official, data, label_order)
-    else:
-        source = stored() if run is None else from_run(run, partial(networks_of, code=code))
     height, width = source.size
     maps = LabelMaps(label_dir, source.labels, source.values, height=height, width=width, instances=instance_dir)
     maps.check()
@@ -67,3 +58,17 @@ def test(
         by = " by the first process" if distributed.processes() > 1 else ""
         print(f"{results_dir}: {len(maps)} pictures of {height}x{width}, {painted} painted now{by}.")
     distributed.stop()
+
+
+def _source(run: Path | None, official: Path | None, data: str, label_order: str, code: Path | None) -> Any:
+    """The generator that is asked for, with what it needs."""
+    from ..runs.sources import from_official, from_run, stored
+
+    if run is not None and official is not None:
+        raise UserError("give --run FOLDER or --official FILE, not both.")
+    for option, given, of, there in (("--code", code, "--run", run), ("--data", data, "--official", official)):
+        if given and there is None:
+            raise UserError(f"{option} belongs to {of}: give both.")
+    if official is not None:
+        return from_official(official, data, label_order)
+    return stored() if run is None else from_run(run, partial(networks_of, code=code))
