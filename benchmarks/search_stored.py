@@ -1,7 +1,7 @@
 """The networks that come with the package: four short runs a model, then the best one's long training.
 
-    python benchmarks/search_stored.py search spade --out FOLDER   four runs of about 15 minutes on one quiet core
-    python benchmarks/search_stored.py train spade --out FOLDER    the best one's settings: 6 hours, others 2.5
+    python benchmarks/search_stored.py search spade --out FOLDER   four runs of about 8 minutes on one quiet core
+    python benchmarks/search_stored.py train spade --out FOLDER    the best one's settings: 3 hours, others 1.3
 
 Every command goes on where it was stopped. Best is the lowest sum of places by mIoU, distance and, for SPADE, the share
 of the rarest style among draws; a tie goes to the smaller distance. In a long training the rate falls over the second
@@ -36,9 +36,9 @@ NETWORKS: dict[str, dict] = {
 }
 SIZE = dict(height=96, width=192)
 SEARCHED: tuple[dict, ...] = (dict(lr=4e-4), dict(lr=8e-4), dict(lr=1.6e-3), dict(lr=8e-4, ndf=32))
-SHORT = dict(images=1000, epochs=3, epochs_decay=2)  # 1,250 steps of 4 images
-LONG = {model: dict(images=1600, ema=0.999, epochs=27, epochs_decay=27) for model in NETWORKS}  # 21,600 steps
-LONG["spade"] |= dict(epochs=45, epochs_decay=45)  # 36,000
+SHORT = dict(images=1000, epochs=2, epochs_decay=1)  # 750 steps of 4 images
+LONG = {model: dict(images=1600, ema=0.999, epochs=14, epochs_decay=13) for model in NETWORKS}  # 10,800 steps
+LONG["spade"] |= dict(epochs=23, epochs_decay=22)  # 18,000
 SHORTEST = dict(height=32, width=64, images=4, epochs=1, epochs_decay=0, ngf=2, ndf=2, hidden_channels=2)  # --test
 
 
