@@ -1,4 +1,4 @@
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # # 00 · Set-up and data
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/spade_edu/blob/main/notebooks/00_data.ipynb)
@@ -19,7 +19,7 @@
 #
 # **Builds on:** nothing; this is the first stage.
 
-# %% tags=["core"]
+# %%
 # Safe to run twice; keeps the installed torch and numpy. SPADE_EDU_PROFILE (cpu or gpu) sets the size.
 from importlib.util import find_spec
 
@@ -30,20 +30,20 @@ from spade_edu.course import plotting as show
 
 lab = course.start("00")
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=1
 # ## From labels to a picture
 #
 # This course builds one machine: a network that takes a **label map**, an image in which every pixel says only *what*
 # is there, and paints a photograph that fits it. (The paper says *mask* for the same thing, and so do stages 03 to 05.)
 # Look at one pair. Left is what goes in, right is what should come out.
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=2
 sample = lab.val[5]
 tiles = [lab.labels.colourise(sample.label), sample.image]
 titles = ["label map: the input", "image: the target"]
 show.pictures(tiles, titles, columns=2, width=4.5, caption="One pair of the data set.")
 
-# %% tags=["core"]
+# %%
 show.label_map(sample.label, lab.labels, caption="The same label map, with the names of its classes.")
 
 # %% [markdown]
@@ -60,14 +60,14 @@ from spade_edu.course.doctor import examine
 report = examine(timing=False)  # timing=True also measures a generator, some seconds
 print(str(report).replace(str(Path.cwd()), "."))
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## A sample
 #
 # Every data set of the course, whatever its files look like, gives the same thing: a `Sample`. `label` holds a class
 # id for each pixel, `instance` an id for each object, `image` the colours from -1 to 1. We take Streets here:
 # rendered scenes, built in, nothing to download.
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 from spade_edu.data import Streets
 
 height, width = 64, 128
@@ -77,42 +77,42 @@ print("label   ", tuple(sample.label.shape), sample.label.dtype)
 print("instance", tuple(sample.instance.shape), sample.instance.dtype)
 print("image   ", tuple(sample.image.shape), sample.image.dtype)
 
-# %% tags=["core"]
+# %%
 batch, grid = lab.batch(4)
 tiles = [*lab.labels.colourise(grid.label), *grid.image]
 show.pictures(tiles, grid.name, caption=f"Four pairs of {lab.config.data}: label maps above, images below.")
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # Notice that the label map doesn't settle everything: it says where the cars are, not their colours, and not whether
 # it is noon or night. Streets draws the light independently of the layout. One label map has many right pictures;
 # stage 09 is about that.
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=1
 # ## A label map by hand
 #
 # Before the real ones, a label map of 4 x 4 pixels: some sky, a building, two cars beside each other, road. The
 # numbers are Cityscapes' ids. The class with id 26 isn't "more" than the class with id 7; an id is a name that
 # happens to be a number.
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=1
 import torch
 from spade_edu import CITYSCAPES
 
 toy = torch.tensor([[23, 23, 23, 23], [23, 23, 11, 11], [26, 26, 26, 26], [7, 7, 7, 7]])
 show.label_map(toy, CITYSCAPES, numbers=True, caption="16 pixels; each number is an id.")
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 for number in toy.unique().tolist():
     print(f"{number:2}  {CITYSCAPES.names[number]:10}  colour {CITYSCAPES.classes[number].colour}")
 print("classes:", CITYSCAPES.num_classes)
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # A `LabelSpace` knows what the ids of a data set mean. It also gives the colours, which exist for human eyes only: no
 # network in this course ever sees them.
 #
 # What class lies halfway between sky (23) and road (7)? Write your guess in place of the dots, in quotation marks.
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["core", "nbval-check-output"] minutes=2
 from spade_edu.course import predict, reveal
 
 predict("00-halfway", ...)
@@ -121,18 +121,18 @@ middle = (sky + road) // 2
 print(f"({sky} + {road}) / 2 = {middle}: {CITYSCAPES.names[middle]}")
 reveal("00-halfway", CITYSCAPES.names[middle])
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # A bridge. So ids must not be averaged, and they must not be fed to a convolution, which would do nothing but
 # weighted sums of them. The remedy is **one-hot**: a channel of its own for every class, 1 where the pixel belongs to
 # it and 0 elsewhere.
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=2
 present = [23, 11, 26, 7]
 by_hand = torch.stack([(toy == number).float() for number in present])  # (4, 4, 4)
 titles = [f"channel {n}: {CITYSCAPES.names[n]}" for n in present]
 show.maps(by_hand, titles, numbers=True, diverging=False, caption="Four of the 35 channels; the other 31 are zero.")
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 from spade_edu import one_hot
 
 segmap = one_hot(toy[None], CITYSCAPES.num_ids)  # (1, 4, 4) -> (1, 35, 4, 4)
@@ -141,7 +141,7 @@ print("shape", tuple(segmap.shape), "channels in use", int(segmap.amax(dim=(0, 2
 print("sum over channels, each pixel:", segmap.sum(dim=1).unique().tolist())
 print("argmax gives the ids back:", torch.equal(segmap.argmax(dim=1)[0], toy))
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # Three facts to keep: the channels of a pixel sum to one, `argmax` undoes the encoding, and now an average has a
 # meaning: half sky and half road is (0.5, 0.5) in two channels, and no bridge anywhere.
 
@@ -157,14 +157,14 @@ pixels = 32 * 256 * 512
 print(f"ids, one byte each:      {pixels / 2**20:6.0f} MiB")
 print(f"one-hot, 36 x 4 bytes:   {pixels * 36 * 4 / 2**20:6.0f} MiB")
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # ## Resizing label maps
 #
 # SPADE needs the label map at many sizes, from 4 x 8 up to the full image. Photographs are resized by averaging. Take
 # the 4 x 4 map to 2 x 2, once by copying the nearest pixel and once by averaging. How many of the four averaged pixels
 # will hold an id that the map doesn't have? (A number.)
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=3
 predict("00-invented", ...)
 import matplotlib.pyplot as plt
 from torch.nn import functional as F
@@ -183,7 +183,7 @@ for ax, title, tile in zip(axes, titles, maps):
 show.finish(figure, "The ids before and after.")
 reveal("00-invented", int((~torch.isin(bilinear, toy)).sum()))
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 from spade_edu.labels import resize_segmap
 
 small = resize_segmap(segmap, (2, 2))  # (1, 35, 4, 4) -> (1, 35, 2, 2)
@@ -191,13 +191,13 @@ assert torch.equal(small.argmax(dim=1)[0], nearest.long())
 print("values after resize_segmap:", small.unique().tolist())
 print(small.argmax(dim=1)[0])
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # Averaging ids invents ids: 16.5 lies between tunnel (16) and pole (17). Nearest neighbour copies the pixel at one
 # position and forgets its neighbours. It may lose things (road and building are gone here), but it never makes a class
 # up. Now the same mistake on a whole street. The right picture marks each pixel whose class none of its four pixels
 # had.
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=2
 whole = sample.label[None, None].float()
 half = [height // 2, width // 2]
 right = F.interpolate(whole, size=half, mode="nearest")[0, 0].long()
@@ -209,18 +209,18 @@ titles = ["nearest", "bilinear, rounded", "in none of its four pixels"]
 show.pictures(tiles, titles, width=3.4, caption="Half the size, in two ways; right: where the second is wrong.")
 assert (own == right).any(0).all() and invented.sum() > 100
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # The seams run along most borders between two classes: sky beside building, road beside pavement. Nobody labelled what
 # stands there.
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## Instances and their edges
 #
 # Two cars that touch become one long car in a label map. An **instance map** tells them apart. Cityscapes writes class
 # x 1000 + number for countable things, and the plain class id for the rest. A second toy map, 5 x 7 pixels, road with
 # two cars:
 
-# %% tags=["core"]
+# %%
 objects = torch.full((5, 7), 7)
 objects[1:4, 0:3], objects[1:4, 3:6] = 26000, 26001
 show.maps(
@@ -231,12 +231,12 @@ show.maps(
     caption="One class, two objects.",
 )
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # The number of objects differs from picture to picture, so they can't have a channel each. pix2pixHD's answer, which
 # SPADE keeps: a single channel that is 1 **where the instance id differs from any of the four neighbours**. Mark the
 # pixels of the toy map yourself. How many of the 18 pixels of the two cars stay 0?
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=3
 from spade_edu import instance_edges
 
 predict("00-edges", ...)
@@ -260,11 +260,11 @@ def edge_by_hand(ids, y, x):
 by_definition = torch.tensor([[edge_by_hand(objects, y, x) for x in range(7)] for y in range(5)])
 assert torch.equal(by_definition, edges[0, 0])
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 cars = torch.tensor([[26000, 26000, 26000, 26001, 26001, 26001]])  # two cars that touch, in one row
 print(instance_edges(cars[None]).int().flatten().tolist())
 
-# %% tags=["core"]
+# %%
 edge = instance_edges(sample.instance[None])[0, 0]
 numbers = sample.instance.unique(return_inverse=True)[1]  # 0, 1, 2, ... for the objects of this picture
 palette = torch.randint(40, 256, (int(numbers.max()) + 1, 3), generator=torch.Generator().manual_seed(3)).byte()
@@ -279,40 +279,40 @@ show.pictures(
     caption="One street and its objects.",
 )
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # In the label map the dark car and the yellow one beside it run together. In the edges there is a line between them,
 # and that line is all that the generator will know about objects.
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=1
 # ## What a network gets
 #
 # `labels.encode` does it all: one-hot classes, then the edges as one more channel. The result is called `segmap`
 # everywhere in this course; the official code calls its number of channels `semantic_nc`. Cityscapes has 35 ids.
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 segmap = CITYSCAPES.encode(sample.label[None], sample.instance[None])
 print("segmap", tuple(segmap.shape))  # (1, 35 + 1, 64, 128)
 assert torch.equal(segmap[:, :35], one_hot(sample.label[None], 35))
 assert torch.equal(segmap[0, 35], edge)
 
-# %% tags=["core"]
+# %%
 chosen = [7, 11, 23, 21, 26, 35]
 titles = [f"{c}: {CITYSCAPES.names[c]}" for c in chosen[:-1]] + ["35: edges"]
 show.maps(segmap[0, chosen], titles, columns=3, diverging=False, caption="Six of the 36 channels of segmap.")
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # Each of these maps is nearly empty, and most of the 36 are entirely so. That is as it should be: exactly one of the
 # first 35 is 1 at each pixel. Every generator of this course is called as `G(segmap)` and every discriminator as
 # `D(segmap, image)`.
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## "Don't care"
 #
 # Not every pixel has a label. Where annotators skipped a region, COCO-Stuff, ADE20K and CamVid say "unknown", and
 # that gets **a channel of its own** after the classes: the network is told that it isn't told. Cityscapes has no such
 # channel, because its void regions have ids of their own (0 to 6).
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 from spade_edu import CAMVID
 
 unknown = CAMVID.num_classes  # 11, the id after the last class
@@ -321,7 +321,7 @@ encoded = CAMVID.encode(strip)  # (1, 12, 1, 3)
 print("CamVid: shape", tuple(encoded.shape), "and the last id is", CAMVID.names[unknown])
 print("channels that are on:", encoded.argmax(dim=1).flatten().tolist())
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 from spade_edu.data import ade20k, coco_stuff
 
 print("             classes + don't care + edges = channels")
@@ -329,13 +329,13 @@ for space in [CITYSCAPES, ade20k.LABELS, coco_stuff.LABELS, CAMVID]:
     parts = f"{space.num_classes:7} + {space.dont_care:10} + {space.instances:5}"
     print(f"{space.name:12} {parts} = {space.num_channels:8}")
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # 36, 151 and 184 are the channels of the published checkpoints. Forget one and the weights don't fit.
 #
 # "Don't care" is an *input* matter. What counts in the *score* is another table: Cityscapes scores 19 of its classes,
 # by their trainIds.
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 for name in ["road", "sidewalk", "sky", "car", "static", "parking"]:
     score = int(CITYSCAPES.to_score_ids(torch.tensor(CITYSCAPES.id(name))))
     print(f"{name:10} id {CITYSCAPES.id(name):2}  trainId {score:3}", "(not scored)" * (score == 255))
@@ -359,13 +359,13 @@ ax.set(xscale="log", xlabel="share of pixels in percent (log scale)")
 ax.invert_yaxis()
 show.finish(figure, "Shares of the classes. A score by class gives each the same weight.")
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## One geometry for everything
 #
 # In training, pictures are resized, cropped and mirrored at random. The label map, the instance map and the image
 # must go through the *same* crop and the *same* flip. The colours may be interpolated; the ids may not.
 
-# %% tags=["core"]
+# %%
 import numpy as np
 from PIL import Image
 from spade_edu.data import JointTransform
@@ -397,13 +397,13 @@ show.pictures(
     caption="Laying the label map over the image is the quickest check of a data set.",
 )
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## Files, and what goes wrong with them
 #
 # Streets can write itself to disk in the layout of Cityscapes, so the reader for the one reads the other, and we have
 # something to break. Two scenes, four pictures each:
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 import shutil
 from spade_edu.data.streets import write
 
@@ -413,11 +413,11 @@ files = sorted(Path("pairs").rglob("*.png"))
 for file in files:
     print(file.as_posix())
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # The reader checks every file as it is read. Mistakes of yours come back as one line: what was expected, what came,
 # and the likeliest repair. The function below puts another picture in the place of a label map and prints that line.
 
-# %% tags=["core"]
+# %%
 from spade_edu import UserError
 from spade_edu.data import Cityscapes
 
@@ -434,7 +434,7 @@ def read_with(picture, **options):
         print(error)
 
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 train_ids = CITYSCAPES.to_score_ids(torch.from_numpy(ids)).byte().numpy()
 colours = CITYSCAPES.colourise(torch.from_numpy(ids)).numpy()
 for mistake, picture in {"trainIds": train_ids, "colours": colours, "half of it": ids[:, :64]}.items():
@@ -443,7 +443,7 @@ for mistake, picture in {"trainIds": train_ids, "colours": colours, "half of it"
 print("A JPEG", end=": ")
 read_with(Image.fromarray(ids), format="JPEG")  # whatever its name says
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # TrainIds are what a *segmentation* network is trained on, and many label maps that you find hold them. The value 255
 # gave them away.
 
@@ -470,18 +470,18 @@ show.pictures(
 )
 assert changed > 0.2
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # ## The mistake that no check can catch
 #
 # Suppose a map of trainIds has no unscored pixel. All its values, 0 to 18, are valid ids: of *other* classes. The
 # reader can't know. Sky has trainId 10. As what will a sky be read? (A word; the table of ids is `CITYSCAPES.names`.)
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["core", "nbval-check-output"] minutes=2
 predict("00-trainids", ...)
 train_ids[train_ids == 255] = 0
 read_with(Image.fromarray(train_ids))
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=3
 fooled = torch.from_numpy(train_ids)
 for name in ["road", "building", "sky", "vegetation", "car"]:
     print(f"{name:10} was read as {CITYSCAPES.names[int(CITYSCAPES.to_score_ids(torch.tensor(CITYSCAPES.id(name))))]}")
@@ -493,19 +493,19 @@ reveal("00-trainids", "rail track")
 Image.fromarray(ids).save(label_file)  # repair it
 assert torch.equal(Cityscapes("pairs", "train", height=64, width=128)[0].label.byte(), torch.from_numpy(ids))
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # Valid to the program, nonsense to you. So the last check is your eye. `spade-edu data preview` draws such pictures for
 # any data set and `spade-edu data check` reads every file of it. Do both before you train for a night. In memory,
 # `encode` guards the door once more:
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 for label, instance in [(toy[None] + 20, toy[None]), (toy[None], None)]:
     try:
         CITYSCAPES.encode(label, instance)
     except UserError as error:
         print(type(error).__name__ + ":", error, "\n")
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # The first line came from ids beyond the table, the second from forgetting the instances.
 
 # %% [markdown]
@@ -552,14 +552,14 @@ show.pictures(
     caption="One label space and one reader for both.",
 )
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## Your labels, a picture
 #
 # Label maps are not only something to learn from: you can write them. The package comes with a small SPADE generator,
 # trained on Streets for a few minutes. Move a few ids about and watch. Change this cell as you like; ids, areas,
 # everything. (Both pictures get the same noise z, so that only the map can make them differ.)
 
-# %% tags=["core"]
+# %%
 from spade_edu.sampling import generate
 from spade_edu.runs.loading import load_stored
 
@@ -569,7 +569,7 @@ edited[edited == CITYSCAPES.id("building")] = CITYSCAPES.id("vegetation")
 edited[20:44, 48:80] = CITYSCAPES.id("bus")
 objects = torch.where(edited == sample.label, sample.instance, edited.int())
 
-# %% tags=["core"]
+# %%
 from spade_edu.data import stack
 
 pair = stack([sample, sample._replace(label=edited, instance=objects)])
@@ -580,7 +580,7 @@ show.pictures(
     tiles, ["as labelled", "as edited"], columns=2, width=4.5, caption="Below: what the stored SPADE generator paints."
 )
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=3
 # ## Summary
 #
 # - A label map holds one class id per pixel; ids are names and must not be averaged.
@@ -590,7 +590,7 @@ show.pictures(
 # - Instance edges mark both sides of a border between objects.
 # - The package catches wrong files with one line, but maps of trainIds may pass: look at your data.
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## Questions
 #
 # 1. Why may you resize `segmap` by bilinear interpolation without inventing classes, and why does the course still
@@ -609,7 +609,7 @@ show.pictures(
 # <details><summary>Answer</summary>Whether the label maps hold ids or trainIds: every value from 0 to 18 is valid in
 # both and means different classes.</details>
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## Next
 #
 # **Exercise:** [00_data](../exercises/00_data.ipynb): write one-hot encoding and instance edges yourself, the first

@@ -1,4 +1,4 @@
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # # 01 · Batch norm
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/spade_edu/blob/main/notebooks/01_batchnorm.ipynb)
@@ -11,7 +11,7 @@
 #
 # **Builds on:** stage 00 for the images, nothing else.
 
-# %% tags=["core"]
+# %%
 # Safe to run twice; keeps the installed torch and numpy. SPADE_EDU_PROFILE (cpu or gpu) sets the size.
 from importlib.util import find_spec
 
@@ -22,14 +22,14 @@ from spade_edu.course import plotting as show
 
 lab = course.start("01")
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=1
 # ## Why normalise at all?
 #
 # Send four pictures through twelve convolutions with random weights, and measure after each layer how much a channel
 # varies from pixel to pixel. With the weights that torch draws, will the variation grow, stay or fade? Put your guess
 # in place of the dots: "grows", "stays" or "fades".
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=1
 import torch
 from torch import nn
 from spade_edu import BatchNorm2d
@@ -45,7 +45,7 @@ def he(conv):
     return conv
 
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=2
 def variation_by_depth(init, norm):
     torch.manual_seed(0)
     x, spread = batch["image"][:4], []
@@ -62,7 +62,7 @@ lines["torch's weights, batch norm"] = variation_by_depth(nothing, norm)
 show.curves(lines, range(1, 13), xlabel="layer", ylabel="standard deviation", log=True, caption="Before any training.")
 reveal("01-depth", "fades")
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # With torch's default weights hardly anything of the picture is left after twelve layers. That looks like the reason
 # for norms, and it is often told so. But He's weights hold the scale without any norm. So a fading picture can't be
 # the whole reason: a good start cures it too. What does a norm do that a good start can't?
@@ -70,7 +70,7 @@ reveal("01-depth", "fades")
 # Try it. Twelve layers with He's weights, once with a norm after each and once without, learn to name the class of
 # every pixel of eight small pictures, at four learning rates.
 
-# %% tags=["core"]
+# %%
 from torch.nn import functional as F
 
 pictures = F.avg_pool2d(batch["image"], 4)  # (8, 3, 16, 32)
@@ -84,7 +84,7 @@ def deep_net(with_norm):
     return nn.Sequential(*layers, nn.Conv2d(16, lab.labels.num_ids, 1)).to(lab.device)
 
 
-# %% tags=["core"]
+# %%
 def loss_after(rate, with_norm, seed):
     torch.manual_seed(seed)
     net = deep_net(with_norm)
@@ -103,7 +103,7 @@ for with_norm in (False, True):
     print("with norm " if with_norm else "no norm   ", "  ".join(f"rate {r}: {x:5.2f}" for r, x in zip(RATES, losses)))
 
 
-# %% tags=["core"]
+# %%
 def lead_of_the_norm(seed):
     best = [min(loss_after(rate, with_norm, seed) for rate in RATES) for with_norm in (False, True)]
     return best[0] - best[1]
@@ -111,7 +111,7 @@ def lead_of_the_norm(seed):
 
 claim("01-norm-learns", "With its best rate the net with norms reaches a lower loss", lead_of_the_norm, at_least=0.3)
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # Both start well. But each step of training moves the scales, and without a norm large steps blow them up ("inf":
 # the loss was no longer a number). A norm sets every layer's scale again at every step, so larger rates can be used,
 # and the net learns faster. Why that works so well is still argued about; the first explanation, "internal covariate
@@ -119,7 +119,7 @@ claim("01-norm-learns", "With its best rate the net with norms reaches a lower l
 #
 # Now let us see what a norm computes, with four numbers.
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=3
 # ## Four numbers by hand
 #
 # One image, one channel, 2 x 2 pixels: 1, 7, 7, 9. Their mean is 24 / 4 = 6. The distances from it are -5, 1, 1, 3;
@@ -127,7 +127,7 @@ claim("01-norm-learns", "With its best rate the net with norms reaches a lower l
 #
 # Write down the four normalised numbers before you go on.
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=2
 x = torch.tensor([[1.0, 7.0], [7.0, 9.0]])
 mean = x.sum() / 4
 variance = ((x - mean) ** 2).sum() / 4
@@ -135,12 +135,12 @@ steps = [x, x - mean, (x - mean) / variance.sqrt()]
 titles = ["x", f"x - {mean:.0f}", f"(x - {mean:.0f}) / {variance.sqrt():.0f}"]
 show.maps(steps, titles, numbers=True, limit=9, caption="Subtract the mean, divide by the standard deviation.")
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 y = steps[-1]
 print(f"mean {mean:.0f}, variance {variance:.0f}")
 print(f"afterwards: mean {abs(y.mean()):.3f}, variance {y.var(correction=0):.3f}")
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # That is all that a norm does. The rest of this stage is about three questions: *which* numbers share a mean, *what*
 # happens after the division, and what is *lost*.
 #
@@ -148,7 +148,7 @@ print(f"afterwards: mean {abs(y.mean()):.3f}, variance {y.var(correction=0):.3f}
 # images and pixels: equations (2) and (3) of the SPADE paper.
 
 
-# %% tags=["core"]
+# %%
 def batch_norm(x, eps=1e-5):
     mean = x.mean(dim=(0, 2, 3), keepdim=True)  # (1, c, 1, 1)
     variance = (x - mean).square().mean(dim=(0, 2, 3), keepdim=True)
@@ -158,25 +158,25 @@ def batch_norm(x, eps=1e-5):
 four = x[None, None]  # (2, 2) -> (1, 1, 2, 2)
 assert torch.allclose(batch_norm(four)[0, 0], y, atol=1e-5)
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # `eps` keeps a constant channel from dividing by zero. Compare with the package's layer, which you may read in a
 # minute (`spade_edu/normalization.py`), and with torch's, on random numbers.
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 torch.manual_seed(1)
 random = torch.randn(4, 3, 8, 8) * 5 + 2
 ours, theirs = BatchNorm2d(3), nn.BatchNorm2d(3)
 for name, result in [("the package", ours(random)), ("torch", theirs(random))]:
     print(f"{name:12} same as by hand: {torch.allclose(result, batch_norm(random), atol=1e-5)}")
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # ## Which numbers share a mean?
 #
 # Poke a single pixel and see which outputs move. Everything that moves shares its statistics with that pixel. Take
 # two images with two channels and poke image 0, channel 0. Which of the four squares move under batch norm? And which
 # under **instance norm**, whose mean is over the pixels of one channel of *one* image?
 
-# %% tags=["core"]
+# %%
 from spade_edu import InstanceNorm2d
 
 torch.manual_seed(0)
@@ -185,37 +185,37 @@ after = before.clone()
 after[0, 0, 1, 1] += 3
 change = [(norm(after) - norm(before)).detach() for norm in (BatchNorm2d(2), InstanceNorm2d(2))]
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 for name, result in zip(["batch norm", "instance norm"], change):
     moved = (result.abs() > 1e-4).sum(dim=(2, 3))
     print(f"{name:13} outputs that moved, image by channel:", moved.tolist())
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=3
 tiles = [tile for result in change for image in result for tile in image]
 titles = [f"{norm}: image {i}, channel {c}" for norm in ("batch", "instance") for i in (0, 1) for c in (0, 1)]
 show.maps(tiles, titles, limit=1, caption="Change of the outputs after the poke.")
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # Batch norm moved channel 0 of both images, instance norm only that of the image that was poked. So under batch norm
 # the images of a batch know of each other, and under instance norm they don't. pix2pixHD uses
 # instance norm; SPADE's generator uses batch norm, its discriminator instance norm. Keep the picture in mind, it
 # explains most of what follows.
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=1
 # ## Scale and shift
 #
 # A layer that forces mean 0 and variance 1 on everything couldn't express much. So each channel gets two learned
 # numbers afterwards: y = **gamma** · norm(x) + **beta**. They start at 1 and 0. torch calls them `weight` and `bias`.
 # For 64 channels there are 64 of each.
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 layer = BatchNorm2d(64)
 for name, parameter in layer.named_parameters():
     print(f"{name:7} {tuple(parameter.shape)}, starts at {parameter.unique().tolist()}")
 for name, buffer in layer.named_buffers():
     print(f"{name:19} {tuple(buffer.shape)} (not learned)")
 
-# %% tags=["core"]
+# %%
 with torch.no_grad():
     one = BatchNorm2d(1)
     one.weight.fill_(2)  # gamma
@@ -230,18 +230,18 @@ show.maps(
 )
 assert torch.allclose(scaled, 2 * y + 10, atol=1e-4)
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # Remember this sentence: **gamma and beta are the same at every pixel and for every image.** SPADE changes exactly
 # that. It computes them from the label map, a pair for each pixel (stage 03).
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # ## Training and evaluation
 #
 # In training the statistics come from the batch. So what a picture becomes depends on its company. Take one picture
 # and normalise it together with three dark ones, then with three bright ones. In which company will it look brighter:
 # "with the dark ones", "with the bright ones", or "the same in both"?
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=3
 predict("01-company", ...)
 images = lab.batch(24)[0]["image"]  # (24, 3, 64, 128)
 order = images.mean(dim=(1, 2, 3)).argsort()
@@ -258,7 +258,7 @@ show.pictures(
 reveal("01-company", "with the dark ones")
 assert in_dark.mean() > in_bright.mean() + 0.3
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=3
 # One picture, one layer, two results. Among dark pictures it lies far above the mean, so it comes out bright.
 #
 # For a drawing tool that would be absurd: your picture must not depend on what somebody else draws. So during
@@ -269,7 +269,7 @@ assert in_dark.mean() > in_bright.mean() + 0.3
 #
 # They start at 0 and 1. What is the running *variance* after our four numbers, 1, 7, 7, 9? (A number.)
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 predict("01-running", ...)
 layer = BatchNorm2d(1)
 layer(four)
@@ -277,12 +277,12 @@ print(f"running mean     {layer.running_mean.item():.3f}")
 print(f"running variance {layer.running_var.item():.3f}")
 reveal("01-running", layer.running_var.item())
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # The mean is 0.9 · 0 + 0.1 · 6. But 0.9 · 1 + 0.1 · 9 would be 1.8. The layer took 12 where the variance was 9. It
 # *normalises* with the **biased** variance, 36 / 4, and *stores* the **unbiased** one, 36 / (4 - 1). torch does the
 # same. For 64 x 128 pixels nobody can tell them apart; for four numbers everybody can.
 
-# %% tags=["core"]
+# %%
 reference = nn.BatchNorm2d(1)
 reference(four)
 for name in ["running_mean", "running_var", "num_batches_tracked"]:
@@ -334,14 +334,14 @@ show.curves(
 steps = next(n for n in range(100) if 0.9**n < 0.05)
 print("0.9 to the power of", steps, "is the first below 0.05")
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ### Evaluation
 #
 # Now train the averages on all pictures, switch to evaluation, and normalise one picture alone and in company. It
 # must come out the same, and it does. Forgetting `eval()` is one of the most common mistakes with batch norm: no
 # error, just worse and unsteady pictures.
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 layer = BatchNorm2d(3).to(lab.device)
 for four_pictures in images.split(4):
     layer(four_pictures)
@@ -384,13 +384,13 @@ assert max(abs(b - 1) for b in two_passes) < 0.1
 # %% [markdown]
 # The package takes two passes for this reason (`batch_statistics`).
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## What a norm throws away
 #
 # Back to the four numbers. Replace x by 2x + 100. Its mean is 112, its standard deviation 6. Work out the normalised
 # numbers, then look.
 
-# %% tags=["core"]
+# %%
 inputs = [x, 2 * x + 100, 0.5 * x - 20]
 outputs = [InstanceNorm2d(1)(v[None, None])[0, 0] for v in inputs]
 show.maps(
@@ -398,11 +398,11 @@ show.maps(
 )
 assert all(torch.allclose(o, outputs[0], atol=1e-4) for o in outputs)
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # Three inputs, one output. A norm can't tell x from any a · x + b with a > 0: brightness and contrast of a channel are
 # gone. Now a street: as it is, at half the contrast, tinted, and almost dark.
 
-# %% tags=["core"]
+# %%
 tint = torch.tensor([0.4, 1.0, 0.2], device=lab.device)[:, None, None]
 street = images[order[16]]
 versions = torch.stack([street, street * 0.5, (street + 1) * tint - 1, (street + 1) * 0.2 - 1])
@@ -414,12 +414,12 @@ show.pictures(
 )
 assert (normed - normed[0]).abs().max() < 0.01
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # One picture, four times. The *structure* survives: edges, textures, what is lighter than what. The *level* is gone.
 # For photographs that is often welcome. But think of the extreme case: a picture of a single colour. What is left of
 # five uniform pictures? (A few words.)
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=3
 predict("01-uniform", ...)
 names = [name for name in ("sky", "road", "vegetation", "building", "car") if name in lab.labels.names]
 ids = torch.tensor([lab.labels.id(name) for name in names])
@@ -430,13 +430,13 @@ show.pictures([*uniform, *result], names, columns=5, width=1.9, caption="Five pi
 reveal("01-uniform", "five times the same grey")
 assert result.abs().max() < 1e-3
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # All zero, whatever the colour was: the mean *is* the value, and the value minus itself is 0. Gamma and beta don't
 # help, for they are the same for all five: 0 · gamma + beta = beta.
 #
 # Now replace "colour" by "class". This is the example that the SPADE paper argues with (section 3).
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=3
 # ## The same with a label map
 #
 # A label map that is sky everywhere, and one that is road everywhere: one-hot, then one convolution with random
@@ -444,7 +444,7 @@ assert result.abs().max() < 1e-3
 # no exception). Where can you still tell sky from road: "after the convolution", "after instance norm", "after both",
 # or "after neither"?
 
-# %% tags=["core"]
+# %%
 from spade_edu import one_hot
 
 predict("01-class", ...)
@@ -456,7 +456,7 @@ conv = nn.Conv2d(lab.labels.num_ids, 4, 3, padding=1, padding_mode="replicate")
 nn.init.normal_(conv.weight, std=0.3)
 activation = conv(segmap).detach()  # (2, 4, 16, 32)
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=3
 rows = [activation, InstanceNorm2d(4)(activation), BatchNorm2d(4)(activation).detach()]
 tiles = [row[image, channel] for row in rows for image in (0, 1) for channel in (0, 1)]
 names = [f"{row}, {image}" for row in ("conv", "instance", "batch") for image in ("sky", "sky", "road", "road")]
@@ -465,24 +465,24 @@ show.maps(tiles, titles, caption="Two channels of the sky map and of the road ma
 reveal("01-class", "after the convolution")
 assert rows[1].abs().max() < 1e-3 < (rows[0][0] - rows[0][1]).abs().max()
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 for name, row in zip(["convolution", "instance norm", "batch norm"], rows):
     difference = (row[0] - row[1]).abs().max()
     print(f"{name:13} sky and road differ: {bool(difference > 1e-2)}")
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=3
 # Instance norm has erased the class: both maps are the same zeros. A network that continues from here cannot know
 # whether to paint sky or road. Batch norm keeps the difference, but only because the *other* image of the batch was
 # of another class.
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 norm = BatchNorm2d(4)
 for count, company in [(2, activation), (1, activation[:1])]:
     print(f"batch of {count}: sky erased: {bool(norm(company)[0].abs().max() < 1e-2)}")
 norm.eval()
 print("evaluation: sky erased:", bool(norm(activation[:1])[0].abs().max() < 1e-2))
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # In evaluation batch norm is a fixed scale and shift and erases nothing. The argument of the paper is about
 # *instance* norm, which pix2pixHD uses, and about training on single images. Stage 04 follows the erased class
 # through both trained generators.
@@ -507,14 +507,14 @@ show.maps(
 print(f"sum {abs(v.grad.sum()):.4f}, along the centred x {abs(v.grad @ (v - 6).detach()):.4f}")
 assert abs(v.grad.sum()) < 1e-5 and abs(v.grad @ (v - 6).detach()) < 1e-4
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## Giving something back: conditional batch norm
 #
 # If the norm erases what class a picture has, tell it again, *after* the norm. **Conditional batch norm** (Dumoulin
 # 2017) keeps a table with one gamma and one beta for every class and channel; the class of the image picks the row.
 # Take our four numbers three times, as classes 0, 1 and 2.
 
-# %% tags=["core"]
+# %%
 from spade_edu.normalization import ConditionalBatchNorm2d
 
 layer = ConditionalBatchNorm2d(1, num_classes=3)
@@ -529,15 +529,15 @@ show.maps(
     caption="One input, three classes. Above each: gamma, beta.",
 )
 
-# %% tags=["core"]
+# %%
 by_hand = torch.stack([1 * y + 0, 2 * y + 10, 0 * y - 5])
 assert torch.allclose(out[:, 0], by_hand, atol=1e-4)
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # One row for the whole image: fine for "a picture of a dog", useless for a street, which is sky above and road below.
 # Hold that thought for stage 03: SPADE is what you get when every *pixel* picks its own row.
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## Adaptive instance norm
 #
 # **AdaIN** (Huang & Belongie 2017) takes mean and standard deviation (here "deviation" for short) from another picture,
@@ -548,7 +548,7 @@ assert torch.allclose(out[:, 0], by_hand, atol=1e-4)
 #
 # Usually x and s are features deep in a network. Try it on bare colours, and look at what changes and what doesn't.
 
-# %% tags=["core"]
+# %%
 from spade_edu.normalization import adain
 
 content = images[order[16]][None]
@@ -561,19 +561,19 @@ show.pictures(
     caption="Below: the normalised content, then with each style's mean and deviation.",
 )
 
-# %% tags=["core"]
+# %%
 assert torch.allclose(restyled.mean(dim=(2, 3)), mean, atol=1e-4)
 assert torch.allclose(restyled.std(dim=(2, 3), correction=0), deviation, atol=1e-3)
 expected = InstanceNorm2d(3)(content) * deviation[:, :, None, None] + mean[:, :, None, None]
 assert torch.allclose(restyled, expected, atol=1e-4)
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # The light of the style arrives; its objects don't. Mean and deviation are two numbers per channel for the whole
 # picture: AdaIN can make a street dusky, but it can't make only the sky red. FiLM (Perez et al. 2018) is the same with
 # numbers from any condition, a sentence for instance; SFT (Wang et al. 2018) gives each pixel its own, from a map of
 # class probabilities. SFT is SPADE's nearest relative, without the norm.
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## All of them in one table
 #
 # | layer | mean and deviation over | gamma and beta come from | differ by pixel? |
@@ -666,14 +666,14 @@ assert torch.allclose(torch.tensor(scatter), torch.tensor(expected), rtol=0.1)
 # with synchronised norms. In its Table 5, "pix2pixHD++ w/o SyncBN" falls from 32.7 to 27.4 mIoU on COCO-Stuff. (Which
 # norm that row has instead isn't stated; this course takes instance norm.)
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## Play with it
 #
 # Choose a gamma and a beta for each colour channel, and look. The last column is tinted, the one before it a single
 # colour. Try to undo the tint with batch norm, then with instance norm. Try to give the uniform picture its colour back
 # without changing the others.
 
-# %% tags=["core"]
+# %%
 tinted = (images[2] + 1) * tint - 1
 mixed = torch.stack([images[0], images[1], uniform[0, :, :1, :1].expand_as(tinted).to(lab.device), tinted])
 gamma = torch.tensor([0.30, 0.30, 0.40], device=lab.device)[:, None, None]  # red, green, blue
@@ -682,7 +682,7 @@ normed = {"batch": BatchNorm2d(3, affine=False).to(lab.device)(mixed), "instance
 tiles = [picture * gamma + beta for name in normed for picture in normed[name]]
 show.pictures([*mixed, *tiles], caption="Inputs; batch norm; instance norm, all with your gamma and beta.")
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## Summary
 #
 # - A norm subtracts a mean and divides by a deviation; batch norm takes both per channel over images and pixels,
@@ -694,7 +694,7 @@ show.pictures([*mixed, *tiles], caption="Inputs; batch norm; instance norm, all 
 # - Conditional norms give something back after the norm, but the same for all pixels. SPADE gives it back pixel by
 #   pixel.
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## Questions
 #
 # 1. A bias before a batch norm (a convolution's) has no effect in training. Why?
@@ -712,7 +712,7 @@ show.pictures([*mixed, *tiles], caption="Inputs; batch norm; instance norm, all 
 # <details><summary>Answer</summary>No. A street has several classes; every pixel needs the beta of its own class.
 # That is SPADE.</details>
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## Next
 #
 # **Exercise:** [01_batchnorm](../exercises/01_batchnorm.ipynb): write the statistics, the running averages, batch

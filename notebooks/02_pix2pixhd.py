@@ -1,4 +1,4 @@
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # # 02 · pix2pixHD
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/spade_edu/blob/main/notebooks/02_pix2pixhd.ipynb)
@@ -11,7 +11,7 @@
 #
 # **Builds on:** label maps and edges (stage 00), instance norm (stage 01).
 
-# %% tags=["core"]
+# %%
 # Safe to run twice; keeps the installed torch and numpy. SPADE_EDU_PROFILE (cpu or gpu) sets the size.
 from importlib.util import find_spec
 
@@ -22,13 +22,13 @@ from spade_edu.course import plotting as show
 
 lab = course.start("02")
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=1
 # ## What it does
 #
 # pix2pixHD (Wang et al., CVPR 2018) turns label maps into photographs. Here is a small one that comes with this
 # package, trained for 750 steps on Streets: label map, its picture, the real one.
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=2
 from spade_edu import CITYSCAPES
 from spade_edu.data import Streets, stack
 from spade_edu.sampling import generate
@@ -41,20 +41,20 @@ painted = generate(stored, three, CITYSCAPES)  # (3, 3, 64, 128)
 tiles = [*CITYSCAPES.colourise(three.label), *painted, *three.image]
 show.pictures(tiles, columns=3, width=3.4, caption="Label map, pix2pixHD after 750 steps, real image.")
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # The layout is right, the details are smeared and striped; 750 steps are minutes, and the published network was
 # trained for 200 epochs. It has two parts: a **generator** that paints and a **discriminator** that tells real pictures
 # from painted ones. We take both apart, then their losses, then train them for a minute; in the exercises you write the
 # generator yourself.
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # ## Down and up
 #
 # The generator first makes the map smaller and deeper, works there, and comes back. A convolution with kernel k,
 # padding p and stride s turns n pixels into (n + 2p - k) // s + 1. What is left of 64 rows after three convolutions
 # with kernel 3, padding 1, stride 2? (A number.)
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["core", "nbval-check-output"] minutes=3
 import matplotlib.pyplot as plt
 import torch
 from torch import nn
@@ -67,12 +67,12 @@ for step in range(3):
     print(f"after convolution {step + 1}: {tuple(x.shape[2:])}")
 reveal("02-rows", x.shape[2])
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # Back up it goes by **transposed** convolutions: each input pixel stamps the kernel onto the output, two pixels further
 # than its neighbour, and stamps add where they overlap. Take a kernel of ones and an input of ones. Is the output
 # "even" or "uneven"?
 
-# %% tags=["core"]
+# %%
 predict("02-stamps", ...)
 up = nn.ConvTranspose2d(1, 1, 3, stride=2, padding=1, output_padding=1, bias=False)
 nn.init.ones_(up.weight)
@@ -84,21 +84,21 @@ titles = ["one pixel", "its stamp", "nine pixels of 1"]
 show.maps([s[0, 0] for s in stamps], titles, numbers=True, caption="A transposed convolution with a kernel of ones.")
 reveal("02-stamps", "uneven")
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 print("size", tuple(stamps[2].shape[2:]), "values", sorted(stamps[2].unique().tolist()))
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # Stamps overlap once, twice or four times: a checkerboard, whatever the input. Training can learn kernels that cancel
 # it, but young networks show it plainly; you will see it below. SPADE's generator avoids it: it enlarges by copying
 # pixels and convolves afterwards (stage 05).
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## Residual blocks
 #
 # At the bottom sit residual blocks: y = x + norm(conv(relu(norm(conv(x))))). They learn a *change* of x; with nothing
 # to change they let x pass, as a block does whose convolutions are all zero.
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 from spade_edu import ResnetBlock
 
 block = ResnetBlock(8)
@@ -108,14 +108,14 @@ for parameter in block.parameters():
     nn.init.zeros_(parameter)
 print("zero weights, y = x:", torch.equal(block(x), x))
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # ## The whole generator
 #
 # Put together: a 7x7 convolution, the way down, the blocks, the way up, a 7x7 convolution to three colours, tanh.
 # After every convolution but the last: instance norm and ReLU. Follow the shapes of the small version; each line is
 # (channels, height, width).
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 from spade_edu import Pix2PixHDGenerator
 
 small = Pix2PixHDGenerator(36, ngf=24, num_downsampling=3, num_blocks=6)
@@ -125,12 +125,12 @@ for layer in small.model:
     if isinstance(layer, nn.ReLU | ResnetBlock | nn.Tanh):
         print(f"{type(layer).__name__:12}", tuple(x.shape[1:]))
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # The label map enters **once**, at the top of this list, and everything after it passes through instance norms. You
 # know from stage 01 what they do to a uniform map. Here is what the trained network carries at each depth for one
 # street.
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=3
 x, carried = CITYSCAPES.encode(three.label[1:2], three.instance[1:2]), []
 with torch.no_grad():
     for layer in stored.model:
@@ -145,19 +145,19 @@ for ax, i in zip(axes.flat, chosen):
     ax.axis("off")
 show.finish(figure, "How much the channels differ at each pixel: on the way down (above) and back up (below).")
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # Down to 8 x 16 pixels, and from there the whole street is painted anew. A pole one pixel wide has to survive in the
 # channels of a map that can't resolve it. Now the published size: 64 channels at the top, four times down, nine
 # blocks. Which part holds most of the parameters: "down", "blocks" or "up"?
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 from spade_edu.models import count_parameters
 
 with torch.device("meta"):  # shapes without memory
     published = Pix2PixHDGenerator(36, ngf=64, num_downsampling=4, num_blocks=9)
 print(f"{count_parameters(published):,} parameters")
 
-# %% tags=["core"]
+# %%
 predict("02-parts", ...)
 parts = {"first 7x7": 0, "down": 0, "blocks": 0, "up": 0, "last 7x7": 0}
 for layer in published.model:
@@ -176,7 +176,7 @@ show.bars(
 )
 reveal("02-parts", max(parts, key=parts.get))
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # Nine blocks of 1024 channels outweigh everything else: 93 % of the parameters work on a map that is 16 times smaller
 # than the picture in each direction. Keep the number 182.5 million in mind: SPADE's generator for the same data has 93
 # million. It needs no way down, but that saves only 6 million; the rest is that only three of its seven blocks have
@@ -196,14 +196,14 @@ with torch.device("meta"):
     picture = enhanced(torch.zeros(1, 36, 512, 1024))
 print(f"{count_parameters(enhanced) - count_parameters(published):,} more, image {tuple(picture.shape)}")
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # ## A discriminator of patches
 #
 # The discriminator sees label map and image together and answers for every *patch*: real or painted? Five
 # convolutions with kernel 4; the result is a map of verdicts. A second discriminator of the same build sees
 # everything at half the size.
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 from spade_edu import MultiScaleDiscriminator
 
 discriminator = MultiScaleDiscriminator(36, ndf=16, spectral=False, bias=True)
@@ -211,13 +211,13 @@ scales = discriminator(torch.zeros(1, 36, 64, 128), torch.zeros(1, 3, 64, 128))
 for number, features in enumerate(scales):
     print(f"scale {number}:", *(tuple(f.shape[1:]) for f in features))
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # The last shape of each line is the verdict map, 11 x 19 and 7 x 11. How many pixels of the image, in one direction,
 # does one verdict of the fine scale see? Go through the layers: a kernel of 4 looks three steps further than one pixel,
 # and every stride of 2 makes the steps twice as long. (A number; the strides are 2, 2, 2, 1, 1.)
 
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=2
 predict("02-field", ...)
 
 
@@ -230,18 +230,18 @@ def receptive_fields(strides, kernel=4, field=1, step=1):
     return fields
 
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["core", "nbval-check-output"] minutes=2
 fine = receptive_fields([2, 2, 2, 1, 1])
 coarse = receptive_fields([2, 2, 2, 1, 1], field=3, step=2)  # after 3x3 pooling with stride 2
 print("fine scale:  ", fine)
 print("coarse scale:", coarse)
 reveal("02-field", fine[-1])
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # 70 pixels, hence the name "70 x 70 PatchGAN", and 141 at the coarse scale. Don't believe the formula; measure it.
 # The gradient of one verdict with respect to the image is zero wherever that verdict doesn't look.
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 bare = MultiScaleDiscriminator(1, ndf=4, norm="none", spectral=False)
 picture = torch.rand(1, 3, 256, 256, requires_grad=True)
 for scale in bare(torch.zeros(1, 1, 256, 256), picture):
@@ -251,7 +251,7 @@ for scale in bare(torch.zeros(1, 1, 256, 256), picture):
     seen = gradient[0].abs().sum(dim=0) > 0
     print("sees", int(seen.any(dim=1).sum()), "x", int(seen.any(dim=0).sum()), "pixels")
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=3
 from spade_edu.pictures import to_uint8
 
 large = Streets(8, split="val", height=256, width=512)[5]  # the paper's size for Cityscapes
@@ -263,28 +263,28 @@ for side, colour in zip([*fine, coarse[-1]], ["white"] * 4 + ["#56B4E9", "#E69F0
 ax.axis("off")
 show.finish(figure, "What one verdict sees, layer by layer, in 256 x 512 pixels.")
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # White and blue: the fine scale, 4 to 70 pixels; orange: the coarse one, 141. The fine one sees a wheel or a window,
 # the coarse one a whole car. At our 64 x 128 pixels a patch is higher than the picture.
 #
 # A caveat: we measured without norms. With instance norm a verdict depends, through mean and variance, faintly on
 # *every* pixel.
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## Least squares: what both want
 #
 # pix2pixHD uses the least-squares loss, **LSGAN**: the discriminator D is to answer 1 on real patches and 0 on painted
 # ones, and pays the squared distance; the generator G is to make it answer 1. Take verdict maps of 2 x 2 and compute
 # the three means yourself.
 
-# %% tags=["core"]
+# %%
 real = torch.tensor([[1.0, 0.8], [0.6, 1.2]])
 fake = torch.tensor([[0.0, 0.2], [0.4, 0.2]])
 squares = [real, (real - 1) ** 2, fake, fake**2, (fake - 1) ** 2]
 titles = ["D(real)", "D pays (D - 1)²", "D(fake)", "D pays D²", "G pays (D - 1)²"]
 show.maps(squares, titles, columns=5, numbers=True, caption="Verdicts, and what they cost.")
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 from spade_edu import losses
 
 as_scales = [[fake[None, None]]], [[real[None, None]]]  # one scale with one map, the verdict
@@ -297,11 +297,11 @@ for (name, value), square in zip(values.items(), [squares[1], squares[3], square
     assert torch.isclose(value, square.mean())
     print(f"{name:12} {value:.2f}")
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # Over several scales the verdicts' losses are *summed*, and D's two parts are halved (both as in the published code).
 # Suppose a patch could be real or painted with equal chance. Which answer costs D least?
 
-# %% tags=["core"]
+# %%
 d = torch.linspace(-0.5, 1.5, 201)
 lines = {"on real: (D - 1)² / 2": (d - 1) ** 2 / 2, "on painted: D² / 2": d**2 / 2, "sum": (d - 1) ** 2 / 2 + d**2 / 2}
 show.curves(
@@ -311,19 +311,19 @@ assert abs(d[lines["sum"].argmin()] - 0.5) < 0.02
 two = [[real[None, None]], [real[None, None]]]
 assert torch.isclose(losses.lsgan(two, True), 2 * losses.lsgan(two[:1], True))
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # In doubt it answers 0.5. So as long as D can't tell real from painted, its squared error at each scale is 0.25 on real
 # and 0.25 on painted pictures. Near 0 it has won, and the generator learns little from it. SPADE uses the hinge loss
 # instead; stage 06 compares them.
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # ## Feature matching
 #
 # A verdict is one number per patch; not much to learn from. pix2pixHD's idea: the painted image should look like the
 # real one *to D's inner layers*. Take the mean absolute difference of each layer's features, sum over layers,
 # average over scales; the verdict itself is left out. By hand, with two layers of 2 x 2:
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=3
 real_features = [torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([[0.0, 1.0], [1.0, 0.0]]), torch.tensor([[9.0]])]
 fake_features = [torch.tensor([[1.0, 0.0], [3.0, 2.0]]), torch.tensor([[1.0, 1.0], [0.0, 0.0]]), torch.tensor([[5.0]])]
 gaps = [(a - b).abs() for a, b in zip(fake_features, real_features)]
@@ -335,7 +335,7 @@ show.maps(
 )
 
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 def scales_of(maps, count):
     return [[m[None, None] for m in maps]] * count
 
@@ -357,7 +357,7 @@ theirs = torch.tensor([[[[3.0, 0.0]]]], requires_grad=True)
 losses.feature_matching([[ours, ours]], [[theirs, theirs]]).backward()
 print("painted:", ours.grad.flatten().tolist(), " real:", theirs.grad)
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## The perceptual loss
 #
 # The same idea with a *frozen* network that already knows how to see: published with VGG-19 and its features at five
@@ -365,7 +365,7 @@ print("painted:", ours.grad.flatten().tolist(), " real:", theirs.grad)
 # VGG's place. Spoil eight pictures in four ways (one is shown). Which would you call mildest, and which does the mean
 # difference of the pixels: "shifted", "blurred", "darker" or "noisy"?
 
-# %% tags=["core"]
+# %%
 from torch.nn import functional as F
 from spade_edu.pretrained.judge import load_second_opinion
 
@@ -383,20 +383,20 @@ def spoil(picture, seed=0):
     }
 
 
-# %% tags=["core"]
+# %%
 eight = stack([scenes[i] for i in range(0, 200, 25)]).image
 spoilt = spoil(eight)
 show.pictures([eight[1], *(s[1] for s in spoilt.values())], ["original", *spoilt], columns=5, width=2.6)
 
 
-# %% tags=["core"]
+# %%
 def differences(picture, spoilt):
     """The mean difference of the pixels and the perceptual loss, for each way to spoil a picture."""
     pixels = {name: float((s - picture).abs().mean()) for name, s in spoilt.items()}
     return pixels, {name: float(losses.perceptual(eyes, eyes.weights, s, picture)) for name, s in spoilt.items()}
 
 
-# %% tags=["core"]
+# %%
 pixels, seen = differences(eight, spoilt)
 figure, axes = plt.subplots(1, 2, figsize=(8, 3))
 for ax, values, title in [(axes[0], pixels, "mean difference of pixels"), (axes[1], seen, "perceptual loss")]:
@@ -406,12 +406,12 @@ for ax, values, title in [(axes[0], pixels, "mean difference of pixels"), (axes[
 show.finish(figure, "The same four, measured in two ways; means over eight pictures.")
 reveal("02-mildest", min(pixels, key=pixels.get))
 
-# %% tags=["core"]
+# %%
 by_hand = sum(w * (a - b).abs().mean() for w, a, b in zip(eyes.weights, eyes(spoilt["blurred"]), eyes(eight)))
 assert torch.isclose(by_hand, losses.perceptual(eyes, eyes.weights, spoilt["blurred"], eight))
 
 
-# %% tags=["core"]
+# %%
 def shift_over_blur(measure):
     """How many times as bad a shift is as blurring, on eight other pictures for each seed."""
 
@@ -426,7 +426,7 @@ def shift_over_blur(measure):
 claim("02-pixels", "Pixel by pixel a shift is worse than blurring", shift_over_blur(0), at_least=1.05)
 claim("02-features", "To the features a shift is milder than blurring", shift_over_blur(1), at_most=0.9)
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # Compared pixel by pixel, blurring is the mildest of the four. A generator trained on that paints blurred pictures:
 # where it doesn't know, the mean is cheapest. To the features, a shift by two pixels is milder than blurring, as it is
 # to you. (How much depends on how far one shifts and blurs.) In the paper's Table 5 SPADE without its perceptual loss
@@ -497,14 +497,14 @@ show.pictures(
 )
 assert codes.shape == three.image.shape
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## Train it
 #
 # Everything together: the generator's loss = LSGAN + 10 · feature matching + 10 · perceptual. One step for G, one for
 # D, on four images, again and again: 120 steps of a network with 0.6 million parameters. This takes about half a minute
 # on two cores. What will appear first: edges, colours or textures?
 
-# %% tags=["core"]
+# %%
 from spade_edu.presets import MODEL_SETTINGS
 
 batch, sample = lab.batch(32, "train")
@@ -518,7 +518,7 @@ def snapshot(step):
         snapshots[step] = trainer.best_generator().eval()(masks["segmap"]).float()
 
 
-# %% tags=["core"]
+# %%
 generator = torch.Generator().manual_seed(0)
 for step in range(120):
     if step in (0, 10, 30, 60):
@@ -527,18 +527,18 @@ for step in range(120):
     history.append(trainer.step({name: tensor[pick] for name, tensor in batch.items()}))
 snapshot(120)
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=3
 maps = lab.labels.colourise(shown.label).float().permute(0, 3, 1, 2) / 127.5 - 1
 tiles = [t for i in range(3) for t in (maps[i], *(snapshots[s][i] for s in snapshots), shown.image[i])]
 titles = ["label map", *(f"step {step}" for step in snapshots), "real"]
 show.pictures(tiles, titles, columns=7, width=2.0, caption="Three validation maps while it trains.")
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # First come light and dark in their places: a bright sky above, a road below, trees at the sides; then colours; edges
 # last. Poles and people haven't come at all. The fine grid of the first steps is the checkerboard of the transposed
 # convolutions that you stamped by hand.
 
-# %% tags=["core"]
+# %%
 names = {"GAN": "LSGAN", "GAN_Feat": "feature matching · 10", "VGG": "perceptual · 10"}
 show.curves(
     {title: [h[name] for h in history] for name, title in names.items()},
@@ -549,11 +549,11 @@ show.curves(
 )
 assert history[-1]["VGG"] < history[0]["VGG"]
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # Read them with care. The perceptual loss compares with the real image and may be trusted: it falls. The other two
 # are measured by a discriminator that learns as well, so a rising curve can mean a better D and not a worse G.
 
-# %% tags=["core"]
+# %%
 titles = {"D_real": "on real images", "D_Fake": "on painted images"}
 smooth = F.avg_pool1d  # over nine steps: single ones jump about
 curves = {title: smooth(torch.tensor([[h[name] for h in history]]), 9, 1)[0] for name, title in titles.items()}
@@ -566,7 +566,7 @@ show.curves(
     caption="D's squared errors, averaged over the two scales and over nine steps (log scale).",
 )
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # After the first wild steps both errors come down to 0.25, where D can't tell, and below. Neither of the two networks
 # wins: a curve that goes to 0 and stays there would be a bad sign.
 
@@ -587,13 +587,13 @@ titles = ["on real"] * 3 + ["on painted"] * 3
 show.maps(tiles, titles, columns=6, diverging=False, caption="Verdicts of the fine scale; 1 means real.")
 print(f"mean verdict: real {verdicts[0].mean():.2f}, painted {verdicts[1].mean():.2f}")
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # ## Where it fails
 #
 # One experiment to carry over to stage 04. Give the stored network, trained six times as long, a map that is one
 # class everywhere. You know the argument from stage 01. How will the three pictures differ?
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=3
 names = ["sky", "road", "vegetation"]
 uniform = torch.stack([torch.full((64, 128), CITYSCAPES.id(name)) for name in names])
 segmap = CITYSCAPES.encode(uniform, uniform.int())
@@ -607,19 +607,19 @@ show.pictures(
     caption="Uniform label maps, and what pix2pixHD makes of them.",
 )
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # No sky, no road, no trees: three times the same grey, up to a grid of patterns. In exact arithmetic the three would
 # be *one flat colour*: after the first instance norm nothing of the class is left. The patterns are rounding errors,
 # which every further instance norm multiplies again; they will look different on your machine. Compare the mean
 # colours. Why this must be so, and what a generator needs instead, is the subject of stages 03 and 04.
 
-# %% tags=["core"]
+# %%
 means = (pictures.mean(dim=(2, 3)) + 1) * 127.5  # 0..255
 for name, mean in zip(names, means.round().int().tolist()):
     print(f"{name:10} mean colour {mean}")
 assert (means - means[0]).abs().max() < 30
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## Summary
 #
 # - pix2pixHD is an encoder-decoder: the label map enters once, is halved three or four times, transformed by residual
@@ -629,7 +629,7 @@ assert (means - means[0]).abs().max() < 30
 # - Instance features describe each object by three numbers; clusters of them give variety.
 # - After every convolution but the last comes an instance norm, and a uniform label map does not survive it.
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## Questions
 #
 # 1. D's loss is near 0 from the start. Is that good?
@@ -647,7 +647,7 @@ assert (means - means[0]).abs().max() < 30
 # <details><summary>Answer</summary>The adversarial loss already speaks about the verdict, and asks for 1, not for the
 # verdict that the real image happens to get.</details>
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## Next
 #
 # **Exercise:** [02_pix2pixhd](../exercises/02_pix2pixhd.ipynb): write the residual block, compute receptive

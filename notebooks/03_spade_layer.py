@@ -1,4 +1,4 @@
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # # 03 · The SPADE layer
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/spade_edu/blob/main/notebooks/03_spade_layer.ipynb)
@@ -12,7 +12,7 @@
 #
 # **Builds on:** stage 00 (one-hot label maps) and stage 01 (batch norm).
 
-# %% tags=["core"]
+# %%
 # Safe to run twice; keeps the installed torch and numpy. SPADE_EDU_PROFILE (cpu or gpu) sets the size.
 from importlib.util import find_spec
 
@@ -23,13 +23,13 @@ from spade_edu.course import plotting as show
 
 lab = course.start("03")
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=1
 # ## What you are about to build
 #
 # Below: a label map, also called a **mask**, and what one trained SPADE layer makes of it. For every pixel and every
 # channel the layer computes a factor, `1 + gamma`, and a shift, `beta`. Red means above zero, blue below.
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=2
 import torch
 
 networks, source = lab.networks("spade")
@@ -42,11 +42,11 @@ show.label_map(sample.label[2], lab.labels, caption="The label map goes in ...")
 pair = [v[2, channel] / v[2, channel].abs().max() for v in (gamma, beta)]
 show.maps(pair, ["gamma", "beta"], caption=f"... and these come out, each over its largest value ({source}).")
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # Whole regions have one colour: the layer treats a class alike wherever it stands, and classes that share a colour are
 # treated alike too. Thin lines follow the borders.
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # ## By hand, on 4 x 4 pixels
 #
 # The recipe has three steps (paper, equation 1; the code adds the 1):
@@ -55,16 +55,16 @@ show.maps(pair, ["gamma", "beta"], caption=f"... and these come out, each over i
 #
 # Take a mask with three classes: sky 0, tree 1, road 2.
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=1
 mask = torch.tensor([[0, 0, 1, 1], [0, 0, 1, 1], [0, 0, 1, 1], [2, 2, 2, 2]])
 x = torch.tensor([[0.0, 4, 0, 4], [4, 0, 4, 0], [0, 4, 0, 4], [4, 0, 4, 0]])
 show.maps([mask, x], ["mask m: ids", "activations x"], numbers=True, diverging=False, caption="The layer's two inputs.")
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # **Step 1: normalise.** Half of the sixteen values are 0 and half are 4. Work out mean and standard deviation first,
 # and what 0 and 4 become.
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 from spade_edu.normalization import batch_statistics
 
 mean, variance = batch_statistics(x[None, None])  # (1, 1, 4, 4) -> one number a channel
@@ -72,12 +72,12 @@ x_hat = (x - mean) / variance.sqrt()
 print(f"mean {mean.item():g}, deviation {variance.sqrt().item():g}")
 print(x_hat.int())
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=3
 # So far this is batch norm, and the mask has had no say. **Step 2: gamma and beta from the mask.** The mask goes in
 # one-hot. A 1x1 convolution on a one-hot map is a look-up: each pixel picks the weight of its own class. Set the
 # weights by hand: gamma 1 for sky, 0 for tree, -1 for road; beta 0, 5, -5.
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=2
 from spade_edu import one_hot
 from torch.nn import functional as F
 
@@ -88,36 +88,36 @@ beta = F.conv2d(segmap, table_beta.view(1, 3, 1, 1))[0, 0]
 assert torch.equal(gamma, table_gamma[mask]) and torch.equal(beta, table_beta[mask])
 show.maps([gamma, beta], ["gamma", "beta"], numbers=True, caption="With a 1x1 kernel.")
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=3
 # **Step 3: scale and shift.** Fill in one pixel of each class yourself. What happens to the road's texture, where
 # `1 + gamma` is zero? (A few words.)
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["core", "nbval-check-output"] minutes=2
 from spade_edu.course import claim, predict, reveal
 
 predict("03-road", ...)
 out = x_hat * (1 + gamma) + beta
 print(out.int())
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=2
 tiles = [x_hat, 1 + gamma, beta, out]
 titles = ["x normalised", "1 + gamma", "beta", "out"]
 show.maps(tiles, titles, numbers=True, caption="The three steps.")
 reveal("03-road", "it is gone: flat, at -5")
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # Sky: contrast doubled. Tree: lifted by 5. Road: flat. One channel, three different fates, decided by the mask alone.
 # The checkerboard stands for what earlier layers have made; SPADE keeps it, amplifies it or wipes it out, **region by
 # region**. Batch norm's gamma and beta would have done one and the same thing to all sixteen pixels.
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## The same numbers from the layer
 #
 # The package's layer has one stage more: a hidden layer, shared by gamma and beta, with ReLU. Give it three hidden
 # channels that pass the one-hot map through, then load your weights.
 
 
-# %% tags=["core"]
+# %%
 from spade_edu import SPADE, InstanceNorm2d
 
 
@@ -131,20 +131,20 @@ def hand_set(kernel_size, shared, gamma, beta):
     return layer
 
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 identity = torch.eye(3).view(3, 3, 1, 1)
 by_layer = hand_set(1, identity, table_gamma.view(1, 3, 1, 1), table_beta.view(1, 3, 1, 1))
 y = by_layer(x[None, None], segmap)[0, 0].detach()  # (1, 1, 4, 4) and (1, 3, 4, 4) -> (1, 1, 4, 4)
 torch.testing.assert_close(y, out, atol=1e-4, rtol=0)
 print(y.round().int())
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=3
 # ## A 3x3 kernel looks around
 #
 # SPADE's default is 3x3. Let gamma's kernel hold a one for every tree pixel it sees, and zero for the rest: gamma
 # then **counts the trees in the 3x3 window**. What will the upper right corner, a tree, say? (A number.)
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["core", "nbval-check-output"] minutes=2
 predict("03-corner", ...)
 counts = torch.zeros(1, 3, 3, 3)
 counts[0, 1] = 1  # class 1: tree, all nine taps
@@ -152,7 +152,7 @@ trees = F.conv2d(segmap, counts, padding=1)[0, 0]
 print(trees.int())
 reveal("03-corner", trees[0, 3].item())
 
-# %% tags=["core"]
+# %%
 show.maps(
     [mask, trees],
     ["mask", "gamma: trees in the 3x3 window"],
@@ -161,7 +161,7 @@ show.maps(
     caption="A 3x3 kernel that counts trees.",
 )
 
-# %% tags=["core"]
+# %%
 middle = torch.zeros(3, 3, 3, 3)
 middle[:, :, 1, 1] = torch.eye(3)  # the hidden layer passes the mask on
 counting = hand_set(3, middle, counts, torch.zeros(1, 3, 3, 3))
@@ -170,13 +170,13 @@ assert torch.equal(gamma_layer[0, 0].detach(), trees)
 y = counting(x[None, None], segmap)[0, 0].detach()
 torch.testing.assert_close(y, x_hat * (1 + trees), atol=1e-4, rtol=0)
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # Layer and hand agree. Sky beside a tree and road below one now know their neighbour. Two things to keep. Tree pixels
 # at the border get another gamma than those inside, so a trained layer can paint edges. And the rim of the picture
 # shows: outside there are zeros, which belong to no class, so the corner tree counts only four. Stage 04 comes back to
 # that.
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # ## The class
 #
 # All of it in a dozen lines. Compare with the figure in the paper (Figure 10): mask, convolution, ReLU, then two
@@ -184,7 +184,7 @@ torch.testing.assert_close(y, x_hat * (1 + trees), atol=1e-4, rtol=0)
 # mask's business now. The hidden width is 128 in the official code, whatever the number of channels.
 
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=4
 from torch import nn
 
 
@@ -202,10 +202,10 @@ class MySPADE(nn.Module):
         return self.norm(x) * (1 + self.gamma(hidden)) + self.beta(hidden)  # (n, c, h, w)
 
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # Is that the package's layer? Give both the same weights and look.
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 torch.manual_seed(0)
 theirs = SPADE(64, lab.labels.num_channels)
 mine = MySPADE(64, lab.labels.num_channels)
@@ -216,10 +216,10 @@ a, street = torch.randn(4, 64, 16, 32), batch["segmap"].cpu()
 torch.testing.assert_close(mine(a, street), theirs(a, street), atol=1e-4, rtol=1e-4)
 print("in", tuple(a.shape), "out", tuple(mine(a, street).shape))
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # Where do the parameters sit, for 64 channels and for 1024?
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 print("channels   shared    gamma     beta      all")
 for channels in [64, 1024]:
     shared = 36 * 128 * 9 + 128
@@ -228,14 +228,14 @@ for channels in [64, 1024]:
     assert sum(p.numel() for p in layer.parameters()) == shared + 2 * each
     print(f"{channels:8} {shared:8,} {each:8,} {each:8,} {shared + 2 * each:9,}")
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## Why 1 + gamma?
 #
 # The paper multiplies by gamma, the official code by 1 + gamma. The functions that both can learn are the same; the
 # **start** differs. The official initialisation draws weights near zero (Glorot with gain 0.02, biases 0), so gamma
 # and beta begin near zero. What does the layer do on its first step, with and without the 1? (A few words.)
 
-# %% tags=["core"]
+# %%
 from spade_edu.initialisation import init_spade
 
 predict("03-start", ...)
@@ -250,39 +250,39 @@ titles = ["plain norm", "x (1 + gamma) + beta", "x gamma + beta"]
 show.maps(tiles, titles, caption="The layer at the official initialisation, in three forms.")
 reveal("03-start", "with the 1 a plain norm; without it hardly a signal")
 
-# %% tags=["core"]
+# %%
 strength = {"norm": plain, "with 1 + gamma": plain * (1 + gamma) + beta, "with gamma": plain * gamma + beta}
 strength = {name: float(v.std()) for name, v in strength.items()}
 show.bars(strength, ylabel="standard deviation of the output", caption="One layer at the official initialisation.")
 assert abs(strength["with 1 + gamma"] - strength["norm"]) < 0.05 and strength["with gamma"] < 0.05
 torch.testing.assert_close(fresh(picture, batch["segmap"]), plain * (1 + gamma) + beta, atol=1e-4, rtol=1e-4)
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # With the 1 the layer begins as a plain norm, without it with hardly a signal. Asked about it, the first author wrote
 # that with the 1 the layer preserves normalised activations at the start, and that it doesn't really matter (official
 # repository, issue 4). Runs of a few minutes, like those behind this course's stored weights, start gamma and beta
 # larger (gain 1): from 0.02, gamma takes hundreds of steps to grow.
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## gamma and beta of a trained layer
 #
 # Back to the street, and to the trained generator. Six channels of its last SPADE layer, gamma only. Look for channels
 # that single out a class, and for lines: there the layer has learned to treat a border, or an instance edge between
 # two cars, unlike the inside. Most of gamma is below zero: this layer turns channels down more often than up.
 
-# %% tags=["core"]
+# %%
 layer = generator.up_3.norm_1
 with torch.no_grad():
     gamma, beta = layer.modulation(batch["segmap"], lab.size)
 strongest = gamma[2].std(dim=(1, 2)).argsort(descending=True)[:6]
 show.maps(gamma[2, strongest], [f"channel {c}" for c in strongest], columns=3, caption="gamma of up_3.norm_1.")
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # Average gamma over the pixels of each class and you get a table: one row per class, one column per channel. It is the
 # closest thing to what a class "means" to this layer.
 
 
-# %% tags=["core"]
+# %%
 import matplotlib.pyplot as plt
 
 
@@ -302,12 +302,12 @@ ax.grid(False)
 figure.colorbar(shown)
 show.finish(figure, "Mean gamma by class and channel.")
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # How much of the variation of gamma does such a table explain, and how much lies *within* classes? The maps show what
 # is left of one channel when the mean of its class is taken off at every pixel.
 
 
-# %% tags=["core"]
+# %%
 def share_within(maps, label):
     """Part of the variance of the maps that the pixel's class doesn't explain."""
     means = torch.zeros(int(label.max()) + 1, maps.shape[1])
@@ -324,7 +324,7 @@ for name in ["G_middle_0", "up_0", "up_1", "up_2", "up_3"]:
 show.bars(within, ylabel="percent within classes", caption="Variance of gamma within classes, in norm_0 of each block.")
 assert all(2 < share < 80 for share in within.values())
 
-# %% tags=["core"]
+# %%
 means = torch.zeros(int(sample.label.max()) + 1, maps.shape[1])
 means[ids] = class_means(maps.cpu(), sample.label)
 chosen = maps[2].std(dim=(1, 2)).argmax().cpu()
@@ -333,7 +333,7 @@ show.maps(
     [maps[2, chosen], rest], [f"gamma, channel {chosen}", "minus the mean of its class"], caption="norm_0 of up_3."
 )
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # Between a sixth and a half of gamma's variation lies within classes: at borders, at the rim of the picture and along
 # instance edges, as the right map shows. The larger part depends on the class alone. So a layer that keeps only the
 # table would do much of the work; a later section returns to that idea.
@@ -391,14 +391,14 @@ values = tiles[0].mul(1e4).round().unique().numel()
 print("kernel 1 gives no more values of gamma than label vectors:", values <= vectors)
 print("kernel 3 gives more than ten times as many:", tiles[1].mul(1e4).round().unique().numel() > 10 * vectors)
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## The mask is resized by nearest neighbour
 #
 # A layer at 8 x 16 pixels needs the mask at 8 x 16. SPADE picks one pixel of every 8 x 8 block and doesn't average:
 # every pixel keeps exactly one class. Bilinear resizing at this factor averages only the four pixels around the middle
 # of the block, so most of its pixels are pure, too.
 
-# %% tags=["core"]
+# %%
 street = one_hot(sample.label[2:3], lab.labels.num_ids)
 small = {mode: F.interpolate(street, size=(8, 16), mode=mode) for mode in ["nearest", "bilinear"]}
 strongest = [values.amax(dim=1)[0] for values in small.values()]
@@ -406,13 +406,13 @@ pure = {mode: int((values.amax(dim=1) == 1).sum()) for mode, values in small.ite
 titles = [f"{mode}: {count} of 128 pixels pure" for mode, count in pure.items()]
 show.maps(strongest, titles, columns=2, diverging=False, caption="The largest of a pixel's one-hot values.")
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # Two things differ between `nearest` and `bilinear`, not one. `nearest` takes the **upper left** pixel of each block,
 # `bilinear` looks at the **middle**: half a block further. `nearest-exact` takes the pixel in the middle, so it has the
 # shift without the averaging. How much of the change of gamma comes from which?
 
 
-# %% tags=["core"]
+# %%
 def gamma_of(mode):
     small = F.interpolate(batch["segmap"], size=(8, 16), mode=mode)
     with torch.no_grad():
@@ -424,12 +424,12 @@ tiles = [(a - b).square().mean(0).sqrt() for a, b in [(corner, middle), (middle,
 titles = [f"the shift: {tiles[0].mean():.3f}", f"the averaging: {tiles[1].mean():.3f}"]
 show.maps(tiles, titles, columns=2, diverging=False, caption="Change of gamma (root mean square over the channels).")
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # Most of what looks like "bilinear blurs the mask" is the half block. The averaging does less, at the few borders that
 # pass through the middle of a block. What matters is that mask and features are sampled alike at every layer, in
 # training and afterwards. The official code takes `nearest` everywhere, and so do we.
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## One layer learns
 #
 # Now train a single layer. Its input is noise, which knows nothing of the street. Its target: the same noise with a
@@ -437,7 +437,7 @@ show.maps(tiles, titles, columns=2, diverging=False, caption="Change of gamma (r
 # fair rival, two convolutions with as many weights as SPADE that get noise and mask side by side (**concatenation**).
 # Order them: "SPADE", "concatenation" or "equal", which of the two that see the mask will be clearly better?
 
-# %% tags=["core"]
+# %%
 predict("03-one-layer", ...)
 label = sample.label.to(lab.device)
 noise = torch.randn(4, 3, *lab.size, generator=torch.Generator().manual_seed(0)).to(lab.device)
@@ -455,7 +455,7 @@ tiles = [lab.labels.colourise(label[2].cpu()), noise[2], target[2]]
 show.pictures(tiles, ["mask", "input: noise", "target"], columns=3, width=3.4, caption="What the layer must do.")
 
 
-# %% tags=["core"]
+# %%
 class Concat(nn.Module):
     """Two convolutions on noise and mask side by side."""
 
@@ -481,7 +481,7 @@ def fit(layer, *inputs, target, steps=150):
     return losses
 
 
-# %% tags=["core"]
+# %%
 torch.manual_seed(0)
 spade = SPADE(3, lab.labels.num_channels, hidden_channels=32).to(lab.device)
 concat, batch_norm = Concat(32).to(lab.device), nn.BatchNorm2d(3).to(lab.device)
@@ -494,7 +494,7 @@ print([f"{sum(p.numel() for p in layer.parameters()):,}" for layer in (spade, co
 reveal("03-one-layer", "equal")
 
 
-# %% tags=["core"]
+# %%
 def concat_over_spade(seed):
     torch.manual_seed(seed)
     layers = [SPADE(3, lab.labels.num_channels, hidden_channels=32), Concat(32)]
@@ -509,14 +509,14 @@ claim(
     at_most=3,
 )
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # Batch norm can't do it: its six numbers are the same at every pixel. But that shows only that one must **see the
 # mask**, not that one needs SPADE. Two plain convolutions that see it do about as well. So what is SPADE for?
 #
 # What SPADE's layer has learned can be read, at least: 1 + gamma should be the contrast and beta the colour of each
 # class.
 
-# %% tags=["core"]
+# %%
 ids = sample.label.unique()
 with torch.no_grad():
     gamma, beta = spade.modulation(batch["segmap"], lab.size)
@@ -531,7 +531,7 @@ show.finish(figure, "Each dot is one class and channel; on the line, learned and
 weight = sample.label.flatten().bincount()[ids].float() > 500
 assert (found[1] - true[1])[weight].abs().mean() < 0.1
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=3
 # ## Where SPADE differs: depth, with a norm in between
 #
 # One layer has no norm after the mask came in. A deep network has: pix2pixHD takes the mask once, at the bottom, and
@@ -540,7 +540,7 @@ assert (found[1] - true[1])[weight].abs().mean() < 0.1
 # at the bottom, and no norms. All three learn to paint each class in its colour, on streets.
 
 
-# %% tags=["core"]
+# %%
 class Deep(nn.Module):
     """Three convolutions; the mask comes in at the bottom, or at each norm (SPADE)."""
 
@@ -566,7 +566,7 @@ class Deep(nn.Module):
         return self.to_picture(x)
 
 
-# %% tags=["core"]
+# %%
 small = sample.label[:, ::4, ::4].to(lab.device)  # (4, h/4, w/4)
 small_segmap = one_hot(small, lab.labels.num_ids)
 uniform = small.unique()[:, None, None].expand(-1, *small.shape[1:])  # a street of each class alone
@@ -592,11 +592,11 @@ def learn_colours(seed, spade, norm=InstanceNorm2d):
     return net, colours
 
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=1
 # Then each paints streets of a single class. Which will still know the colours: "all", "all but the one with the mask
 # at the bottom and norms", or "only SPADE"?
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=3
 predict("03-depth", ...)
 kinds = {"mask at the bottom": (False, InstanceNorm2d), "SPADE": (True, InstanceNorm2d)}
 kinds["at the bottom, no norm"] = (False, lambda width: nn.Identity())
@@ -605,7 +605,7 @@ colours = nets["SPADE"][1]
 rows = [colours[small].permute(0, 3, 1, 2)[:1], *(paint(net, small[:1]) for net, _ in nets.values())]
 show.pictures([row[0] for row in rows], ["target", *nets], caption="A street.")
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=3
 chosen = uniform[:: max(1, len(uniform) // 5)][:5]
 rows = [colours[chosen].permute(0, 3, 1, 2), *(paint(net, chosen) for net, _ in nets.values())]
 show.pictures(
@@ -618,7 +618,7 @@ show.pictures(
 reveal("03-depth", "all but the one with the mask at the bottom and norms")
 
 
-# %% tags=["core"]
+# %%
 def error_on_uniform(seed, kind):
     net, colours = learn_colours(seed, *kinds[kind])
     return float((paint(net, uniform).mean(dim=(2, 3)) - colours[uniform[:, 0, 0]]).square().mean())
@@ -636,21 +636,21 @@ claim(
     at_least=4,
 )
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # On a street all three are good: borders between classes survive a norm. A mask of one class adds the same number to
 # every pixel of a channel. An instance norm subtracts it, whatever the class was, and what is left is the noise, made
 # larger. No later layer can bring the class back. The control shows the cause: the same network without norms knows its
 # colours. SPADE has the norms *and* knows them, because the mask comes in **after** each. Stage 04 finds the same in
 # networks that were trained on pictures.
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## What SPADE contains: conditional batch norm
 #
 # Give the whole picture **one** label. Then gamma and beta are the same at every pixel (away from the rim), one number
 # for each class and channel. That is conditional batch norm, known from style transfer and class-conditional GANs.
 # `from_spade` reads the table off a SPADE layer; compare the two on three uniform maps.
 
-# %% tags=["core"]
+# %%
 from spade_edu.normalization import ConditionalBatchNorm2d, adain
 
 torch.manual_seed(0)
@@ -663,7 +663,7 @@ activations = torch.randn(3, 1, 12, 12)
 with torch.no_grad():
     by_spade, by_table = layer(activations, uniform), conditional(activations, classes)
 
-# %% tags=["core"]
+# %%
 difference = (by_spade - by_table).abs()
 tiles = [*by_spade[:, 0], *by_table[:, 0], *difference[:, 0]]
 titles = [f"{name}, class {k}" for name in ["SPADE", "conditional BN", "difference"] for k in range(3)]
@@ -671,14 +671,14 @@ show.maps(tiles, titles, columns=3, caption="Three uniform masks.")
 assert difference[..., 2:-2, 2:-2].max() < 1e-5 < 0.1 < difference.max()
 assert by_table.mean(dim=(1, 2, 3)).std() > 0.01  # the classes do differ
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## And AdaIN
 #
 # Take **one image** a batch, so that batch statistics are that image's own. In the mask's place put features of a
 # style, the same at every pixel. Then SPADE replaces the mean and deviation of each channel by what the style says:
 # adaptive instance norm. Both reductions are in the paper (section 3).
 
-# %% tags=["core"]
+# %%
 torch.manual_seed(1)
 layer = SPADE(3, 4, kernel_size=1)
 nn.init.normal_(layer.mlp_gamma.weight, std=0.3), nn.init.normal_(layer.mlp_beta.weight, std=0.1)
@@ -689,30 +689,30 @@ with torch.no_grad():
     by_spade = layer(content, style)
     by_adain = adain(content, mean=beta[:, :, 0, 0], deviation=1 + gamma[:, :, 0, 0])
 
-# %% tags=["core"]
+# %%
 tiles = [content[0], by_spade[0] / 2, by_adain[0] / 2]
 show.pictures(tiles, ["content", "SPADE", "AdaIN"], columns=3, width=3.4, caption="One style, two layers.")
 torch.testing.assert_close(by_spade, by_adain, atol=1e-5, rtol=1e-5)
 torch.testing.assert_close(by_adain.mean(dim=(2, 3)), beta[:, :, 0, 0], atol=1e-3, rtol=0)
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 inside = difference[..., 2:-2, 2:-2].max().item()
 print("constant mask: equal to conditional batch norm inside the rim:", inside < 1e-5)
 print("N = 1, constant style: equal to AdaIN:", torch.allclose(by_spade, by_adain, atol=1e-5))
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # So SPADE isn't one more norm beside the others. Conditional batch norm and AdaIN are what is left of it when you
 # forbid gamma and beta to vary from pixel to pixel. What SPADE adds is the *where*: that is the first word of its
 # name, spatially-adaptive.
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## A common misreading: batch norm is not spectral norm
 #
 # Figure 2 of the paper says "batch norm" inside SPADE, and the text says that spectral norm is applied "to all the
 # layers". They share the word *norm*. **Batch norm divides activations** by their deviation. **Spectral norm divides
 # weights** by their largest singular value.
 
-# %% tags=["core"]
+# %%
 from spade_edu import SpectralConv2d
 
 torch.manual_seed(0)
@@ -728,7 +728,7 @@ with torch.no_grad():
     activations["batch norm"] = nn.BatchNorm2d(16)(activations["conv"])
 weights = {"conv": plain.weight, "spectral norm": spectral.normalised_weight(), "batch norm": plain.weight}
 
-# %% tags=["core"]
+# %%
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.2))
 for name, style in zip(weights, ["-", "--", ":"]):
     axes[0].plot(torch.linalg.svdvals(weights[name].detach().flatten(1)), style, label=name, linewidth=2)
@@ -739,18 +739,18 @@ axes[0].legend()
 axes[1].legend()
 show.finish(figure, "One convolution: as it is, with spectral norm, and with batch norm after it.")
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 for name in weights:
     top = torch.linalg.svdvals(weights[name].detach().flatten(1))[0].item()
     mean, deviation = activations[name].mean().item(), activations[name].std().item()
     print(f"{name:14} largest singular value is 1: {abs(top - 1) < 0.01!s:6}", end="")
     print(f"activations have mean 0, deviation 1: {abs(mean) < 1e-3 and abs(deviation - 1) < 1e-2}")
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # In SPADE's generator both occur, in different places: SPADE's own convolutions carry **no** spectral norm in the
 # official code, the convolutions of the residual block around it do. Stage 06 watches spectral norm at work.
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 for name, module in generator.up_3.named_modules():
     if isinstance(module, nn.Conv2d):
         print(f"{name:22} {'spectral norm' if isinstance(module, SpectralConv2d) else '-'}")
@@ -831,7 +831,7 @@ from spade_edu.widgets import Explorer
 scene = lab.val[5]
 Explorer(generator, scene.label, lab.labels, instance=scene.instance, scenes=lab.val)
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## Summary
 #
 # - SPADE is a norm without parameters, then `x (1 + gamma) + beta` with gamma and beta computed from the mask, for
@@ -842,7 +842,7 @@ Explorer(generator, scene.label, lab.labels, instance=scene.instance, scenes=lab
 # - A constant mask turns it into conditional batch norm; N = 1 and a constant style turn it into AdaIN.
 # - Batch norm acts on activations, spectral norm on weights; SPADE contains the first, its surroundings the second.
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## Questions
 #
 # 1. The mask branch has no norm. What would an instance norm in it do to a map that is all sky?
@@ -861,7 +861,7 @@ Explorer(generator, scene.label, lab.labels, instance=scene.instance, scenes=lab
 # <details><summary>Answer</summary>Weights and biases of the gamma and beta convolutions to zero. The official
 # initialisation starts near there.</details>
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## Next
 #
 # **Exercise:** [03_spade_layer](../exercises/03_spade_layer.ipynb): write the layer yourself, then CLADE and the block;

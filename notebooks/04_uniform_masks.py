@@ -1,4 +1,4 @@
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # # 04 · Uniform masks
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/spade_edu/blob/main/notebooks/04_uniform_masks.ipynb)
@@ -12,7 +12,7 @@
 #
 # **Builds on:** stage 02 (pix2pixHD) and stage 03 (the SPADE layer).
 
-# %% tags=["core"]
+# %%
 # Safe to run twice; keeps the installed torch and numpy. SPADE_EDU_PROFILE (cpu or gpu) sets the size.
 from importlib.util import find_spec
 
@@ -23,13 +23,13 @@ from spade_edu.course import plotting as show
 
 lab = course.start("04")
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # ## Two masks, two generators
 #
 # Here are two masks that couldn't differ more: all sky and all road. Two trained generators will paint them. Both saw
 # the same streets for the same number of steps.
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=2
 import torch
 from spade_edu.evaluation.uniform import class_ids, colour_difference, uniform_images, uniform_labels
 
@@ -41,17 +41,17 @@ tiles = [*lab.labels.colourise(uniform_labels(pair, *lab.size)[0]), *images["pix
 titles = ["mask: sky", "mask: road", "pix2pixHD", "pix2pixHD", "SPADE", "SPADE"]
 show.pictures(tiles, titles, columns=2, width=3.4, caption="; ".join(source for _, source in trained.values()))
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # SPADE paints something sky-like and something road-like. pix2pixHD paints two patterns that look like neither, and
 # much like each other. That is Figure 3 of the paper (section 3). This stage takes it apart: first measure, then
 # compute, then look inside.
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## Every class, measured
 #
 # Two classes prove little. Take all that occur in the data, one uniform mask each; the style code is zero for all.
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 streets_ids = [4, 7, 8, 9, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 33]
 ids = class_ids(lab.val)
 names = [lab.labels.names[i] for i in ids]
@@ -59,22 +59,22 @@ assert lab.config.data != "streets" or ids == streets_ids
 label, instance = uniform_labels(ids, *lab.size)
 print(len(ids), "classes, label maps", tuple(label.shape), "ids in each:", {len(m.unique()) for m in label})
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=2
 images = {name: uniform_images(g, lab.labels, ids, *lab.size) for name, g in generators.items()}
 for name in images:
     show.pictures(images[name], names, columns=7, width=1.45, caption=f"{name}: one uniform mask for each class.")
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # pix2pixHD's nineteen pictures are variations of one weave. SPADE's differ in colour and in texture: terrain is ochre,
 # vegetation dark green, sky bluish above and pink below. Rare classes such as "static" or "rider" are the least
 # convincing; a whole picture of them is far from anything either network was trained on.
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # To compare pictures of a single thing, compare their **mean colours**. Under each class below: the mean colour of its
 # pixels in real images, then of what each generator paints.
 
 
-# %% tags=["core"]
+# %%
 import matplotlib.pyplot as plt
 
 real, real_sample = lab.batch(60)
@@ -92,19 +92,19 @@ def swatches(colours, caption):
     show.finish(figure, caption)
 
 
-# %% tags=["core"]
+# %%
 swatches(colours, "Mean colour of each class.")
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # SPADE's row follows the real one in most classes; pix2pixHD's hardly changes. One number for it: the mean difference
 # between the mean colours of two classes, averaged over all pairs, on a scale of 0 to 255. By hand for two classes
 # first.
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 black, grey = torch.full((3, 4, 4), -1.0), torch.zeros(3, 4, 4)
 print("black against grey:", colour_difference(torch.stack([black, grey])), "of 255")
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=2
 difference = {"real": colour_difference(colours["real"][:, :, None, None])}
 difference |= {name: colour_difference(image) for name, image in images.items()}
 show.bars(
@@ -112,19 +112,19 @@ show.bars(
 )
 assert difference["SPADE"] > 20 > 15 > difference["pix2pixHD"]
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # SPADE's classes are about as far apart as the real ones. pix2pixHD's are several times closer together, but not at
 # zero: a small, stubborn rest. The next sections explain the first by algebra, and then the rest, which turns out not
 # to be information at all. (Its size differs from machine to machine, and on some it is 0, which is already a hint.)
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # ## Why: four pixels by hand
 #
 # pix2pixHD starts with a convolution, then instance norm. On a uniform mask every pixel of the convolution's output
 # sees the same thing, so the output is one constant, whatever the weights. Take a class with weight 5 and one with
 # weight 3. What does instance norm make of 5, 5, 5, 5? (A number.)
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["core", "nbval-check-output"] minutes=2
 from spade_edu import InstanceNorm2d
 from spade_edu.course import predict, reveal
 
@@ -135,25 +135,25 @@ sky, grass = torch.full((1, 1, 2, 2), 5.0), torch.full((1, 1, 2, 2), 3.0)
 for name, map_ in {"sky": sky, "grass": grass}.items():
     print(f"{name:6} before {map_.flatten().tolist()}  after {norm(map_).flatten().tolist()}")
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=3
 tiles = [sky[0, 0], norm(sky)[0, 0], grass[0, 0], norm(grass)[0, 0]]
 titles = ["sky: convolution", "sky: after the norm", "grass: convolution", "grass: after the norm"]
 show.maps(tiles, titles, numbers=True, caption="Two uniform maps.")
 reveal("04-constant", float(norm(sky)[0, 0, 0, 0]))
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # $$\frac{c - \mu}{\sqrt{\sigma^2 + \epsilon}} = \frac{c - c}{\sqrt{0 + \epsilon}} = 0 \quad\text{for every } c$$
 #
 # The constant was the only thing that carried the class. Nothing that comes later can bring it back, for there is no
 # second way in: the mask enters pix2pixHD once, at the bottom.
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## Why: the trained first layer
 #
 # The same with the real network: 24 channels, all classes at once. Rows are classes, columns channels; the value is
 # the one in the middle of the map. On the right, what one of SPADE's layers says about the same classes: gamma.
 
-# %% tags=["core"]
+# %%
 from spade_edu.normalization import ConditionalBatchNorm2d
 
 segmap = lab.labels.encode(label, instance).to(lab.device)  # (19, 36, h, w)
@@ -165,7 +165,7 @@ gamma = ConditionalBatchNorm2d.from_spade(spade.up_2.norm_1).gamma[ids].detach()
 middle = lab.size[0] // 2, lab.size[1] // 2
 tables = [convolved[..., middle[0], middle[1]], normalised[..., middle[0], middle[1]], gamma]
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=3
 figure, axes = plt.subplots(1, 3, figsize=(10, 4), sharey=True)
 titles = ["pix2pixHD: convolution", "pix2pixHD: after its norm", "SPADE: gamma of up_2.norm_1"]
 for ax, table, title in zip(axes, tables, titles):
@@ -177,13 +177,13 @@ figure.colorbar(shown, ax=axes)
 show.finish(figure, "One row per class, one column per channel.")
 assert tables[0].std(0).mean() > 0.3 and tables[1].abs().max() < 1e-3 and tables[2].std(0).mean() > 0.1
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # The convolution tells the classes apart, and the norm wipes it out. Not "less information": none. The right-hand side
 # is the cure. SPADE normalises activations too, but **the mask never passes through a norm**: it goes through two
 # convolutions into gamma and beta, and gamma multiplies what has already been normalised.
 
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 def rank(table):
     """How many independent directions the classes span in a table (classes, channels)."""
     return int(torch.linalg.matrix_rank(table.cpu() - table.cpu().mean(0), tol=1e-2))
@@ -193,14 +193,14 @@ print("classes", len(ids))
 print("after pix2pixHD's norm the classes span", rank(tables[1]), "directions")
 print("in SPADE's gamma they span more than ten:", rank(tables[2]) > 10)
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## The whole of pix2pixHD, exactly
 #
 # Follow the zeros. ReLU of zero is zero. The next convolution adds its bias, a constant; the next norm takes it away.
 # And so on, up to the last convolution, which has no norm. What picture must come out, and which numbers decide its
 # colour?
 
-# %% tags=["core"]
+# %%
 import copy
 
 from spade_edu.blocks import replace_modules
@@ -220,20 +220,20 @@ replace_modules(exact, nn.InstanceNorm2d, lambda norm: ExactInstanceNorm(norm.nu
 with torch.no_grad():
     exact_images = exact(segmap).cpu()
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 bias = pix2pixhd.model[-2].bias.detach().cpu()  # of the last convolution
 flat = torch.tanh(bias)[None, :, None, None].expand_as(exact_images)
 print("all classes give the same picture:", torch.allclose(exact_images, exact_images[:1].expand_as(exact_images)))
 print("every pixel is tanh(bias of the last convolution):", torch.allclose(exact_images, flat, atol=1e-6))
 
-# %% tags=["core"]
+# %%
 swatches(colours | {"pix2pixHD, exact": exact_images.mean(dim=(2, 3))}, "With the norm in exact arithmetic, too.")
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # So in exact arithmetic, trained pix2pixHD answers every uniform mask with one flat colour. It doesn't matter how long
 # it was trained: the algebra holds for all weights. What, then, are the patterns that you saw above?
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## Rounding noise, blown up
 #
 # A computer's 5 - 5 isn't always 0: the sum behind the mean rounds. What is left is tiny, about 1e-7. But the norm then
@@ -243,7 +243,7 @@ swatches(colours | {"pix2pixHD, exact": exact_images.mean(dim=(2, 3))}, "With th
 # On some machines these sums happen to come out exactly, so the code below adds the noise itself: a speck of 1e-7 to
 # each value of the mask (1e-16 in float64), about as large as one rounding.
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 import math
 
 predict("04-factor", ...)
@@ -254,7 +254,7 @@ print("norms in a row in the cpu profile:", 6 * 2 + 7)
 reveal("04-factor", factor)
 
 
-# %% tags=["core"]
+# %%
 def largest_after_norms(generator, x):
     """The largest value after each instance norm, from the first to the last."""
     seen, kinds = [], nn.InstanceNorm2d
@@ -276,7 +276,7 @@ torch.manual_seed(0)
 in_float32, in_float64 = one + 1e-7 * torch.randn_like(one), one.double() + 1e-16 * torch.randn_like(one)
 lines = {"float32": largest_after_norms(pix2pixhd, in_float32), "float64": largest_after_norms(double, in_float64)}
 
-# %% tags=["core"]
+# %%
 show.curves(
     {name: torch.tensor(values).clamp(min=1e-18) for name, values in lines.items()},
     x=range(1, len(norms) + 1),
@@ -288,12 +288,12 @@ show.curves(
 assert all(values[0] < 1e-3 and values[-1] > 1 for values in lines.values())
 assert max(largest_after_norms(exact, one)) == 0
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # More digits only delay the noise by a few layers. The later layers turn it into street-like texture, because that is
 # what they learned to do with whatever they get. So **pixels differ between classes and mean nothing**. The mean colour
 # is a fairer witness, though not a perfect one. Here is the same sky mask three times:
 
-# %% tags=["core"]
+# %%
 with torch.no_grad():
     nudged = pix2pixhd(one + 1e-6 * torch.randn_like(one)).cpu()[0]
     three = [pix2pixhd(in_float32).cpu()[0], nudged, double(in_float64).float().cpu()[0]]
@@ -302,14 +302,14 @@ show.pictures(
 )
 assert (three[0] - three[1]).abs().mean() > 0.02
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # ## A cleaner experiment
 #
 # Rounding spoils the comparison, so give instance norm something real to normalise: add **the same faint noise** to
 # every uniform mask. The convolution is linear, so its output is (constant of the class) + (response to the noise).
 # Which of the two survives the norm: "the class", "the noise", "both" or "neither"?
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=3
 predict("04-survives", ...)
 torch.manual_seed(0)
 noisy = segmap + 0.05 * torch.randn_like(segmap[:1])  # the same (1, 36, h, w) added to all classes
@@ -322,19 +322,19 @@ show.pictures(
     tiles, [names[i] for i in chosen], caption="Masks with the same faint noise. Above pix2pixHD, below SPADE."
 )
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 spread = {name: float((image - image[:1]).abs().max()) for name, image in on_noisy.items()}
 print("pix2pixHD: all classes give one and the same picture:", spread["pix2pixHD"] < 0.05)
 print("SPADE: classes differ:", spread["SPADE"] > 0.5)
 reveal("04-survives", "the noise")
 assert colour_difference(on_noisy["pix2pixHD"]) < 0.5 and colour_difference(on_noisy["SPADE"]) > 15
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # That is the whole of Figure 3 in one line: pix2pixHD's picture is the same for all classes, pixel by pixel, because
 # the class **cancels**. SPADE's isn't. The trick behind the experiment is worth keeping: give the norm something of
 # ordinary size to divide by, the same for everyone, and rounding no longer hides what the algebra says.
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## Where the information dies
 #
 # Now look inside, layer by layer, with a question that can be scored: **can the class be read from this activation?**
@@ -342,7 +342,7 @@ assert colour_difference(on_noisy["pix2pixHD"]) < 0.5 and colour_difference(on_n
 # other two are assigned to the nearest mean. 100 % means the class is there, 1 in 19 is a guess.
 
 
-# %% tags=["core"]
+# %%
 def activations(generator, modules, x, z):
     """What each named module gives for x, as (n, features), thinned to at most about 2000 features."""
     seen = {}
@@ -362,7 +362,7 @@ def activations(generator, modules, x, z):
     return seen
 
 
-# %% tags=["core"]
+# %%
 def readable(features, copies=4):
     """Share of right answers of the nearest class mean; features (copies * k, f), class by class within a copy."""
     by_copy = features.view(copies, -1, features.shape[1])  # (copies, k, f)
@@ -371,16 +371,16 @@ def readable(features, copies=4):
     return float((nearest == torch.arange(len(means)).repeat(copies - copies // 2)).float().mean())
 
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # Try the reader where the answer is known: on pure noise, and on noise plus a signal.
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 torch.manual_seed(0)
 guess = torch.randn(4 * 19, 500)
 signal = guess + 3 * torch.randn(19, 500).repeat(4, 1)
 print("noise: below 30 %:", readable(guess) < 0.3, "  signal:", f"{readable(signal):.0%}")
 
-# %% tags=["core"]
+# %%
 copies = segmap.repeat(4, 1, 1, 1)  # (76, 36, h, w)
 torch.manual_seed(1)
 copies = copies + 0.02 * torch.randn_like(copies)
@@ -393,12 +393,12 @@ shares = {
 }
 shares = {name: {layer: readable(f) for layer, f in seen.items()} for name, seen in shares.items()}
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # Draw the two curves on paper before you run the next cell. Where does pix2pixHD start and where does it end? And
 # SPADE, whose first map comes from the style code z, the same for all classes?
 
 
-# %% tags=["core"]
+# %%
 def plot_shares(shares, caption):
     figure, ax = plt.subplots(figsize=(8, 3.4))
     for name, values in shares.items():
@@ -412,7 +412,7 @@ def plot_shares(shares, caption):
 
 plot_shares(shares, "How many classes can be read from the activations, layer by layer.")
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 first, second, *_, last = shares["pix2pixHD"].values()
 print(f"pix2pixHD: first convolution {first:.0%}")
 print(f"pix2pixHD: no better than guessing after the norm: {second < 0.3}, in the image: {last < 0.3}")
@@ -420,11 +420,11 @@ first, second, *_, last = shares["SPADE"].values()
 print(f"SPADE: no better than guessing in the first map: {first < 0.3}")
 print(f"SPADE: first block {second:.0%}, image {last:.0%}")
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # One step, from the first convolution to the norm behind it, and everything is gone. If you had only looked at the
 # pictures you might have blamed the training, the depth or the decoder.
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## Two classes
 #
 # Real masks have more than one class, and on those pix2pixHD works. What does instance norm leave of a map with two
@@ -432,7 +432,7 @@ print(f"SPADE: first block {second:.0%}, image {last:.0%}")
 # by 500, or by 1?
 
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 def two(a, b, share=0.5):
     """Instance norm of a 4 x 4 map with value a in its upper rows and b below."""
     x = torch.full((1, 1, 4, 4), float(b))
@@ -445,12 +445,12 @@ for a in [5, 500, 1]:
         f"{a:3} above 3 becomes {two(a, 3)[0, 0].round(decimals=2):5.2f} above {two(a, 3)[3, 0].round(decimals=2):5.2f}"
     )
 
-# %% tags=["core"]
+# %%
 tiles = [two(5, 3), two(500, 3), two(1, 3), two(5, 3, share=0.25)]
 titles = ["5 above 3", "500 above 3", "1 above 3", "5 above 3, a quarter"]
 show.maps([t.round(decimals=2) for t in tiles], titles, numbers=True, caption="Instance norm of two constants.")
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # With a share p of the pixels at a and the rest at b the norm gives
 #
 # $$\pm\sqrt{\tfrac{1 - p}{p}} \;\text{ and }\; \mp\sqrt{\tfrac{p}{1 - p}}$$
@@ -458,16 +458,16 @@ show.maps([t.round(decimals=2) for t in tiles], titles, numbers=True, caption="I
 # **which of the two is larger** survives, and how much area it has. How much larger doesn't. One bit for each channel,
 # but a layer has many channels: together they may well tell sky over road from trees over road.
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 for p in [0.25, 0.5, 0.75]:
     x = two(7, 2, share=p)
     assert abs(x[0, 0] - math.sqrt((1 - p) / p)) < 1e-3 and abs(x[3, 0] + math.sqrt(p / (1 - p))) < 1e-3
     print(f"share {p:.2f}: {x[0, 0]:.2f} and {x[3, 0]:.2f}")
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # Put sky, trees, façade and car over road. Will pix2pixHD now paint four different upper halves?
 
-# %% tags=["core"]
+# %%
 tops = [n for n in ["sky", "vegetation", "tree", "building", "car"] if n in names]
 halves = torch.full((4, *lab.size), lab.labels.id("road"))
 for row, name in zip(halves, tops):
@@ -479,7 +479,7 @@ with torch.no_grad():
 tiles = [*lab.labels.colourise(halves), *on_halves["pix2pixHD"], *on_halves["SPADE"]]
 show.pictures(tiles, [f"{name} over road" for name in tops], caption="Masks, pix2pixHD, SPADE.")
 
-# %% tags=["core"]
+# %%
 upper = {name: colour_difference(image[:, :, : lab.size[0] // 2]) for name, image in on_halves.items()}
 alone = {name: colour_difference(images[name][[names.index(n) for n in tops]]) for name in generators}
 show.bars(
@@ -489,18 +489,18 @@ show.bars(
 )
 assert upper["pix2pixHD"] > 2 * alone["pix2pixHD"]
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # A neighbour gives pix2pixHD something to compare with. So Figure 3 shows the extreme of something that is always
 # there: pix2pixHD sees classes only **relative to the rest of the picture**, SPADE sees them absolutely. Large uniform
 # regions, common in landscapes, come close to the extreme.
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # ## The stronger rival: pix2pixHD++
 #
 # The paper's real baseline is **pix2pixHD++**: the same encoder-decoder with the paper's other improvements, among them
 # synchronised **batch** norm in place of instance norm. Does its picture depend on the class: "yes" or "no"?
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=3
 predict("04-plus", ...)
 trained["pix2pixHD++"] = lab.networks("pix2pixhd++")
 plus = trained["pix2pixHD++"][0].generator.eval()
@@ -511,24 +511,24 @@ colours["pix2pixHD++"] = images["pix2pixHD++"].mean(dim=(2, 3))
 swatches(colours, "Mean colour of each class, with pix2pixHD++.")
 reveal("04-plus", "yes")
 
-# %% tags=["core"]
+# %%
 seen = activations(plus, [f"model.{n}" for n in steps], copies, z)
 shares["pix2pixHD++"] = {layer: readable(f) for layer, f in seen.items()}
 plot_shares(shares, "How many classes can be read, with pix2pixHD++.")
 assert min(shares["pix2pixHD++"].values()) > 0.9
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # pix2pixHD++ keeps the class from end to end. In evaluation, batch norm subtracts a **running average** over training
 # pictures: 5 - 4 and 3 - 4 stay different. So the argument of this stage explains why pix2pixHD fails on uniform masks.
 # It does **not** explain why SPADE is better than pix2pixHD++, on streets.
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # ## Then why is SPADE better?
 #
 # Ask where it is better. A segmenter that has learned Streets names the class of every pixel of sixty painted streets.
 # How often is it the class that the mask asked for, on wide classes and on thin or rare ones?
 
-# %% tags=["core"]
+# %%
 from spade_edu.pretrained.judge import load_judge
 
 segmenter = load_judge().to(lab.device)
@@ -542,7 +542,7 @@ def obeyed(generator):
     return torch.cat(parts).cpu() == lab.labels.to_score_ids(real_sample.label)
 
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=3
 groups = {"wide": ["road", "building", "sky", "vegetation"], "thin": ["pole", "traffic light", "traffic sign"]}
 groups["rare"] = ["bus", "truck", "fence"]
 here = {
@@ -558,7 +558,7 @@ ax.set(ylabel="pixels as asked, %", ylim=(0, 100))
 ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
 show.finish(figure, "Sixty streets, one training of each network.")
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # On wide classes the three are close. The gap is in what is **thin or rare**. The encoder-decoder has to carry a pole
 # one pixel wide through a map of 8 x 16 pixels and find it again on the way up. SPADE needn't carry anything: at every
 # size, up to the last, the mask itself says where the pole is. (Each bar is one training of 750 steps. Which parts of
@@ -677,7 +677,7 @@ print("SPADE, one mask a batch: classes differ:", colour_difference(alone["SPADE
 # SPADE's own norm is batch norm as well, and here it normalises away all that a constant activation could say. It
 # doesn't matter: gamma and beta come from the mask by another way, which no norm touches.
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## Summary
 #
 # - A convolution turns a uniform mask into constants; instance norm turns every constant into zero. The class is gone
@@ -688,7 +688,7 @@ print("SPADE, one mask a batch: classes differ:", colour_difference(alone["SPADE
 # - Batch norm in evaluation keeps the class (pix2pixHD++); with a batch of one in training it loses it too.
 # - SPADE's mask branch has no norm, and the mask comes in at every layer: the class can be read from end to end.
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## Questions
 #
 # 1. Would it help pix2pixHD to give instance norm a learned gamma and beta?
@@ -707,7 +707,7 @@ print("SPADE, one mask a batch: classes differ:", colour_difference(alone["SPADE
 # <details><summary>Answer</summary>No. Each channel keeps which of the two is larger and their areas. It loses how far
 # they are apart.</details>
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## Next
 #
 # **Exercise:** [04_uniform_masks](../exercises/04_uniform_masks.ipynb): prove in code that the norm forgets the label

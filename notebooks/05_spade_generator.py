@@ -1,4 +1,4 @@
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # # 05 · The SPADE generator
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/spade_edu/blob/main/notebooks/05_spade_generator.ipynb)
@@ -11,7 +11,7 @@
 #
 # **Builds on:** stage 03 (the SPADE layer) and stage 04 (why the mask must come in everywhere).
 
-# %% tags=["core"]
+# %%
 # Safe to run twice; keeps the installed torch and numpy. SPADE_EDU_PROFILE (cpu or gpu) sets the size.
 from importlib.util import find_spec
 
@@ -22,7 +22,7 @@ from spade_edu.course import plotting as show
 
 lab = course.start("05")
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=1
 # ## From a few pixels to a street
 #
 # The generator starts from a tiny map and doubles its size again and again; a residual block follows each doubling, and
@@ -30,7 +30,7 @@ lab = course.start("05")
 # and what comes out, then how strongly each block responds at each place.
 
 
-# %% tags=["core"]
+# %%
 import torch
 
 
@@ -48,7 +48,7 @@ def watch(parts, run):
     return seen, image
 
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=2
 networks, source = lab.networks("spade")
 generator = networks.generator.eval()
 batch, sample = lab.batch(4)
@@ -58,7 +58,7 @@ outputs, image = watch({n: getattr(generator, n) for n in names}, lambda: genera
 tiles = [lab.labels.colourise(sample.label[1]), image[1]]
 show.pictures(tiles, ["mask", "image"], columns=2, width=4, caption=source)
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=3
 strength = {name: y[1].abs().mean(0) for name, y in outputs.items()}  # (c, h, w) -> (h, w)
 titles = [f"{n}: {outputs[n].shape[1]} x {s.shape[0]} x {s.shape[1]}" for n, s in strength.items()]
 show.maps(
@@ -68,11 +68,11 @@ show.maps(
     caption="Mean activation of each block, over its largest. Above: channels x height x width.",
 )
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # Read the titles from left to right: the size doubles, the channels halve towards the end. We take it apart from the
 # inside out: one block, the first map, the doublings, then the whole.
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=4
 # ## The block
 #
 # A **SPADE residual block** (paper, Figure 11) changes its input a little and adds the change:
@@ -89,7 +89,7 @@ show.maps(
 # Toy first: two channels, 2 x 2 pixels, both 3x3 convolutions set to zero. What comes out: "nothing", "the input" or
 # "the mask"?
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["core", "nbval-check-output"] minutes=2
 from spade_edu import SPADEResnetBlock, one_hot
 from spade_edu.course import claim, predict, reveal
 
@@ -105,12 +105,12 @@ with torch.no_grad():
     print(block(x, segmap).int().tolist())
 reveal("05-zero", "the input")
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # The input itself: a **skip path** carries it past everything. A block can begin as nothing at all and learn what to
 # add. Where the number of channels changes, x can't be added as it is; then the skip gets a SPADE and a 1x1
 # convolution of its own, the **learned shortcut**.
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 for fin, fout in [(64, 64), (64, 32)]:
     block = SPADEResnetBlock(fin, fout, 36)
     print(f"{fin} -> {fout}: learned shortcut: {block.learned_shortcut}")
@@ -119,11 +119,11 @@ for fin, fout in [(64, 64), (64, 32)]:
         size = f"{part.in_channels} -> {part.out_channels}, kernel {part.kernel_size[0]}" if "Conv" in kind else ""
         print(f"    {name:7} {kind:15} {size}")
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # Here is the forward pass, from the block's parts. Three details of the official code: LeakyReLU 0.2 where the figure
 # draws ReLU, **no activation on the skip**, and nothing after the sum.
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 from torch.nn import functional as F
 
 torch.manual_seed(0)
@@ -136,10 +136,10 @@ with torch.no_grad():
     torch.testing.assert_close(block(x, street), skip + dx)
 print("in", tuple(x.shape), "inside", tuple(dx.shape), "out", tuple((skip + dx).shape))
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # And in the trained network? One channel of the block at full size, taken apart. Each map has its own scale.
 
-# %% tags=["core"]
+# %%
 parts = {"skip": generator.up_3.conv_s, "change": generator.up_3.conv_1, "sum": generator.up_3}
 seen, _ = watch(parts, lambda: generator(batch["segmap"], z))
 torch.testing.assert_close(seen["skip"] + seen["change"], seen["sum"], atol=1e-3, rtol=1e-3)
@@ -148,17 +148,17 @@ centred = {name: y[1, channel] - y[1, channel].mean() for name, y in seen.items(
 tiles = [m / m.abs().max() for m in centred.values()]
 show.maps(tiles, list(seen), columns=3, caption="skip + change = sum; each minus its mean, over its largest value.")
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # Both parts have seen the mask: up_3 halves the channels, so its shortcut has a SPADE of its own. In this channel the
 # skip carries light and dark over whole regions, and the change is strongest along the edges of objects.
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # ## The first map
 #
 # What does the smallest map grow from? The paper has two versions. **Without style encoder**, which is how the
 # published checkpoints were made: the mask itself, shrunk, behind a 3x3 convolution. Little of a street is left in it.
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=2
 from spade_edu.labels import resize_segmap
 
 sizes = [(2, 4), (4, 8), (8, 16), lab.size]
@@ -170,7 +170,7 @@ show.pictures(
     caption="The mask at the size of the first map, at the next two sizes, and at full size.",
 )
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 from spade_edu import SPADEGenerator
 
 plain = SPADEGenerator(36, latent=(2, 4), ngf=4).eval()
@@ -180,19 +180,19 @@ street[:, 7] = 1
 print("from the mask:", type(plain.fc).__name__, tuple(plain.first_map(street, None).shape))
 print("from z:       ", type(styled.fc).__name__, tuple(styled.first_map(street, torch.zeros(3, 16)).shape))
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # **With style encoder** (stage 09) the first map is a linear layer of a vector z, and the mask enters by SPADE alone.
 # z then decides what the mask leaves open. Without it there is no noise anywhere: the released models give one picture
 # for one mask.
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 torch.manual_seed(0)
 with torch.no_grad():
     for name, g in {"from the mask": plain, "from z": styled}.items():
         draws = [g(street, torch.randn(3, 16)) for _ in range(2)]
         print(f"{name:14} same picture for every z: {torch.equal(*draws)}")
 
-# %% tags=["core"]
+# %%
 torch.manual_seed(3)
 if generator.z_dim:
     codes = torch.randn(4, generator.z_dim, device=lab.device)
@@ -200,27 +200,27 @@ if generator.z_dim:
         styles = generator(batch["segmap"][1:2].expand(4, -1, -1, -1).contiguous(), codes).cpu()
     show.pictures(styles, [f"z number {i}" for i in range(4)], caption=f"One mask, four z ({source}).")
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # z moves the light, and where things are is up to the mask. After a few minutes of training its say is small; stage 09
 # gives it more and measures it.
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=1
 # ## Doubling
 #
 # Between blocks the map is doubled by **nearest neighbour**: each value is written four times. No weights, nothing to
 # learn; the block behind it smooths and refines.
 
-# %% tags=["core"]
+# %%
 small = torch.tensor([[1.0, 2], [3, 4]])
 double = F.interpolate(small[None, None], scale_factor=2, mode="nearest")[0, 0]
 show.maps([small, double], ["2 x 2", "4 x 4"], numbers=True, diverging=False, caption="Nearest-neighbour doubling.")
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=3
 # That is all you need. Here the trained generator is run by hand, part by part, and compared with its own answer. Count
 # the doublings from 2 x 4 to 64 x 128.
 
 
-# %% tags=["core"]
+# %%
 def by_hand(g, segmap, z):
     x = g.head_0(g.first_map(segmap, z), segmap)
     x = g.G_middle_1(g.G_middle_0(F.interpolate(x, scale_factor=2, mode="nearest"), segmap), segmap)
@@ -229,19 +229,19 @@ def by_hand(g, segmap, z):
     return torch.tanh(g.conv_img(F.leaky_relu(x, 0.2)))
 
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 with torch.no_grad():
     same = torch.allclose(by_hand(generator, batch["segmap"], z).cpu(), image, atol=1e-3)
 assert same
 print("by hand and by the class, the same pictures:", same)
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # Five. Larger images need more of them, so the code has three **plans**: `normal` doubles 5 times, `more` 6 times,
 # `most` 7 times. Here are their sizes in the published networks. A network of 93 million parameters would take a while
 # to fill; on torch's **meta device** tensors have shapes but no numbers, which is all we need.
 
 
-# %% tags=["core"]
+# %%
 from spade_edu import latent_size
 
 
@@ -264,14 +264,14 @@ def sizes_of(g, labels, size):
     return found
 
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 plans = {"normal": (256, 256), "more": (256, 512), "most": (512, 1024)}
 tables = {plan: sizes_of(official(36, size, plan), 36, size) for plan, size in plans.items()}
 print(f"{'':11}" + "".join(f"{plan + ' ' + str(size):>22}" for plan, size in plans.items()))
 for name in [*names, "up_4", "conv_img"]:
     print(f"{name:11}" + "".join(f"{str(tables[plan].get(name, '-')):>22}" for plan in plans))
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # `more` doubles once more in the middle; `most` also adds an eighth block, `up_4`, with half the channels. Cityscapes
 # at 256 x 512 uses `more`, the 256 x 256 sets `normal`. Height and width must be multiples of 2 to the number of
 # doublings: 32, 64 or 128.
@@ -279,7 +279,7 @@ for name in [*names, "up_4", "conv_img"]:
 # Here is the whole generator for Cityscapes as a drawing (compare with the paper's Figure 12): above each block's
 # output, as wide as it has channels; below the mask as the block sees it.
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=2
 import matplotlib.pyplot as plt
 
 figure, axes = plt.subplots(2, 7, figsize=(10, 3))
@@ -320,7 +320,7 @@ with torch.no_grad():
         mask = torch.zeros(1, 36, height, 2 * height)
         print(f"mask {height} x {2 * height} -> image", tuple(plain(mask).shape[-2:]))
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # ## The parameters, counted
 #
 # Table 3 of the paper says 96M. Count one block by hand: two 3x3 convolutions with bias, a 1x1 without if the channels
@@ -328,7 +328,7 @@ with torch.no_grad():
 # ADE20K? (A number.)
 
 
-# %% tags=["core"]
+# %%
 predict("05-share", ...)
 
 
@@ -347,7 +347,7 @@ def block_parameters(fin, fout, labels):
     return own, spade(fin, labels) + spade(middle, labels) + learned * spade(fin, labels)
 
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 plan = [(1024, 1024)] * 3 + [(1024, 512), (512, 256), (256, 128), (128, 64)]
 for title, labels, published in [
     ("Cityscapes", 36, 93048003),
@@ -361,7 +361,7 @@ for title, labels, published in [
     print(f"{title:11} by hand {by_hand:,}  counted {counted:,}  official {published:,}")
     assert by_hand == counted == published
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=3
 parts = torch.tensor([block_parameters(*widths, 151) for widths in plan]) / 1e6  # ADE20K
 figure, ax = plt.subplots(figsize=(8, 3.4))
 ax.bar(names, parts[:, 0], color="#999999", label="convolutions of the block")
@@ -371,14 +371,14 @@ ax.grid(axis="x", visible=False)
 ax.legend()
 show.finish(figure, "ADE20K's generator, block by block.")
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 total, spade_layers = 96492483, sum(block_parameters(*widths, 151)[1] for widths in plan)
 widest = sum(sum(block_parameters(1024, 1024, 151)) for _ in range(3))
 print(f"SPADE layers: {spade_layers:,} = {100 * spade_layers / total:.1f} %")
 print(f"three widest blocks: {widest:,} = {100 * widest / total:.1f} %")
 reveal("05-share", round(100 * spade_layers / total, 1))
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # The three blocks of 1024 channels hold three quarters of everything. That is also why SPADE's generator is smaller
 # than pix2pixHD's (stage 02): not that it has no way down, but that it has three such blocks instead of nine.
 
@@ -429,7 +429,7 @@ reveal("05-work", "fine")
 # Exactly the other way round than the parameters: 1.4 % of the parameters sit in up_3, and half of the work is done
 # there. If you want a smaller file, narrow the coarse blocks; if you want a faster network, narrow the fine ones.
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # ## What each scale paints
 #
 # Every block is told the mask. Do they all need it? A hook can replace the mask of **one block** and leave the others
@@ -438,7 +438,7 @@ reveal("05-work", "fine")
 # "G_middle_1", "up_0", "up_1", "up_2", "up_3"?
 
 
-# %% tags=["core"]
+# %%
 @torch.no_grad()
 def paint(segmap, told, z):
     """The pictures for `segmap` while the blocks named in `told` are given other masks: {block: mask}."""
@@ -463,7 +463,7 @@ def lie_about(segmap, class_id):
     return lie
 
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=3
 predict("05-lie", ...)
 green = lab.labels.id(next(n for n in ["vegetation", "tree"] if n in lab.labels.names))
 truth, code = batch["segmap"][1:2].contiguous(), z[1:2] if generator.z_dim else None
@@ -474,12 +474,12 @@ tiles = [right[0], *(image[0] for image in lied), everywhere[0]]
 titles = ["no lie", *(f"lie at {n}" for n in names), "lie everywhere"]
 show.pictures(tiles, titles, columns=3, width=3, caption="One block at a time is told that all is vegetation.")
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # One street proves little. Take twelve, each with a style code of its own; the thin lines are the standard deviation
 # over the streets.
 
 
-# %% tags=["core"]
+# %%
 def streets(seed, count=12):
     """Masks and style codes of streets of the validation split, drawn by a seed."""
     chosen = torch.randperm(len(lab.val), generator=torch.Generator().manual_seed(seed))[:count]
@@ -493,7 +493,7 @@ def apart(a, b):
     return 127.5 * (a - b).abs().mean(dim=(1, 2, 3))
 
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=3
 from spade_edu.data import stack
 from spade_edu.sampling import to_batch
 
@@ -510,7 +510,7 @@ show.bars(
 reveal("05-lie", max(names, key=lambda name: float(harm[name].mean())))
 
 
-# %% tags=["core"]
+# %%
 def last_over_coarse(seed):
     """Harm of a lie at the last block over that of the same lie at the three coarsest together."""
     many, codes = streets(seed)
@@ -527,21 +527,21 @@ claim(
     at_least=2,
 )
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # The three blocks at 2 x 4 and 4 x 8 pixels may lie without much harm. From up_0 on the harm grows, and a lie at the
 # last block, which has the final word at full size, does most. It holds for other streets, styles and lies, too: the
 # claim takes another class for each seed. (It is about this one trained network.)
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # Now the reverse: **one block alone** knows the street, and the rest are told vegetation.
 
-# %% tags=["core"]
+# %%
 alone = [paint(lie, {name: truth}, code) for name in names]
 tiles = [right[0], *(image[0] for image in alone), everywhere[0]]
 titles = ["all know", *(f"only {n} knows" for n in names), "none knows"]
 show.pictures(tiles, titles, columns=3, width=3, caption="One block at a time is told the truth.")
 
-# %% tags=["core"]
+# %%
 regained = {name: 100 * (1 - apart(paint(lies, {name: many}, codes), honest) / harm["all"]) for name in names}
 show.bars(
     {name: float(r.mean()) for name, r in regained.items()},
@@ -550,14 +550,14 @@ show.bars(
     caption="How far one honest block brings the picture back, from all lying to none; twelve streets.",
 )
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## Two streets in one
 #
 # Give the coarse blocks street A and the fine blocks street B, and move the point of exchange. The first blocks work on
 # 2 x 4 to 8 x 16 pixels. How many of the seven blocks must be told A before the picture is nearer to A's than to B's?
 # (A number.)
 
-# %% tags=["core"]
+# %%
 predict("05-sides", ...)
 a, b = batch["segmap"][1:2].contiguous(), batch["segmap"][2:3].contiguous()
 shown = (0, 2, 4, 5, 6, 7)
@@ -566,7 +566,7 @@ titles = [f"first {k} blocks told A" for k in shown]
 show.pictures(mixed, titles, columns=3, width=3, caption="From street B (no block is told A) to street A (all are).")
 
 
-# %% tags=["core"]
+# %%
 from functools import cache
 
 
@@ -589,7 +589,7 @@ show.curves(
 reveal("05-sides", next(k for k in range(8) if to_a[k] < to_b[k]))
 
 
-# %% tags=["core"]
+# %%
 def still_b(seed):
     to_a, to_b = exchange(seed)
     return to_b[5] / to_a[5]
@@ -597,7 +597,7 @@ def still_b(seed):
 
 claim("05-late", "With five of seven blocks told A the picture is nearer to B's", still_b, at_most=0.8)
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # The picture changes sides late. On this small network the three coarsest blocks say almost nothing that the later ones
 # don't overrule, and the last one alone undoes a good part of the lie: it sees the mask sharply. The large network,
 # with 1024 channels in its coarse blocks and days of training, may divide the work differently; we haven't measured it.
@@ -622,7 +622,7 @@ show.pictures(tiles, titles, columns=2, width=4.2, caption="The mask at 8 x 16, 
 # With a coarse mask everywhere, poles and kerbs turn into steps of eight pixels. Giving up_3 the fine mask back repairs
 # most outlines, and taking it from up_3 alone spoils most of them: another sign of which block draws the borders here.
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## Can it learn at all? Overfit one batch
 #
 # Before any long training, ask of a new network the easiest thing: to learn one batch by heart, with a plain L1 loss
@@ -631,7 +631,7 @@ show.pictures(tiles, titles, columns=2, width=4.2, caption="The mask at 8 x 16, 
 # much of the **fine** rest. 1 means: as wrong as a blank.
 
 
-# %% tags=["core"]
+# %%
 from spade_edu.initialisation import init_spade
 
 
@@ -644,7 +644,7 @@ def missing(output, target):
             for a, b, size in ((coarse, wanted, wanted_mean), (rest, wanted_rest, wanted_rest))]  # fmt: skip
 
 
-# %% tags=["core"]
+# %%
 @cache
 def by_heart(seed, steps=80):
     """A new generator after its training; loss and what is missing, step by step; some snapshots."""
@@ -664,7 +664,7 @@ def by_heart(seed, steps=80):
     return new, record, snapshots
 
 
-# %% tags=["core"]
+# %%
 new, record, snapshots = by_heart(0)
 tiles = [lab.labels.colourise(sample.label[1]), *snapshots.values(), batch["image"][1].cpu()]
 titles = ["mask", *(f"step {step}" for step in snapshots), "target"]
@@ -680,7 +680,7 @@ show.curves(
 print(f"mean absolute error at the first and the last step: {loss[0]:.2f}, {loss[-1]:.2f}")
 
 
-# %% tags=["core"]
+# %%
 def fine_over_coarse(seed):
     _, coarse, fine = by_heart(seed)[1][-1]
     return fine / coarse
@@ -693,34 +693,34 @@ claim(
     at_least=2,
 )
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # Large areas come first. By heart it hasn't learned the pictures yet: after 80 steps a good part of what is fine is
 # still missing. But the error falls, so gradients pass. Check that no parameter was left out:
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 idle = [name for name, p in new.named_parameters() if p.grad is None or not p.grad.abs().max() > 0]
 print("parameters without gradient:", idle)
 with torch.no_grad():
     print("output between -1 and 1:", bool(new(batch["segmap"][:2]).abs().max() <= 1))
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## What is in it, and what isn't
 #
 # Count the kinds of layers in the whole generator. Other generators use pixel norm, noise at every layer or attention.
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 from collections import Counter
 
 kinds = Counter(type(m).__name__ for m in new.modules() if not list(m.children()))
 for kind, count in sorted(kinds.items()):
     print(f"{count:3} {kind}")
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # SPADE has none of those: convolutions, ReLU and batch norm without parameters, nothing else. Eighteen of the
 # convolutions carry **spectral norm**: the two or three of each block, but neither SPADE's own nor the first and last.
 # Stage 06 shows what it does.
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## Summary
 #
 # - The generator is a decoder: a first map of a few pixels, then SPADE residual blocks with doublings between them.
@@ -730,7 +730,7 @@ for kind, count in sorted(kinds.items()):
 # - Each block is told the mask at its own size; in our small network the fine blocks decide most of the
 #   layout.
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## Questions
 #
 # 1. Why does pix2pixHD need an encoder and SPADE doesn't?
@@ -749,7 +749,7 @@ for kind, count in sorted(kinds.items()):
 #
 # <details><summary>Answer</summary>No, x passes unchanged. The mask comes in on the main path.</details>
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## Next
 #
 # **Exercise:** [05_spade_generator](../exercises/05_spade_generator.ipynb): write the first map, run the blocks on it,

@@ -1,4 +1,4 @@
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # # 07 · Evaluation
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/spade_edu/blob/main/notebooks/07_evaluation.ipynb)
@@ -11,7 +11,7 @@
 #
 # **Builds on:** stage 05 (a generator to score); the stored weights stand in for your own.
 
-# %% tags=["core"]
+# %%
 # Safe to run twice; keeps the installed torch and numpy. SPADE_EDU_PROFILE (cpu or gpu) sets the size.
 from importlib.util import find_spec
 
@@ -22,14 +22,14 @@ from spade_edu.course import plotting as show
 
 lab = course.start("07")
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # ## Which is better, and by how much?
 #
 # Two generators painted the same label maps (masks). Your eye has an opinion, but two questions are mixed in it. Do
 # these look like *photographs of this kind*? And do they show *what the mask asked for*? Table 1 of the paper answers
 # the first by FID and the second by a segmenter's mIoU and accuracy.
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=2
 from spade_edu.data import Streets, stack
 from spade_edu.runs.loading import load_stored
 from spade_edu.sampling import generate
@@ -44,7 +44,7 @@ columns = [labels.colourise(maps.label), maps.image, painted["pix2pixhd"], paint
 show.pictures([c[i] for i in (0, 9) for c in columns], ["label map", "real", "pix2pixHD", "SPADE"],
               caption="Stored weights, 750 steps on Streets, one training of each.")  # fmt: skip
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # # Part 1: the Fréchet distance
 #
 # Replace each set of images by a set of feature vectors, fit a Gaussian to each set, and measure the distance between
@@ -54,7 +54,7 @@ show.pictures([c[i] for i in (0, 9) for c in columns], ["label map", "real", "pi
 #
 # Which of these two pairs is further apart: "shifted", "widened", or are they "equal"?
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=3
 import matplotlib.pyplot as plt
 import torch
 from spade_edu.course import claim, predict, reveal, stored_claim
@@ -70,7 +70,7 @@ for ax, name, mu, sigma in zip(axes, ("shifted", "widened"), (2.0, 0.0), (1.0, 3
 axes[0].set_ylabel("density (scaled)")
 show.finish(figure, "Two pairs of bells.")
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 from spade_edu.evaluation import frechet_distance
 
 
@@ -83,7 +83,7 @@ widened = frechet_distance(one(0)[0], one(1), one(0)[0], one(9))  # covariance 9
 print("shifted", round(shifted, 6), "widened", round(widened, 6))
 reveal("07-pairs", "equal")
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # Both are 4: a shift by 2 counts as much as a deviation that grows from 1 to 3. The name says *distance*, but this is
 # its square, as everywhere in the literature: FID 40 isn't twice as far as FID 20.
 #
@@ -92,7 +92,7 @@ reveal("07-pairs", "equal")
 # It is the cost of moving one heap of sand onto the other. In one dimension the best plan is simple. Sort both sets,
 # and move the first grain to the first place, the second to the second.
 
-# %% tags=["core"]
+# %%
 generator = torch.Generator().manual_seed(0)
 a = torch.randn(10_000, generator=generator).sort().values
 b = (1 + 2 * torch.randn(10_000, generator=generator)).sort().values
@@ -103,13 +103,13 @@ show.curves({"set A: mean 0, deviation 1": a, "set B: mean 1, deviation 2": b}, 
 print(f"mean of (A - B)²: {moved:.2f}, by the formula {by_formula}")
 assert abs(moved - by_formula) < 0.25, "sorted pairs and the formula should agree"
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## Two dimensions: correlation counts
 #
 # Now two numbers per image. Both clouds below have mean 0 and deviation 1 in each feature; only the correlation
 # differs, 0.8 against -0.8. A comparison feature by feature would notice nothing.
 
-# %% tags=["core"]
+# %%
 C1, C2 = torch.tensor([[1.0, 0.8], [0.8, 1.0]]), torch.tensor([[1.0, -0.8], [-0.8, 1.0]])
 noise = torch.randn(400, 2, generator=generator)
 figure, ax = plt.subplots(figsize=(4.6, 3.6))
@@ -119,7 +119,7 @@ ax.set(xlabel="feature 1", ylabel="feature 2", aspect="equal", ylim=(-4, 5))
 ax.legend(loc="upper right", fontsize=8)
 show.finish(figure, "400 images in each cloud.")
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # With covariances the formula becomes
 #
 # $$d^2 = |\mu_1 - \mu_2|^2 + \mathrm{tr}\left(C_1 + C_2 - 2\,(C_1^{1/2} C_2\, C_1^{1/2})^{1/2}\right).$$
@@ -127,7 +127,7 @@ show.finish(figure, "400 images in each cloud.")
 # By hand: both matrices have the diagonals of the square as axes, with variances (1.8, 0.2) and (0.2, 1.8). So it is
 # the 1-D formula twice: 2 (√1.8 - √0.2)² = 2 (2 - 1.2) = 1.6.
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 variances = [torch.linalg.eigvalsh(C).tolist() for C in (C1, C2)]
 print("variances along the diagonals:", [[round(v, 4) for v in pair] for pair in variances])
 by_hand = 2 * (1.8**0.5 - 0.2**0.5) ** 2
@@ -150,7 +150,7 @@ distance = C1.trace() + C3.trace() - 2 * roots
 packaged = frechet_distance(torch.zeros(2), C1, torch.zeros(2), C3)
 print("by eigenvalues of the product equals the package:", bool(abs(distance - packaged) < 1e-5))
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # ## To 2048 dimensions
 #
 # FID's features are the 2048 averages of the last layer of a published Inception network, for images resized to
@@ -160,7 +160,7 @@ print("by eigenvalues of the product equals the package:", bool(abs(distance - p
 # Two sets of 2,500 vectors are drawn from *one and the same* Gaussian, 2048 independent numbers of deviation 1. What is
 # their distance? (A number.)
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=3
 from spade_edu.evaluation import FeatureStatistics
 
 predict("07-same-source", ...)
@@ -173,12 +173,12 @@ print(f"covariance {tuple(pair[0].cov.shape)}, distance {distance:.0f}")
 reveal("07-same-source", distance)
 assert 700 < distance < 1000
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # Not 0, but hundreds. Nothing is wrong with the code: an estimated covariance differs from the true one, and every
 # difference adds to the sum; nothing can subtract. The Fréchet distance of finite sets is **biased upward**. Inception
 # features have another scale and are correlated, so their bias is another number, but it is there.
 
-# %% tags=["core"]
+# %%
 sizes = [20, 40, 80, 160, 320, 640, 1280]
 
 
@@ -197,7 +197,7 @@ show.curves(bias, sizes, xlabel="number of images n", ylabel="squared distance",
             caption="Two sets from the same Gaussian: the true distance is 0.")  # fmt: skip
 assert all(line[0] > 5 * line[-1] for line in bias.values()), "the bias falls with n"
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # More features, more bias; more images, less. Two rules follow. Compare Fréchet distances **at equal n only**. And
 # prefer many images: a method scored on 5,000 images looks better than the same method scored on 500.
 #
@@ -206,7 +206,7 @@ assert all(line[0] > 5 * line[-1] for line in bias.values()), "the bias falls wi
 # KID (Bińkowski et al. 2018) asks: how alike are two images on average, within a set and across sets? Likeness is
 # $k(a, b) = (a \cdot b / d + 1)^3$. Take two sets of two one-number images.
 
-# %% tags=["core"]
+# %%
 X, Y = torch.tensor([0.0, 1.0]), torch.tensor([1.0, 2.0])
 
 
@@ -218,24 +218,24 @@ tables = [likeness(X, X), likeness(Y, Y), likeness(X, Y)]
 show.maps(tables, ["within X = {0, 1}", "within Y = {1, 2}", "across"], numbers=True, diverging=False, limit=125,
           caption="Within a set the diagonal, an image beside itself, is left out.")  # fmt: skip
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # Mean within X without the diagonal: 1. Within Y: 27. Across: (1 + 1 + 8 + 27) / 4 = 9.25. So the kernel distance is
 # 1 + 27 - 2 · 9.25 = 9.5. Leaving out the diagonal is what makes the estimate unbiased.
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 from spade_edu.evaluation import kernel_distance
 
 within_x, within_y, across = 1, 27, (1 + 1 + 8 + 27) / 4
 print("by hand", within_x + within_y - 2 * across, "package", kernel_distance(X[:, None], Y[:, None]))
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## Real features, real bias
 #
 # The Inception weights aren't part of this package. Streets has a **judge** of its own: a small segmenter, trained on
 # real scenes. Averages of its two deepest layers are 160 features of an image. We compare real scenes with other real
 # scenes, by both distances.
 
-# %% tags=["core"]
+# %%
 from spade_edu.evaluation.scoring import streets_judges
 
 judges = streets_judges(segmentation=True, distance=True, device=torch.device(lab.device))
@@ -250,7 +250,7 @@ def features(images):  # (n, 3, 64, 128) in [-1, 1] -> (n, 160)
 real = features(everything.image)
 print("features", tuple(real.shape))
 
-# %% tags=["core"]
+# %%
 sizes = [10, 20, 40, 80]
 
 
@@ -266,7 +266,7 @@ def mean_over_halves(distance, n, seed):
     return sum(values) / len(values)
 
 
-# %% tags=["core"]
+# %%
 figure, axes = plt.subplots(1, 2, figsize=(8.5, 2.8))
 for ax, name, distance in zip(axes, ("Fréchet distance", "kernel distance"), (gaussian_distance, kernel_distance)):
     for n in sizes:
@@ -276,13 +276,13 @@ for ax, name, distance in zip(axes, ("Fréchet distance", "kernel distance"), (g
     ax.axhline(0, color="#999999", linewidth=1)
 show.finish(figure, "Real scenes against real scenes. A dot is a pair of sets, the line their mean.")
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # The Fréchet distance falls with n. The kernel distance scatters about 0, above and below, whatever n is. Here is the
 # first experiment of this stage whose **claim** is checked with a margin, over several seeds
 # (`docs/results/claims.json`). A seed decides which scenes make a set.
 
 
-# %% tags=["core"]
+# %%
 def shrinks(seed):
     return mean_over_halves(gaussian_distance, 10, seed) / mean_over_halves(gaussian_distance, 80, seed)
 
@@ -296,14 +296,14 @@ def off_zero(seed):
 claim("07-bias", "Real scenes are further from real scenes with 10 images than with 80", shrinks, at_least=3)
 claim("07-kernel", "Kernel distances of real sets lie about zero", off_zero, at_most=0.25)
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## The names FID and KID
 #
 # The formula alone isn't FID. FID means: *these* Inception weights, *this* resizing, *this* formula. With any other
 # features the figure has another scale and another meaning, so the course writes "FD (Streets judge)". The package
 # refuses to mix feature spaces.
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 from spade_edu.errors import UserError
 from spade_edu.evaluation.inception import FEATURES
 
@@ -339,13 +339,13 @@ else:
     known = inception_features(network, maps.image)
     print({name: f"FID {gaussian_distance(inception_features(network, s), known):.0f}" for name, s in sets.items()})
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # ## What a Fréchet distance sees
 #
 # Spoil the *real* images in five ways and measure each against the clean ones. "Ten repeated" shows ten of the forty
 # images four times; "swapped" gives each mask another mask's image. One of them gets a perfect score, 0. Which?
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=2
 from torch.nn import functional as F
 
 predict("07-perfect", ...)
@@ -361,13 +361,13 @@ spoilt = {
 tiles, titles = [clean[12], *(v[12] for v in spoilt.values())], ["clean", *spoilt]
 show.pictures(tiles, titles, columns=4, caption="What each set shows for one mask.")
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=2
 distances = {name: round(gaussian_distance(features(images), real[:N]), 6) for name, images in spoilt.items()}
 show.bars(distances, ylabel="FD (Streets judge)", caption="Distance to the 40 clean images.")
 reveal("07-perfect", "swapped")
 assert distances["swapped"] < 1e-3
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # "Swapped" gets 0: a Fréchet distance looks at the set and never at the masks. A generator that ignores its input and
 # paints lovely streets would get a lovely FID. So a second score has to ask whether the picture fits the mask.
 #
@@ -376,7 +376,7 @@ assert distances["swapped"] < 1e-3
 # or are they "about equal" (within a factor of two)?
 
 
-# %% tags=["core"]
+# %%
 predict("07-variety", ...)
 
 
@@ -392,13 +392,13 @@ print(f"forty others:           {min(floor):.2f} to {max(floor):.2f}")
 print(f"ten, four times each:   {min(repeated):.2f} to {max(repeated):.2f}   (ten draws of the scenes)")
 reveal("07-variety", "about equal")
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # About equal. The distance between two honest sets is the **noise floor** of the ruler. At n = 40 a loss of three
 # quarters of the variety costs hardly more than that, so a single figure without its floor doesn't show it; "darker"
 # costs even less. (40 images for 160 features: the covariance is singular, which is why the package warns of such
 # sets.) Noise and blur lie far above the floor. Does it help to have more images?
 
-# %% tags=["core"]
+# %%
 counts = [20, 40, 80]
 draws = {n: torch.tensor([against_reference(n, seed) for seed in range(10)]) for n in counts}  # (10, 2) each
 figure, ax = plt.subplots(figsize=(6, 3))
@@ -410,7 +410,7 @@ ax.legend()
 show.finish(figure, "Means of ten draws; the bands reach from the smallest to the largest.")
 
 
-# %% tags=["core"]
+# %%
 def repeated_over_floor(n):
     def ratio(seed):
         floor, repeated = against_reference(n, seed)
@@ -428,18 +428,18 @@ claim("07-floor", "Ten of 40 scenes are at most twice as far as 40 others", repe
 claim("07-more-images", "Ten of 80 scenes are further away than 80 others", repeated_over_floor(80), at_least=1.5)
 claim("07-texture", "Noise and blur are far above the floor", spoilt_over_floor, at_least=5)
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # With more images the floor sinks and the lack of variety stays: now it can be seen. So a distance needs its floor
 # beside it: the same score of real images against other real images, at the same n.
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # # Part 2: mean IoU
 #
 # A segmenter that has only seen real photographs looks at a generated one and names the class of each pixel. Compare
 # with the mask that the image was made from. Once more 16 pixels by hand: classes 0 (sky), 1 (house), 2 (road);
 # 255 is void and doesn't count.
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=2
 truth = torch.tensor([[0, 0, 0, 0], [0, 0, 1, 1], [2, 2, 1, 1], [2, 2, 2, 255]])
 guess = torch.tensor([[0, 0, 0, 0], [0, 1, 1, 1], [2, 2, 1, 2], [2, 2, 2, 2]])
 figure, axes = plt.subplots(1, 2, figsize=(6, 2.9))
@@ -450,11 +450,11 @@ for ax, tile, name in zip(axes, (truth, guess), ("truth: the label map", "guess:
     ax.axis("off")
 show.finish(figure, "Sixteen pixels, twice.")
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=4
 # Count pairs: row = truth, column = guess. That table is the **confusion matrix**. Its diagonal holds the hits. Fill in
 # row 0 yourself first: six pixels of sky, one of them taken for a house.
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 counts = torch.zeros(3, 3, dtype=torch.int64)
 for t, g in zip(truth.flatten().tolist(), guess.flatten().tolist()):
     if t != 255:
@@ -462,7 +462,7 @@ for t, g in zip(truth.flatten().tolist(), guess.flatten().tolist()):
 print(counts)
 print("pixels counted:", int(counts.sum()), "hits:", int(counts.diagonal().sum()))
 
-# %% tags=["core"]
+# %%
 names = ["0 sky", "1 house", "2 road"]
 figure, ax = plt.subplots(figsize=(3.6, 3))
 ax.imshow(counts, cmap="Blues")
@@ -471,7 +471,7 @@ ax.set(xticks=range(3), xticklabels=names, yticks=range(3), yticklabels=names, x
 ax.grid(False)
 show.finish(figure, "The confusion matrix.")
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # Two counted pixels are wrong: a sky pixel guessed house, a house pixel guessed road. (The third difference lies on
 # void.) For each class, intersection over union: hits / (pixels in truth + pixels in guess - hits).
 #
@@ -481,7 +481,7 @@ show.finish(figure, "The confusion matrix.")
 #
 # The mean is 34/45. Accuracy is 13 hits of 15 pixels.
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 from fractions import Fraction
 
 from spade_edu.evaluation import ConfusionMatrix
@@ -493,13 +493,13 @@ print("same counts:", torch.equal(matrix.counts, counts))
 print("mIoU by hand", by_hand, "=", round(float(by_hand), 4), "package", round(matrix.miou(), 4))
 print("accuracy by hand 13/15 =", round(13 / 15, 4), "package", round(matrix.pixel_accuracy(), 4))
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## Ignored ids
 #
 # What counts is decided by the **truth** alone. Leave the void pixel in, as a fourth class say, and the score changes.
 # And a void value that nobody declared is caught, not counted:
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 careless = ConfusionMatrix(4)
 careless.update(guess, truth.clamp(max=3))  # void as class 3
 print("void ignored", round(matrix.miou(), 4), "void as a class", round(careless.miou(), 4))
@@ -524,7 +524,7 @@ four.update(torch.tensor([3]), torch.tensor([2]))  # one pixel of road guessed a
 for absent in ("skip", "gt", "zero"):
     print(f"one pixel guessed as 3: {absent:4} {four.miou(absent):.4f}")
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## The judge and its bound
 #
 # Before judging a generator, judge the judge: how well does it read *real* images? That is its bound, the score to
@@ -533,7 +533,7 @@ for absent in ("skip", "gt", "zero"):
 # Everything is made of one confusion matrix for each image, so keep all forty.
 
 
-# %% tags=["core"]
+# %%
 def read(images):
     """The class that the judge gives each pixel: (n, 3, h, w) -> (n, h, w)."""
     with torch.inference_mode():
@@ -555,13 +555,13 @@ def miou(counts):
     return 100 * float((total.diagonal() / union)[union > 0].mean())
 
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # A mean of forty images isn't certain either. The **bootstrap** asks what other forty images might have given. Draw
 # forty with replacement, so that some come twice and some not at all, and take the mIoU; repeat. The middle 95 % of the
 # results are the interval.
 
 
-# %% tags=["core"]
+# %%
 def interval(counts, seed=0, repeats=500):
     """Bootstrap interval of the mIoU, (low, high), in %."""
     rng = torch.Generator().manual_seed(seed)
@@ -573,14 +573,14 @@ truths = labels.to_score_ids(maps.label)  # (40, 64, 128): 19 classes, void 255
 sets = {"real": clean, "SPADE": painted["spade"], "pix2pixHD": painted["pix2pixhd"], "real, swapped": spoilt["swapped"]}
 scored = {name: count(read(images), truths) for name, images in sets.items()}
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=3
 values = {name: miou(counts) for name, counts in scored.items()}
 ends = torch.tensor([interval(counts) for counts in scored.values()])  # (4, 2)
 errors = (ends - torch.tensor(list(values.values()))[:, None]).abs().T
 show.bars(values, ylabel="mIoU in %", errors=errors.tolist(), caption="Error bars: 95 % bootstrap interval, 40 images.")
 assert values["real"] > values["SPADE"] > values["pix2pixHD"] > values["real, swapped"]
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # "Swapped", with its perfect Fréchet distance, falls to the bottom. The two scores answer different questions, and the
 # paper needs both: in its Table 1, SIMS has the best Cityscapes FID (49.7) and the worst mIoU (47.2).
 #
@@ -588,7 +588,7 @@ assert values["real"] > values["SPADE"] > values["pix2pixHD"] > values["real, sw
 # would still be far apart. They don't speak of *trainings*: another seed gives other weights. For that there are three
 # stored trainings of each, shorter ones (180 steps; `spade-edu reproduce table1` made them).
 
-# %% tags=["core"]
+# %%
 from spade_edu.experiments.stored import stored
 
 trained = {r["name"]: [100 * s["miou"] for s in r["seeds"]] for r in stored("table1")["rows"]}
@@ -607,11 +607,11 @@ def lost_by_swapping(seed):
 claim("07-swapped", "Real images with the wrong mask lose points of mIoU", lost_by_swapping, at_least=40)
 stored_claim("07-lead", "Each training of SPADE is above all of pix2pixHD, in points of mIoU", lead, at_least=20)
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # A mean hides classes. Which ones does this SPADE lose?
 
 
-# %% tags=["core"]
+# %%
 def iou(counts):
     total = counts.sum(0)
     values = 100 * total.diagonal() / (total.sum(0) + total.sum(1) - total.diagonal())
@@ -628,7 +628,7 @@ ax.set(xlabel="IoU in %", xlim=(-3, 103))
 ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
 show.finish(figure, "Classes by the gap between the judge's bound and SPADE's images, the largest on top.")
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # Persons first, then trucks, buses and poles. Of sky, traffic lights and vegetation the judge reads a little more than
 # in real scenes. That is one training. Which classes another seed would lose, one seed can't tell.
 
@@ -663,14 +663,14 @@ claim("07-interval", "The interval of ten images is wider than that of forty", n
 # variety to them, so the resampled sets are all further away than the set itself. Report them with n, the features and
 # the floor.
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # # Part 3: one set of images, five scores
 #
 # SPADE's evaluation code was never released. Later papers wrote their own, and differ in small things: at what size
 # does the segmenter see the image? At what size do guess and truth meet? Which photographs does the distance compare
 # with? A `Protocol` writes these down. None of the five is wrong.
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 from spade_edu.evaluation.protocol import NAMES, protocol
 
 print(f"{'protocol':16} {'segmenter sees':15} {'compared at':12} real side")
@@ -678,12 +678,12 @@ for name in NAMES:
     p = protocol(name, "cityscapes")
     print(f"{name:16} {p.fed:15} {p.compared:12} {p.real_split}, size {p.real_size}")
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # "label" is the size of the untouched label map (1024x2048 on Cityscapes), "generated" that of the images (256x512),
 # "square" the same cut down to 256x256. Here is what the segmenter sees in three of them, Streets in miniature:
 # 128x256, 64x128 and 64x64.
 
-# %% tags=["core"]
+# %%
 image, full = painted["spade"][:1], (2 * height, 2 * width)
 seen = {n: protocol(n, "streets").feed(image, full, (height, width))[0] for n in ("paper", "oasis", "cc-fpse")}
 figure, ax = plt.subplots(figsize=(9, 2.9))
@@ -696,11 +696,11 @@ ax.set(xlim=(0, left), ylim=(0, 144))
 ax.axis("off")
 show.finish(figure, "The same image: enlarged, as it is, squeezed.")
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # The images stay exactly the same. By how many points of mIoU will the highest and the lowest of the five differ? (A
 # number.) Streets' judge is brought to one size inside, so a part of what happens on Cityscapes can't even happen here.
 
-# %% tags=["core"]
+# %%
 predict("07-protocols", ...)
 splits = {split: Streets(200, split=split, height=full[0], width=full[1]) for split in ("val", "train")}
 photographs = {split: stack([scenes[i] for i in range(N)]) for split, scenes in splits.items()}
@@ -717,7 +717,7 @@ def score_under(p, images):
     return torch.cat(each)
 
 
-# %% tags=["core"]
+# %%
 under = {name: score_under(protocol(name, "streets"), painted["spade"]) for name in NAMES}
 fake, far = features(painted["spade"]), {}
 for name in NAMES:
@@ -728,7 +728,7 @@ for name, counts in under.items():
     total = counts.sum(0)
     print(f"{name:16} {miou(counts):6.1f} {100 * total.diagonal().sum() / total.sum():11.1f} {far[name]:10.2f}")
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=2
 figure, axes = plt.subplots(1, 2, figsize=(9, 2.8))
 for ax, values, name in (
     (axes[0], [miou(counts) for counts in under.values()], "mIoU in %"),
@@ -742,7 +742,7 @@ for ax, values, name in (
 show.finish(figure, "Five protocols, the same 40 images of the same generator.")
 
 
-# %% tags=["core"]
+# %%
 def spread(seed):
     """Points between the highest and the lowest protocol, for 30 of the 40 images."""
     chosen = torch.randperm(N, generator=torch.Generator().manual_seed(seed))[:30]
@@ -753,18 +753,18 @@ def spread(seed):
 claim("07-protocols", "Five protocols give the same images scores that lie points apart", spread, at_least=5)
 reveal("07-protocols", max(map(miou, under.values())) - min(map(miou, under.values())))
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # Differences of many points, from the ruler alone. (Two rows agree in mIoU: they differ in the real side only.) Rows
 # of one protocol may be compared; a figure from one paper and a figure from another may not, unless both say how they
 # measured. For your own runs the command line does the same: `spade-edu evaluate --run runs/NAME
 # --compare-protocols`.
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## The paper's Table 1
 #
 # Now you can read it: mIoU / accuracy / FID.
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 from spade_edu.experiments.paper import TABLES
 
 one_table = TABLES[1]
@@ -772,7 +772,7 @@ print(f"{'':10} " + "  ".join(f"{c:20}" for c in one_table.columns))
 for row in one_table.rows:
     print(f"{row.name:10} " + "  ".join(f"{c:20}" for c in row.cells))
 
-# %% tags=["core"]
+# %%
 cells = {row.name: row.cells[-1].split(" / ") for row in one_table.rows}
 figure, ax = plt.subplots(figsize=(5.5, 3.2))
 for name, (score, _, fid) in cells.items():
@@ -781,7 +781,7 @@ for name, (score, _, fid) in cells.items():
 ax.set(xlabel="mIoU (better to the right)", ylabel="FID (better below)", xlim=(44, 67), ylim=(40, 112))
 show.finish(figure, "Cityscapes in the paper's Table 1. Neither axis begins at zero.")
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # No method is best in both. And each point is one number: no interval over images, no second training, no floor beside
 # the FID. Stage 08 asks how much that matters.
 
@@ -809,7 +809,7 @@ print(f"93.5 with void counted as wrong: {93.5 * (1 - 0.1258):.1f}; the paper ha
 # its own. That it explains all of 71.8 against 63.4 nobody has shown: someone got the paper's FID on ADE20K a week
 # before the change (issue 51).
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## Summary
 #
 # - The Fréchet distance fits a Gaussian to each set's features; it compares sets and never looks at masks.
@@ -820,7 +820,7 @@ print(f"93.5 with void counted as wrong: {93.5 * (1 - 0.1258):.1f}; the paper ha
 # - An interval over images says nothing of other trainings.
 # - The same images get very different scores under five honest protocols: a figure without its protocol says little.
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## Questions
 #
 # 1. A model memorises 500 training photographs and outputs them at random. What will its FID and its mIoU say?
@@ -843,7 +843,7 @@ print(f"93.5 with void counted as wrong: {93.5 * (1 - 0.1258):.1f}; the paper ha
 # <details><summary>Answer</summary>Whether both use the same network, resizing, real side and n; how large the distance
 # of 500 real images to 500 other real ones is; and how far two trainings of one method lie apart.</details>
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## Next
 #
 # **Exercise:** [07_evaluation](../exercises/07_evaluation.ipynb): write the Fréchet distance and the confusion matrix

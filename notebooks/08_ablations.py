@@ -1,4 +1,4 @@
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # # 08 · Ablations
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/spade_edu/blob/main/notebooks/08_ablations.ipynb)
@@ -11,7 +11,7 @@
 #
 # **Builds on:** stage 03 (SPADE), stage 06 (training) and stage 07 (the scores).
 
-# %% tags=["core"]
+# %%
 # Safe to run twice; keeps the installed torch and numpy. SPADE_EDU_PROFILE (cpu or gpu) sets the size.
 from importlib.util import find_spec
 
@@ -22,7 +22,7 @@ from spade_edu.course import plotting as show
 
 lab = course.start("08")
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # ## Eight systems
 #
 # Is it really SPADE, or everything else that changed with it? The paper's Table 3 takes the model apart. Its rows:
@@ -37,7 +37,7 @@ lab = course.start("08")
 #
 # We trained all eight on Streets, each from three seeds.
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=3
 import matplotlib.pyplot as plt
 import torch
 from spade_edu.experiments.stored import stored
@@ -63,11 +63,11 @@ figure, ax = plt.subplots(figsize=(7, 3.4))
 dots(ax, table3)
 show.finish(figure, "Table 3 in miniature. A dot for each seed; the axis doesn't begin at zero.")
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # Decoders lie right of encoder-decoders. Some rows keep apart, some mix. This stage asks which of these differences you
 # may believe, and why some disagree with the paper.
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # ## What the score knows
 #
 # Before any number: two segmenters have learned Streets. One is the **judge** of stage 07. It scores mIoU, and its two
@@ -84,20 +84,20 @@ show.finish(figure, "Table 3 in miniature. A dot for each seed; the axis doesn't
 # Second: **learning rates**. One rate serves all eight rows. It was searched for three of them: pix2pixHD, pix2pixHD++
 # and the decoder with SPADE (`docs/results/learning_rates.json`). The other five may be worth more than they show.
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=3
 # ## One change at a time
 #
 # An ablation is a set of trainings that differ in one setting. In the package a row of a table *is* its settings; all
 # that isn't named stays as it was. Which single word turns the first row into the third?
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["core", "nbval-check-output"] minutes=2
 from spade_edu.experiments.paper import TABLES
 from spade_edu.presets import ROWS
 
 for row in TABLES[3].rows:
     print(f"{row.name:25}", ", ".join(f"{k}={v}" for k, v in ROWS[row.name].items()))
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # `spade` becomes `concat`. And between the last row and pix2pixHD++ *several* things change. That is what pix2pixHD++
 # is for: it has every improvement but SPADE. Without it, nobody could tell what SPADE brings and what the others do.
 #
@@ -105,13 +105,13 @@ for row in TABLES[3].rows:
 # column of parameters (`docs/paper-vs-code.md`): a design that gives another count is another design. One that gives
 # the same count may still be.
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # ## Concat against SPADE, by hand
 #
 # Take one feature map x, three classes and a 1x1 kernel. Concat's output is `w x + b[class]`. Can it make one class
 # flat and another twice as strong: "yes" or "no"?
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["core", "nbval-check-output"] minutes=2
 from spade_edu import one_hot
 from spade_edu.course import claim, predict, reveal, stored_claim
 from torch.nn import functional as F
@@ -126,7 +126,7 @@ gamma, beta = torch.tensor([1.0, 0, -1])[mask], torch.tensor([0.0, 5, -5])[mask]
 spade = x * (1 + gamma) + beta
 print(concat.int(), spade.int(), sep="\n\n")
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=2
 figure, axes = plt.subplots(1, 4, figsize=(9.5, 2.2))
 tiles = {"mask: ids": mask, "features x": x, "Concat": concat, "SPADE": spade}
 for ax, (name, tile) in zip(axes, tiles.items()):
@@ -140,29 +140,29 @@ reveal("08-contrast", "no")
 assert {float(concat[mask == k].std(correction=0)) for k in range(3)} == {1.0}
 assert [float(spade[mask == k].std(correction=0)) for k in range(3)] == [2.0, 1.0, 0.0]
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # By class Concat can **shift**; SPADE also **scales** by class. But this is one convolution. In stage 03 one layer of
 # each, two convolutions with a ReLU between them, learned the same pictures to errors of the same size. So algebra
 # doesn't settle whether SPADE is better in a whole generator. That is a claim about *learning*. It needs trainings, and
 # trainings need seeds.
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## How sure is a mean of three?
 #
 # Three seeds scored 60, 63 and 66. By hand: the mean, the standard deviation (divide by n - 1), and the standard error
 # of the mean (divide that by the root of n).
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 three = torch.tensor([60.0, 63.0, 66.0])
 mean, std = three.mean(), three.std()
 print(f"mean {mean:.0f}, deviation {std:.0f}, standard error {std / 3**0.5:.2f}")
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # Now a world in which two systems are **equally good**, and every training scatters by 3 points. You train each once.
 # How often will they differ by 3 points or more, by luck alone? (A number, in percent.)
 
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=2
 def equal_systems(seeds, seed=0, worlds=20_000):
     """Scores of two equally good systems with a deviation of 3 points: (worlds, 2, seeds)."""
     return 3 * torch.randn(worlds, 2, seeds, generator=torch.Generator().manual_seed(seed))
@@ -177,7 +177,7 @@ predict("08-luck", ...)
 print(", ".join(f"{seeds} seed(s): {apart(seeds):.0f} %" for seeds in [1, 3, 10]))
 reveal("08-luck", apart(1))
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=2
 figure, ax = plt.subplots(figsize=(7, 3))
 for seeds in [1, 3, 10]:
     gaps = equal_systems(seeds).mean(dim=2).diff(dim=1)[:, 0]
@@ -187,7 +187,7 @@ ax.set(xlabel="difference of the means of two equal systems, in points", ylabel=
 ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=4)
 show.finish(figure, "20,000 worlds in which neither system is better.")
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # Half of the time, with single seeds. The paper gives one number a cell and no deviation, so a half point in its tables
 # is no finding.
 #
@@ -196,7 +196,7 @@ show.finish(figure, "20,000 worlds in which neither system is better.")
 # percent. By hand: six scores can be ranked in 20 ways that count.)
 
 
-# %% tags=["core"]
+# %%
 def wholly_above(seeds, seed=0):
     """In how many percent of the worlds one of two equal systems has all its seeds above the other's."""
     first, second = equal_systems(seeds, seed).unbind(dim=1)  # (worlds, seeds) each
@@ -208,7 +208,7 @@ predict("08-all-seeds", ...)
 print(", ".join(f"{seeds} seed(s): {wholly_above(seeds):.1f} %" for seeds in [1, 2, 3, 5]))
 reveal("08-all-seeds", wholly_above(3))
 
-# %% tags=["core"]
+# %%
 claim(
     "08-one-seed",
     "Single seeds of equal systems: percent a deviation or more apart",
@@ -217,13 +217,13 @@ claim(
 )
 claim("08-three-seeds", "Three seeds each: percent wholly apart by luck", lambda s: wholly_above(3, s), at_most=11)
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # Two of the 20 rankings, 10 %. With one seed each, one of the two is *always* above: a single seed can't tell. And even
 # the strict rule errs. Eight rows make 28 pairs, so a few would be "clear" by luck if all were equal. Therefore look at
 # the size of the gap as well.
 
 
-# %% tags=["core"]
+# %%
 def scores(result, name, figure="miou", factor=100):
     """One row's scores, a number for each seed."""
     return [factor * s[figure] for row in result["rows"] if row["name"] == name for s in row["seeds"]]
@@ -239,12 +239,12 @@ def verdict(result, better, worse):
     return f"no, the other way round, by {min(b) - max(a):.1f} or more" if min(b) > max(a) else "the seeds overlap"
 
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # ## Table 3: what holds here
 #
 # The claims of the paper's section 4, one a line. Answer each from the first figure before you run the cell.
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["core", "nbval-check-output"] minutes=4
 pairs = [
     ("decoder w/ SPADE", "decoder w/ Concat"),
     ("decoder w/ Concat", "pix2pixHD++"),
@@ -256,7 +256,7 @@ for better, worse in pairs:
     print(f"{better} above {worse}: {verdict(table3, better, worse)}")
 
 
-# %% tags=["core"]
+# %%
 def lead(result, better, worse):
     """For each seed of one row: how far it is above the best seed of the other."""
     best = max(scores(result, worse))
@@ -269,20 +269,20 @@ stored_claim("08-plus", "pix2pixHD++ is above pix2pixHD", lead(table3, *pairs[2]
 stored_claim("08-inside", "In pix2pixHD++, SPADE is above nothing added", lead(table3, *pairs[3]), at_least=1)
 stored_claim("08-inside-concat", "In pix2pixHD++, SPADE is above Concat", lead(table3, *pairs[4]), at_least=1)
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # All three seeds of each say so. The chain "SPADE above Concat above pix2pixHD++ above pix2pixHD" is what the course
 # promised to test. Its last step is the smallest, 1.5 points; three seeds of two equal systems would keep apart like
 # that once in ten times. In the encoder-decoder, too, SPADE helps. Ask for a pair of your own:
 
-# %% tags=["core"]
+# %%
 print(verdict(table3, "pix2pixHD++ w/ Concat", "pix2pixHD++"))  # change the names
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## Where the paper's order isn't ours
 #
 # Now all pairs whose *means* stand the other way round on the paper's Cityscapes.
 
-# %% tags=["core"]
+# %%
 from itertools import combinations
 
 from spade_edu.experiments.tables import paper_figures
@@ -295,11 +295,11 @@ for a, b in combinations(mean, 2):
         gap = cityscapes[better] - cityscapes[worse]
         print(f"{better} above {worse} by {gap:.1f} in the paper; here: {verdict(table3, better, worse)}")
 
-# %% tags=["core"]
+# %%
 against = lead(table3, "decoder w/ Concat", "pix2pixHD++ w/ SPADE")
 stored_claim("08-against", "The Concat decoder is above pix2pixHD++ w/ SPADE", against, at_least=1)
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # Read each line with its gap. Where the paper's gap is a fraction of a point, the pair tells you nothing. Two lines are
 # clear here all the same. pix2pixHD++ w/ SPADE, an encoder-decoder, comes out far below the Concat decoder. And
 # pix2pixHD comes out below pix2pixHD++ w/ Concat, as it does on the paper's *other* two data sets.
@@ -308,7 +308,7 @@ stored_claim("08-against", "The Concat decoder is above pix2pixHD++ w/ SPADE", a
 # bottleneck; a decoder is handed it at every layer. The test would be the same rows with ten times the steps, and
 # nobody has run it here.
 
-# %% tags=["core"]
+# %%
 figure, axes = plt.subplots(1, 3, figsize=(10, 3.2), sharey=True)
 for ax, column, k in zip(axes, TABLES[3].columns, range(3)):
     for name in mean:
@@ -321,12 +321,12 @@ for key in ["SPADE", "Concat", "pix2pixHD++", "pix2pixHD"]:
 axes[2].legend(loc="center left", bbox_to_anchor=(1, 0.5))
 show.finish(figure, "Circles: decoders, triangles: encoder-decoders; a mark for each seed. No axis begins at zero.")
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # How alike are two orders? Count pairs. Take only those that are clear here, and ask how many of them stand the same
 # way in the paper.
 
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 def same_order(column):
     """(pairs that are clear here and differ in the paper, how many of them are in the paper's order)."""
     paper = {name: paper_figures(3, name)[TABLES[3].columns.index(column)] for name in mean}
@@ -367,13 +367,13 @@ stored_claim("08-size", "The compact SPADE decoder is above the larger Concat de
 # No: the largest network, pix2pixHD++ w/ SPADE, is in the middle, and a SPADE decoder smaller than Concat's is above
 # it. So size alone doesn't make the order.
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## One pair, live
 #
 # Enough of stored numbers. Train the two decoders now: half the width, 40 steps, same pictures, same seed, same
 # discriminator.
 
-# %% tags=["core"]
+# %%
 data, _ = lab.batch(40, "train")
 _, scenes = lab.batch(16)
 
@@ -387,7 +387,7 @@ def train(model, seed=0, steps=40):
     return trainer.best_generator(), losses
 
 
-# %% tags=["core"]
+# %%
 pair = {name: train(name.lower(), seed=0) for name in ["SPADE", "Concat"]}
 show.curves(
     {name: [step["VGG"] for step in losses] for name, (_, losses) in pair.items()},
@@ -396,7 +396,7 @@ show.curves(
     caption="The loss that both share, on the same pictures in the same order. The axis doesn't begin at zero.",
 )
 
-# %% tags=["core"]
+# %%
 from spade_edu.sampling import generate
 
 painted = {name: generate(g, scenes, lab.labels, lab.device).cpu() for name, (g, _) in pair.items()}
@@ -407,7 +407,7 @@ show.pictures(
     caption="After 40 steps neither is good. Compare the outlines of trees, cars and kerbs.",
 )
 
-# %% tags=["core"]
+# %%
 from spade_edu.pretrained.judge import load_judge
 
 judge, target = load_judge(), lab.labels.to_score_ids(scenes.label)
@@ -423,14 +423,14 @@ live = {name: accuracy(images) for name, images in {"real": scenes.image, **pain
 show.bars(live, ylabel="pixel accuracy in %", caption="One training each, 40 steps, 16 scenes.")
 assert live["real"] > max(live["SPADE"], live["Concat"]) > 30
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # Whichever bar is taller: it is one seed, and **one seed can't tell**. Set `seed=1` above and run the cells again. What
 # three stored trainings of each say, at full width and 180 steps:
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 print("SPADE above Concat:", verdict(table3, "decoder w/ SPADE", "decoder w/ Concat"))
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## Table 1: other systems
 #
 # CRN paints coarse to fine without an adversary. SIMS pastes pieces of training pictures and lets a network repair the
@@ -439,7 +439,7 @@ print("SPADE above Concat:", verdict(table3, "decoder w/ SPADE", "decoder w/ Con
 #
 # SIMS pastes *real* pixels. In which score will it be the best of the five: "mIoU", "distance", "both" or "neither"?
 
-# %% tags=["core"]
+# %%
 predict("08-sims", ...)
 table1 = stored("table1")
 colours = {"CRN": "#E69F00", "SIMS": "#222222", "CLADE": "#999999"} | show.COLOURS
@@ -457,12 +457,12 @@ figure.legend(*here.get_legend_handles_labels(), loc="outside upper center", nco
 show.finish(figure, "Good is right and low. Axes don't begin at zero; left, the distance is on a logarithmic scale.")
 reveal("08-sims", "distance")
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 for better, worse in [("SPADE", "SIMS"), ("SPADE", "CLADE"), ("SIMS", "CRN"), ("SIMS", "pix2pixHD")]:
     print(f"{better} above {worse} in mIoU: {verdict(table1, better, worse)}")
 
 
-# %% tags=["core"]
+# %%
 def over_sims(name):
     """For each seed: how many times as far from the real scenes as the worst seed of SIMS."""
     worst = max(scores(table1, "SIMS", "fd", 1))
@@ -474,7 +474,7 @@ stored_claim("08-sims-near", "The nearest other system is further from real scen
 stored_claim("08-sims-miou", "In mIoU SPADE is above SIMS", lead(table1, "SPADE", "SIMS"), at_least=1)
 stored_claim("08-sims-last", "In mIoU SIMS is above pix2pixHD", lead(table1, "SIMS", "pix2pixHD"), at_least=1)
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # **As in the paper:** SIMS has the best distance, and SPADE a better mIoU (on Cityscapes FID 49.7 against 71.8, mIoU
 # 47.2 against 62.3). The paper explains: pasted pixels are real, but the pasted segments needn't fit the mask. A
 # distance between sets can't see that; in stage 07 real images with the *wrong* masks had distance 0.
@@ -540,7 +540,7 @@ for worse in ["ours w/o perceptual loss", "ours w/o GAN feature matching", "ours
 # 51.1, the lowest square), SPADE 4.9 without the perceptual loss (62.3 to 57.4). Our run without that loss is 41
 # points below SPADE's rows. But it is a single run, and the loss isn't the paper's: see "What the score knows".
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=3
 # ## Why a small table can disagree with a large one
 #
 # Six reasons, in the order in which you should suspect them:
@@ -552,19 +552,19 @@ for worse in ["ours w/o perceptual loss", "ours w/o GAN feature matching", "ours
 # 5. **Data and judge.** Streets is regular, and loss and score know its classes.
 # 6. **The code.** A row that was never released may be another design than the authors'.
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 height, width = table3["size"]
 print(f"Streets: {table3['steps']} steps of {table3['batch_size']} at {height}x{width}, {table3['seeds']} seeds")
 print(f"that is {table3['steps'] * table3['batch_size'] / table3['training_images']:.0f} passes over the pictures")
 times = 200 * 3000 * 256 * 512 / (table3["steps"] * table3["batch_size"] * height * width)
 print(f"the paper saw {times:,.0f} times as many pixels")
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # So what may you take home? A clear order that agrees with the paper supports it, at another size and on other data. A
 # clear order that disagrees is a question, and the list above is where to look. Anything else is noise, in our tables
 # and in others'. To make these tables again: `spade-edu reproduce table3`, about half an hour on one core.
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## Summary
 #
 # - An ablation changes one setting; the baseline must get every other improvement as well (pix2pixHD++).
@@ -574,7 +574,7 @@ print(f"the paper saw {times:,.0f} times as many pixels")
 # - On Streets all three seeds put SPADE above Concat, in the decoder and in the encoder-decoder.
 # - SIMS: nearest to the real set, and below SPADE in mIoU. A system needs both scores.
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## Questions
 #
 # 1. A paper reports 62.3 against 61.8, one run each. What do you conclude?
@@ -598,7 +598,7 @@ print(f"the paper saw {times:,.0f} times as many pixels")
 # included. The second opinion has another architecture and seed, so its blind spots are others; what both know, the
 # classes of Streets, is still shared.</details>
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## Next
 #
 # **Exercise:** [08_ablations](../exercises/08_ablations.ipynb): mean and error over seeds, and SPADE's rival of

@@ -1,4 +1,4 @@
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # # 09 · Multimodal and guided synthesis
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/spade_edu/blob/main/notebooks/09_multimodal.ipynb)
@@ -12,7 +12,7 @@
 #
 # **Builds on:** stage 05 (the generator) and stage 06 (its losses).
 
-# %% tags=["core"]
+# %%
 # Safe to run twice; keeps the installed torch and numpy. SPADE_EDU_PROFILE (cpu or gpu) sets the size.
 from importlib.util import find_spec
 
@@ -23,7 +23,7 @@ from spade_edu.course import plotting as show
 
 lab = course.start("09")
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # ## What you are about to build
 #
 # A label map, also called a **mask**, doesn't say whether it is noon or midnight. So one mask should have many
@@ -31,7 +31,7 @@ lab = course.start("09")
 # in the picture's style. (Figure 1 of the paper is the same, turned: its masks stand along the top.) What of a picture
 # went along, and what stayed behind?
 
-# %% tags=["core"]
+# %%
 import torch
 from spade_edu.data import stack
 from spade_edu.sampling import generate, spread
@@ -46,7 +46,7 @@ with torch.no_grad():
     mu, logvar = (t.cpu() for t in encoder(sample.image.to(lab.device)))  # (60, 3, h, w) -> twice (60, z_dim)
 
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=2
 def paint(scene, codes):
     """One mask, many codes: scene number, (n, z_dim) -> (n, 3, h, w)."""
     pick = torch.full((len(codes),), scene)
@@ -60,18 +60,18 @@ for scene in masks:
     tiles += [lab.labels.colourise(sample.label[scene]).permute(2, 0, 1) / 127.5 - 1, *paint(scene, mu[chosen])]
 show.pictures(tiles, titles, columns=len(names) + 1, width=2.0, caption=f"Masks in rows, styles in columns ({source}).")
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # Light, sky and colours went along; houses and cars stayed with their mask. Three things make it work. An **encoder**
 # turns a picture into a short code, and a **KL term** keeps the codes near N(0, 1): you write both in this stage. The
 # third is the generator of stage 05, whose first map is made of the code.
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 print("picture", tuple(sample.image.shape[1:]), "->", sample.image[0].numel(), "numbers")
 print("style code", tuple(mu.shape[1:]), "->", mu[0].numel(), "numbers")
 blank = torch.zeros(1, generator.label_channels, *lab.size, device=lab.device)
 print("the generator's first map", tuple(generator.first_map(blank, mu[:1].to(lab.device)).shape))
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # Sixteen numbers for a whole picture: too few for a layout, enough for a mood. (The paper takes 256.) A linear layer
 # makes the generator's first map of them; the mask enters afterwards, in every SPADE layer.
 #
@@ -80,20 +80,20 @@ print("the generator's first map", tuple(generator.first_map(blank, mu[:1].to(la
 # The released SPADE models have no code z at all: their first map is the downsampled mask. How many different pictures
 # does such a generator paint of one mask?
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 plain = lab.trainer(style=False).generator.eval()
 street = lab.labels.encode(sample.label[:1], sample.instance[:1]).to(lab.device)  # (1, 36, h, w)
 with torch.no_grad():
     outputs = [plain(street, torch.randn(1, 16, device=lab.device)) for _ in range(4)]
 print("four calls with four codes, different pictures:", len({o.cpu().numpy().tobytes() for o in outputs}))
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # Exactly one: z is ignored, and nothing else is random. Could you feed noise instead? Try it on the smallest world
 # there is: one class, one pixel, five moods from dark to bright. Three generators learn to paint the pixel. The first
 # gets nothing, the second noise, the third a number that an encoder made of the very pixel that it has to paint.
 # Networks, steps and start are the same.
 
-# %% tags=["core"]
+# %%
 from torch import nn
 
 greys = torch.tensor([-0.8, -0.4, 0.0, 0.4, 0.8])  # the five moods of our pixel
@@ -104,7 +104,7 @@ def small(inputs, outputs):
     return nn.Sequential(nn.Linear(inputs, 16), nn.Tanh(), nn.Linear(16, outputs))
 
 
-# %% tags=["core"]
+# %%
 def fit(z_of, penalty=lambda m, v: 0.0, seed=0):
     """Train encoder and one-pixel generator; z_of makes z of what the encoder says, (40, 1) twice -> (40, 1)."""
     torch.manual_seed(seed)
@@ -126,10 +126,10 @@ kinds = {
 }
 
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=1
 # Five moods go in. What does the generator with noise paint: "all five moods", "their average" or "any grey"?
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=3
 from functools import cache
 
 from spade_edu.course import claim, predict, reveal
@@ -150,7 +150,7 @@ show.maps(tiles, titles, columns=2, numbers=True, limit=1, caption="What goes in
 reveal("09-noise", "their average")
 
 
-# %% tags=["core"]
+# %%
 def error_over_nothing(kind):
     def ratio(seed):
         errors = [(painted_greys(k, seed) - many).square().mean() for k in (kind, "nothing")]
@@ -159,7 +159,7 @@ def error_over_nothing(kind):
     return ratio
 
 
-# %% tags=["core"]
+# %%
 claim(
     "09-noise",
     "With noise the error is that of a generator that gets nothing",
@@ -168,12 +168,12 @@ claim(
 )
 claim("09-encoder", "With an encoder it is a small part of that", error_over_nothing("encoder"), at_most=0.1)
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # Nothing in this loss rewards a use for noise: whatever the noise says, the average is the best guess. SPADE's feature
 # matching and perceptual losses also compare with *the* real picture, so they ask for the average in the same way; its
 # adversarial loss doesn't, and is missing in this toy. With an encoder, z carries what the mask leaves open.
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## The encoder
 #
 # Paper, Figure 14: convolutions of stride 2 with instance norm, then two linear layers, one for the mean `mu` and one
@@ -181,7 +181,7 @@ claim("09-encoder", "With an encoder it is a small part of that", error_over_not
 # 64 x 64 and has four. Both end with a map of 4 x 4.
 
 
-# %% tags=["core"]
+# %%
 from spade_edu import SpectralConv2d
 from torch.nn import functional as F
 
@@ -201,10 +201,10 @@ class MyEncoder(nn.Module):
         return self.mean(x.flatten(1)), self.logvar(x.flatten(1))  # (n, z_dim), (n, z_dim)
 
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # Is that the package's encoder? Give yours the trained weights and look.
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 widths = [layer[0].out_channels for layer in encoder.layers]
 mine = MyEncoder(widths, encoder.z_dim, encoder.image_size).eval()
 for conv, layer in zip(mine.convs, encoder.layers):
@@ -216,11 +216,11 @@ with torch.no_grad():
 torch.testing.assert_close(pair, (mu[:8], logvar[:8]), atol=1e-3, rtol=1e-3)
 print("widths", widths, "and the same mu and logvar")
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # Now look at what it says of three pictures: sixteen means, and around each a standard deviation. Together they are a
 # Gaussian, written q(z | picture).
 
-# %% tags=["core"]
+# %%
 import matplotlib.pyplot as plt
 
 figure, axes = plt.subplots(1, 3, figsize=(10, 2.6), sharey=True)
@@ -231,7 +231,7 @@ for ax, i in zip(axes, chosen):
 axes[0].set_ylabel("mu, with one std")
 show.finish(figure, "What the encoder says of three pictures.")
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # Where a bar is long, the encoder leaves the value open.
 #
 # ## Drawing so that gradients pass
@@ -244,7 +244,7 @@ show.finish(figure, "What the encoder says of three pictures.")
 # By hand: mu 3, logvar ln 4. What is sigma? If epsilon is 1.5, what is z, and what is dz/dmu?
 
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 def draw(m, v):
     return m + (v / 2).exp() * torch.randn_like(m)
 
@@ -258,7 +258,7 @@ draw(m, v).sum().backward()  # the same epsilon inside
 torch.testing.assert_close(v.grad, epsilon)  # dz/dlogvar = sigma/2 epsilon
 print("sigma is 2; epsilon 1.5 gives z =", 3 + 2 * 1.5, "and dz/dmu =", m.grad.item())
 
-# %% tags=["core"]
+# %%
 from spade_edu.encoder import reparameterise
 
 torch.manual_seed(0)
@@ -273,7 +273,7 @@ ax.set(xlabel="z", ylabel="density")
 ax.legend()
 show.finish(figure, "Scaled and shifted noise, beside the density of the Gaussian that was asked for.")
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=3
 # ## KL divergence by hand
 #
 # To paint without any picture, we want to draw z from N(0, 1). So codes in training should look like N(0, 1) as well.
@@ -284,7 +284,7 @@ show.finish(figure, "Scaled and shifted noise, beside the density of the Gaussia
 # Compute it for (mu 0, std 1), (mu 1, std 1) and (mu 0, std 2).
 
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 import math
 
 from spade_edu.losses import kl_divergence
@@ -299,11 +299,11 @@ for mean, std in [(0, 1), (1, 1), (0, 2), (3, 0.5)]:
     torch.testing.assert_close(kl(m, v), kl_divergence(m, v))
     print(f"mu {mean}, std {std}: {kl(m, v).item() + 0.0:.3f} nats")
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # Mind the word **sum**. The official code adds over all dimensions *and over the batch*, while every other loss is a
 # mean. The same picture once, and eight times in a batch: how many times as large is the term? (A number.)
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["core", "nbval-check-output"] minutes=3
 predict("09-batch", ...)
 m, v = torch.ones(1, 16), torch.zeros(1, 16)  # sixteen dimensions at 0.5 nats
 terms = {batch: kl(m.expand(batch, -1), v.expand(batch, -1)).item() for batch in [1, 2, 8]}
@@ -311,7 +311,7 @@ for batch, nats in terms.items():
     print(f"batch {batch}: {nats:.0f} nats, times 0.05 = {0.05 * nats:.1f}")
 reveal("09-batch", terms[8] / terms[1])
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=1
 # So the published weight of 0.05 belongs to the published batch on one GPU. Change the batch and you change the
 # objective.
 #
@@ -321,7 +321,7 @@ reveal("09-batch", terms[8] / terms[1])
 # is tiny, and when it is huge?
 
 
-# %% tags=["core"]
+# %%
 @cache
 def fit_with(weight, seed=0):
     return fit(draw, lambda m, v: weight * kl(m, v) / len(many), seed)
@@ -335,7 +335,7 @@ def gaussians(encode):
 
 fits = {weight: fit_with(weight) for weight in (0.001, 0.03, 1.0)}
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=3
 grid = torch.linspace(-3.5, 3.5, 300)
 figure, axes = plt.subplots(2, 3, figsize=(10, 4.2), sharex=True, sharey="row", height_ratios=(3, 2))
 for (weight, (encode, decode)), (top, bottom) in zip(fits.items(), axes.T):
@@ -351,7 +351,7 @@ axes[1, 0].set_ylabel("painted grey")
 show.finish(figure, "Five moods' Gaussians and N(0, 1), dashed (spikes are cut off at 3); below, what z paints.")
 
 
-# %% tags=["core"]
+# %%
 def reach(networks):
     """How far the painted grey moves while z goes from -1.5 to 1.5."""
     return float(networks[1](torch.tensor([[-1.5], [1.5]])).diff(dim=0).abs().detach())
@@ -368,7 +368,7 @@ for weight, trained in fits.items():
     print(f"weight {weight:5}: grey moves by {reach(trained):.2f}, moods cover {covered(trained):.0%} of N(0, 1)")
 
 
-# %% tags=["core"]
+# %%
 def times_the_reach(seed):
     return reach(fit_with(0.03, seed)) / reach(fit_with(1.0, seed))
 
@@ -380,20 +380,20 @@ def more_covered(seed):
 claim("09-collapse", "At weight 0.03 z moves the grey more than at weight 1", times_the_reach, at_least=5)
 claim("09-gaps", "At 0.03 the moods cover more of N(0, 1) than at 0.001", more_covered, at_least=0.3)
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=3
 # With a tiny weight the Gaussians are spikes: a draw from N(0, 1) mostly falls between them, where the generator never
 # practised. With a huge one all five lie on N(0, 1), and the generator has nothing to go by. It ignores z: **posterior
 # collapse**. So the weight is a compromise. The stored network was trained for minutes. At the published 0.05 its z had
 # hardly any say after so few steps, so it uses 0.01. (Single trainings; they were not repeated.)
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## A map of the codes
 #
 # Sixteen dimensions can't be plotted, so project the 60 means on the two directions in which they vary most (PCA).
 # Nobody told the encoder the names of the styles. Will pictures of one style lie together? And where will draws from
 # N(0, 1) lie?
 
-# %% tags=["core"]
+# %%
 centre = mu.mean(0)
 _, strength, directions = torch.linalg.svd(mu - centre, full_matrices=False)
 plane = (mu - centre) @ directions[:2].T  # (60, 16) -> (60, 2)
@@ -401,7 +401,7 @@ share = strength[:2].square().sum() / strength.square().sum()
 torch.manual_seed(0)
 drawn = (torch.randn(60, mu.shape[1]) - centre) @ directions[:2].T
 
-# %% tags=["core"]
+# %%
 figure, ax = plt.subplots(figsize=(7.5, 4.5))
 ax.scatter(*drawn.T, s=14, color="#cccccc", marker="x", label="draws from N(0, 1)")
 colours = ["#E69F00", "#7B5EA7", "#222222", "#999999", "#56B4E9"]
@@ -412,7 +412,7 @@ ax.set(xlabel="first principal direction", ylabel="second", title=f"{share:.0%} 
 ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 show.finish(figure, "The codes of 60 pictures, and 60 draws from N(0, 1), seen from the same side.")
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # Pictures of one style do lie together, found from pictures alone. And the cloud of codes is **wider** than N(0, 1), so
 # a draw rarely reaches its outskirts. Is the small KL weight the cause?
 # That was a guess, and the toy doesn't bear it out: from weight 0.03 to 0.001 its five means moved apart for three of
@@ -422,7 +422,7 @@ show.finish(figure, "The codes of 60 pictures, and 60 draws from N(0, 1), seen f
 # sixteen dimensions. The control: the same with the names dealt out at random.
 
 
-# %% tags=["core"]
+# %%
 def hits(codes, looks):
     """The share of codes whose nearest mean of a look, without the code itself, is their own look's."""
     ids, right = torch.tensor([names.index(look) if look in names else 0 for look in looks]), 0
@@ -439,7 +439,7 @@ def some(seed, count=40):
     return stack([lab.val[int(i)] for i in pick])
 
 
-# %% tags=["core"]
+# %%
 def times_the_control(seed):
     others = some(seed)
     with torch.no_grad():
@@ -448,12 +448,12 @@ def times_the_control(seed):
     return hits(codes, others.style) / hits(codes, [others.style[i] for i in order])
 
 
-# %% tags=["core"]
+# %%
 if sample.style:
     print(f"{hits(mu, looks):.0%} of the pictures lie nearest to their own style.")
     claim("09-named", "Codes find their style more often than with shuffled names", times_the_control, at_least=2)
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # ## One mask, many draws (Figure 9)
 #
 # Paint one mask four times from each of three sources: draws from N(0, 1); draws from the Gaussian q of **one**
@@ -461,7 +461,7 @@ if sample.style:
 # "both alike"?
 
 
-# %% tags=["core"]
+# %%
 def sources(seed):
     """Four codes of each kind."""
     torch.manual_seed(seed)
@@ -474,7 +474,7 @@ def sources(seed):
     }, four
 
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=3
 predict("09-draws", ...)
 scene = chosen[0]
 codes, four = sources(0)
@@ -483,14 +483,14 @@ titles = [f"{name}, {i + 1}" for name in codes for i in range(4)]
 show.pictures(painted, titles, caption="One mask, twelve codes.")
 reveal("09-draws", "codes of pictures")
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## Diversity, measured
 #
 # Four pictures are easily a lucky four, so measure, on many masks. Take the feature maps of a network, make every
 # feature vector one long, and average the squared distance over places and pairs of pictures (the idea of LPIPS without
 # its learned weights). First by hand: what is the distance of (2, 0) and (0, 3), and of (2, 0) and (5, 0)?
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 from spade_edu.evaluation.diversity import diversity, perceptual_space
 
 nowhere = torch.zeros(1, 1, dtype=torch.long)
@@ -499,7 +499,7 @@ for a, b in [((2.0, 0.0), (0.0, 3.0)), ((2.0, 0.0), (5.0, 0.0)), ((2.0, 0.0), (-
     distance = diversity(torch.zeros(2, 3, 1, 1), nowhere, lambda _, f=features: [f], 1).mean
     print(a, b, "distance", round(distance, 3))
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # Length doesn't count, direction does: 2 for a right angle, 0 for the same direction, 4 for opposite ones. The feature
 # maps are VGG-19's where its weights lie. Elsewhere they are those of the **second opinion**, a small network that has
 # learned Streets and never scores anything in this course.
@@ -508,7 +508,7 @@ for a, b in [((2.0, 0.0), (0.0, 3.0)), ((2.0, 0.0), (5.0, 0.0)), ((2.0, 0.0), (-
 # same draws as wide as the codes are on average. The other also gives them the codes' directions: a Gaussian with the
 # mean and covariance of the 60 codes.
 
-# %% tags=["core"]
+# %%
 space = perceptual_space(torch.device("cpu"))
 stretch = torch.linalg.cholesky(torch.cov(mu.T) + 1e-4 * torch.eye(mu.shape[1]))
 as_wide = mu.var(0).mean().sqrt()
@@ -527,7 +527,7 @@ def measure(seed):
     return {n: d.mean for n, d in found.items()}, {n: d.by_class for n, d in found.items()}
 
 
-# %% tags=["core"]
+# %%
 measured = [measure(seed) for seed in range(5)]
 table = {name: torch.tensor([values[name] for values, _ in measured]) for name in measured[0][0]}
 order = ["one picture's q", "N(0, 1)", "as wide as codes", "codes' Gaussian", "four pictures"]
@@ -540,7 +540,7 @@ show.bars(
 )
 
 
-# %% tags=["core"]
+# %%
 def times_the_draws(name):
     def ratio(seed):
         values = [measure(5 * seed + i)[0] for i in range(5)]
@@ -549,7 +549,7 @@ def times_the_draws(name):
     return ratio
 
 
-# %% tags=["core"]
+# %%
 claim("09-draws", "Codes of pictures vary more than draws from N(0, 1)", times_the_draws("four pictures"), at_least=1.2)
 claim("09-one", "One picture's q varies less than N(0, 1)", times_the_draws("one picture's q"), at_most=0.8)
 claim(
@@ -559,7 +559,7 @@ claim(
     at_least=1.2,
 )
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # Pictures' codes vary about twice as much as draws from N(0, 1). The draws aren't the codes' distribution: with the
 # codes' mean and covariance they vary as much as codes do. Making them as wide, without the directions, brought much
 # less on these five masks: the codes lie along a few directions, and a draw rarely goes far along any. Is more
@@ -569,7 +569,7 @@ claim(
 # How much variety do real pictures have? Where the data can render them: the same mask in the styles of the four
 # pictures.
 
-# %% tags=["core"]
+# %%
 from spade_edu.data import Streets
 
 
@@ -613,13 +613,13 @@ def sky_over_pole(seed):
 
 claim("09-sky", "Codes of pictures repaint the sky more than poles", sky_over_pole, at_least=1.2)
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## From one style to another
 #
 # Walk in a straight line from the code of one picture to that of another, and paint the way. Half way between the
 # codes: has every pixel of the picture gone half of its way? "yes" or "no"?
 
-# %% tags=["core"]
+# %%
 predict("09-halfway", ...)
 
 
@@ -634,7 +634,7 @@ titles = [f"{i / 8:.0%}" for i in range(9)]
 show.pictures(path, titles, columns=3, caption=f"From {looks[start]} to {looks[end]}, in eight equal steps of z.")
 
 
-# %% tags=["core"]
+# %%
 def done(path):
     """The share of its way that each pixel has gone in the middle of a path, and which pixels have a way to go."""
     way = path[-1] - path[0]  # (3, h, w)
@@ -649,7 +649,7 @@ show.pictures(
 )
 reveal("09-halfway", "no")
 
-# %% tags=["core"]
+# %%
 tiles = [torch.where(moves, s, 0).clamp(0, 1) for s in (share, torch.full_like(share, 0.5))]
 titles = ["half way in z", "half way in pixels"]
 show.maps(
@@ -657,7 +657,7 @@ show.maps(
 )
 
 
-# %% tags=["core"]
+# %%
 def unevenness(seed):
     """The deviation over the pixels of the share of their way (in a fade: 0), for one mask and two looks."""
     dice = torch.Generator().manual_seed(seed)
@@ -674,7 +674,7 @@ def mean_unevenness(seed):
 
 claim("09-halfway", "Half way in z, pixels have gone unequal shares of their way", mean_unevenness, at_least=0.1)
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # A fade lays two pictures over each other: every pixel goes half of its way. The walk in z goes through other streets
 # instead. Some parts change early, others late, and the layout stands still.
 
@@ -705,14 +705,14 @@ show.curves(lengths, x=times, xlabel="from a to b", ylabel="length of z", captio
 # %% [markdown]
 # The straight line sinks towards 0, the middle of all styles; the arc doesn't.
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## Can the style be read back?
 #
 # In the first figure you trusted your eyes. Now a test: paint masks in each style, and let two witnesses name the style
 # of what was painted. One is the encoder, which was trained together with the generator, so it may be lenient. The
 # other knows no network: it compares the picture's mean colour with that of the real pictures of each style.
 
-# %% tags=["core"]
+# %%
 ids = torch.tensor([names.index(look) if look in names else 0 for look in looks])
 style_codes = torch.stack([mu[ids == k].mean(0) for k in range(len(names))])
 style_colours = torch.stack([sample.image[ids == k].mean(dim=(0, 2, 3)) for k in range(len(names))])
@@ -732,7 +732,7 @@ def read_back(seed):
     return table
 
 
-# %% tags=["core"]
+# %%
 confusion = read_back(0)
 figure, axes = plt.subplots(1, 2, figsize=(8, 3.6), sharey=True)
 for ax, counts, title in zip(axes, confusion, ["read by the encoder", "read by the mean colour"]):
@@ -746,7 +746,7 @@ axes[0].set_ylabel("style asked for")
 show.finish(figure, "Ten masks in each row. On the diagonal, the style that was asked for was read back.")
 
 
-# %% tags=["core"]
+# %%
 def share_read(witness):
     def share(seed):
         table = read_back(seed)[witness]
@@ -759,7 +759,7 @@ if sample.style:
     claim("09-read", "The encoder reads the style that was asked for (by chance: 0.2)", share_read(0), at_least=0.6)
     claim("09-colour", "So does the mean colour (by chance: 0.2)", share_read(1), at_least=0.6)
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # Both read most styles rightly. The encoder is least sure of overcast. The mean colour is sure of dusk and night only:
 # day, overcast and snow are all bright, and it takes one for the other.
 
@@ -809,13 +809,13 @@ claim("09-cost", "Another picture's style costs the judge at most 3 points", cos
 # were the easiest to read here, and vary less than codes of pictures do. Easy to read and varied are two different
 # virtues, which is why the scores of stage 07 need a measure like diversity at their side.
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # ## Guided synthesis: edit the mask
 #
 # Now keep z and change the mask: houses become trees, and a bus stops in the middle of the road. New objects get their
 # class's id as instance. Will only the edited pixels change? "yes" or "no"?
 
-# %% tags=["core"]
+# %%
 predict("09-edit", ...)
 edited, objects = sample.label[scene].clone(), sample.instance[scene].clone()
 edited[edited == lab.labels.id("building")] = lab.labels.id("vegetation")
@@ -825,7 +825,7 @@ objects = torch.where(edited == sample.label[scene], objects, edited.int())
 two_maps = torch.stack([sample.label[scene], edited])
 segmaps = lab.labels.encode(two_maps, torch.stack([sample.instance[scene], objects])).to(lab.device)
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=3
 z = mu[[start]].to(lab.device)
 with torch.no_grad():
     before, after = (generator.eval()(segmap[None], z)[0].cpu() for segmap in segmaps)
@@ -833,7 +833,7 @@ tiles = [*lab.labels.colourise(two_maps).permute(0, 3, 1, 2) / 127.5 - 1, before
 titles = ["mask", "mask, edited", "painted", "painted, edited"]
 show.pictures(tiles, titles, columns=2, width=4.5, caption="One z, two masks.")
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=2
 change = (after - before).abs().mean(0)  # (3, h, w) -> (h, w)
 touched = edited != sample.label[scene]
 tiles, titles = [touched * change.max(), change], ["edited pixels", "change of the picture"]
@@ -842,13 +842,13 @@ inside = float(change[touched].sum() / change.sum())
 print(f"{touched.float().mean():.0%} of the pixels were edited; {inside:.0%} of the change lies in them.")
 reveal("09-edit", "no")
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # Most of the change is where the mask changed; some leaks out. Through what? The convolutions look around, each block
 # at a scale of its own. The control: put a bus into the mask that only **one** block sees, and look how far the change
 # of the picture reaches.
 
 
-# %% tags=["core"]
+# %%
 BLOCKS = ["head_0", "G_middle_0", "G_middle_1", "up_0", "up_1", "up_2", "up_3"]
 REACH = [0, 4, 8, 16, 32]  # pixels
 
@@ -871,7 +871,7 @@ def with_a_bus(number, top, left):
     return *(lab.labels.encode(*pair).to(lab.device) for pair in [(label, objects), bus]), place[0]
 
 
-# %% tags=["core"]
+# %%
 @cache
 def leak(seed, *blocks):
     """Mean change of the picture in rings around a bus that only some blocks see, at a place drawn by the seed."""
@@ -894,7 +894,7 @@ ax.legend(title="sees the bus", loc="center left", bbox_to_anchor=(1, 0.5))
 show.finish(figure, "Mean over five masks. Values below 1e-6 are drawn at 1e-6.")
 
 
-# %% tags=["core"]
+# %%
 def coarse_over_fine(ring):
     def ratio(seed):
         places = range(5 * seed, 5 * seed + 5)
@@ -904,34 +904,34 @@ def coarse_over_fine(ring):
     return ratio
 
 
-# %% tags=["core"]
+# %%
 claim(
     "09-far", "Beyond 16 pixels the blocks up to up_0 change more than the finer ones", coarse_over_fine(3), at_least=3
 )
 claim("09-near", "Within 4 pixels they change less", coarse_over_fine(0), at_most=0.7)
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # So every block leaks, each as far as its convolutions look. Near the edit the finer blocks change more; far from it
 # only the coarse ones reach. The norm can't carry it here: in evaluation its statistics are constants. (In training
 # they aren't: there every pixel moves the mean that all others are normalised by.)
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=1
 # ## Your turn: paint
 #
 # The same with a mouse. In a live notebook (JupyterLab, Colab, VS Code) the next cell is an editor: pick a class,
 # paint, and the picture follows. Where widgets can't run, such as on GitHub, you see its still picture.
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=3
 from spade_edu.widgets import Painter
 
 painter = Painter(generator, lab.labels, sample.label[scene], instance=sample.instance[scene], scenes=lab.val)
 painter
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # What you paint stays in Python: `painter.label` is the map, `painter.image` the picture, and `painter.save("map.png")`
 # writes the ids as a file that the data readers of stage 00 take.
 
-# %% tags=["core"]
+# %%
 painter.save("map.png")
 largest_three = list(painter.counts().items())[:3]
 print("Most of your map:", ", ".join(f"{name} ({count} pixels)" for name, count in largest_three))
@@ -965,7 +965,7 @@ board = StyleBoard(generator, encoder, sample.label[scene], lab.labels, referenc
 board.core.answer({"do": "strength", "card": 1, "strength": 0.5}, [])
 board
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## Summary
 #
 # - The mask fixes what is where; z fixes what the mask leaves open. Without z there is one picture for each mask.
@@ -975,7 +975,7 @@ board
 # - Diversity is a distance between pictures of one mask; it says nothing about their quality.
 # - An edit of the mask also changes pixels around it, as far as each block's convolutions look.
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## Questions
 #
 # 1. Your network paints the same picture for every z. Name two possible causes.
@@ -993,7 +993,7 @@ board
 # <details><summary>Answer</summary>The code is short and the KL term makes every bit of it expensive. What the mask
 # already says for nothing isn't worth a place in z.</details>
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## Next
 #
 # **Exercise:** [09_multimodal](../exercises/09_multimodal.ipynb): the KL divergence, a style for every object,

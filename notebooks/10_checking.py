@@ -1,4 +1,4 @@
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # # 10 · Checking against the paper
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/spade_edu/blob/main/notebooks/10_checking.ipynb)
@@ -13,7 +13,7 @@
 #
 # **Builds on:** stages 03, 05 and 06.
 
-# %% tags=["core"]
+# %%
 # Safe to run twice; keeps the installed torch and numpy. SPADE_EDU_PROFILE (cpu or gpu) sets the size.
 from importlib.util import find_spec
 
@@ -24,13 +24,13 @@ from spade_edu.course import plotting as show
 
 lab = course.start("10")
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # ## Is it the same network?
 #
 # The cheapest check of a reimplementation is one number. Table 3 of the paper prints the generators' parameters, in
 # millions. The networks below are built at the paper's size without memory for their weights, and counted.
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=2
 import matplotlib.pyplot as plt
 from spade_edu.experiments.paper import TABLES, parameters
 
@@ -45,7 +45,7 @@ ax.legend(loc="lower center", bbox_to_anchor=(0.4, 1), ncols=2)
 show.finish(figure, "Eight generators of Table 3.")
 assert all(abs(a - row.millions) < 1 for a, row in zip(here, rows))
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=3
 # Agreement to a million is a good sign and a weak proof: 1 % of a generator can hide a missing bias, a wrong kernel or
 # a wrong input. So count by hand, exactly, from the smallest piece up.
 #
@@ -57,7 +57,7 @@ assert all(abs(a - row.millions) < 1 for a, row in zip(here, rows))
 # smaller one, 512. Count both for ADE20K's 151 label channels before you read the output.
 
 
-# %% tags=["core"]
+# %%
 def convolution(a, b, k, bias=True):
     return a * b * k * k + b * bias
 
@@ -69,7 +69,7 @@ def spade(channels, labels=151):
 main = spade(1024) + convolution(1024, 512, 3) + spade(512) + convolution(512, 512, 3)
 skip = spade(1024) + convolution(1024, 512, 1, bias=False)
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["core", "nbval-check-output"] minutes=2
 import torch
 from spade_edu.blocks import SPADEResnetBlock
 from spade_edu.models import count_parameters
@@ -80,13 +80,13 @@ with torch.device("meta"):  # shapes without memory
 print(f"SPADE  by hand {spade(1024):>10,}  package {count_parameters(layer):>10,}")
 print(f"block  by hand {main + skip:>10,}  package {count_parameters(block):>10,}")
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## The whole of it
 #
 # These totals were counted in the authors' own classes, for three data sets, with and without the style encoder (VAE).
 # They leave no room for a forgotten bias.
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 from spade_edu.config import TrainingConfig
 from spade_edu.models import build
 
@@ -103,7 +103,7 @@ for name, (channels, *expected) in OFFICIAL.items():
     counted = [count_parameters(n) for n in (plain.generator, style.generator, plain.discriminator, style.encoder)]
     print(f"{name:10}", *(f"{n:>12,}" for n in counted), " as official:", counted == expected)
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # (Where these numbers sit in the generator: stage 05.)
 #
 # ## Shapes
@@ -112,7 +112,7 @@ for name, (channels, *expected) in OFFICIAL.items():
 # device computes shapes without numbers, so the full network runs in a moment. Five doublings lead to 256: how large is
 # the first map?
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 ade = plain.generator  # the last one built: ADE20K
 names = ["fc", "head_0", "G_middle_0", "G_middle_1", "up_0", "up_1", "up_2", "up_3", "conv_img"]
 
@@ -126,11 +126,11 @@ ade(torch.empty(1, 151, 256, 256, device="meta"))
 for hook in hooks:
     hook.remove()
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # Now the discriminator, as it is, and the same with padding 1 in place of 2. Do both have the same number of
 # parameters, and do their maps have the same sizes?
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["core", "nbval-check-output"] minutes=2
 import copy
 
 image, segmap = (torch.empty(1, channels, 256, 256, device="meta") for channels in (3, 151))
@@ -142,7 +142,7 @@ for padding, discriminator in {2: plain.discriminator, 1: narrow}.items():
     sizes = [[f.shape[-1] for f in scale] for scale in discriminator(segmap, image)]
     print(f"padding {padding}: {count_parameters(discriminator):,} parameters, maps", *sizes)
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # The odd sizes 129, 65, 33, 34, 35 come from kernel 4 with padding 2. Padding 1 has the very same parameters: a
 # difference that counting could never find.
 
@@ -159,18 +159,18 @@ for plan, times in UPSAMPLINGS.items():
     print(f"{plan:7} {times} doublings: 256x256 from {latent_size((256, 256), plan)}")
 print("Figure 12, read literally: 4 *", 2**7, "=", 4 * 2**7)
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## Names and the official checkpoint
 #
 # The authors' checkpoints can be downloaded from their repository (non-commercial licence). If you have one, write its
 # path below. Without it, a freshly built network of this package is written out under the official names and read
 # back: names and shapes are checked, numbers go round; quality can't be.
 
-# %% tags=["core"]
+# %%
 CHECKPOINT = ""  # e.g. "checkpoints/cityscapes_pretrained/latest_net_G.pth"
 OPTIONS = dict(num_upsampling_layers="more", crop_size=512, aspect_ratio=2.0)  # Cityscapes; {} for COCO and ADE20K
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 from spade_edu.pretrained import official
 
 if CHECKPOINT:
@@ -186,16 +186,16 @@ again = official.load_generator(official.to_official(loaded), **OPTIONS)
 with torch.inference_mode():
     print("round trip exact:", torch.equal(loaded(segmap), again(segmap)))
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # The names tell a story. `weight_orig`, `weight_u`, `weight_v` are the marks of spectral norm: the stored weight is
 # *not* the one that acts. Read the list: which convolutions carry them?
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 for name, value in official.to_official(loaded).items():
     if name.startswith(("up_0.conv_0", "up_0.conv_s", "up_0.norm_0.mlp_g")):
         print(f"{name:34}", tuple(value.shape) if not CHECKPOINT else "")
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # Those of the block carry them, those inside SPADE don't.
 #
 # ## What names can't catch
@@ -203,7 +203,7 @@ for name, value in official.to_official(loaded).items():
 # Same names, same shapes, same count, and still wrong? Make three small accidents in the stored Streets generator. All
 # three load without a complaint.
 
-# %% tags=["core"]
+# %%
 import re
 
 from spade_edu.runs.loading import load_stored
@@ -217,7 +217,7 @@ def swapped(state):
     return {re.sub("_gamma|_beta", lambda found: other[found[0]], name): value for name, value in state.items()}
 
 
-# %% tags=["core"]
+# %%
 def undivided(state):
     """The weight acts as it is stored: with v / sigma in v's place, it is divided by 1."""
     new = dict(state)
@@ -234,11 +234,11 @@ def lost(state):
     return state | new
 
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # Which will hurt most: "gamma, beta swapped", "sigma forgotten" or "statistics lost"? And would you notice all three
 # from their pictures?
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=3
 from functools import cache
 
 from spade_edu.course import claim, predict, reveal
@@ -256,11 +256,11 @@ show.pictures(
     [p[i] for i in (0, 1) for p in painted], list(states), caption="One set of names and shapes, four networks."
 )
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # Now measured. The **judge**, a small segmenter that has learned Streets, names the class of every pixel; below, how
 # often it is the class that the mask asked for.
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=2
 from spade_edu.pretrained.judge import load_judge
 
 judge = load_judge()
@@ -284,7 +284,7 @@ show.bars(measured, ylabel="pixels as asked, %", caption="Twelve scenes.")
 reveal("10-accident", "sigma forgotten")
 
 
-# %% tags=["core"]
+# %%
 def sigma_behind_the_others(seed):
     found = accuracies(seed)
     return min(found["gamma, beta swapped"], found["statistics lost"]) - found["sigma forgotten"]
@@ -303,7 +303,7 @@ claim(
 )
 claim("10-accidents", "Each of the three accidents costs the judge points", least_cost, at_least=1)
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # Forgetting sigma leaves a ruin that nobody would miss. The lost statistics leave a picture that looks merely pale, and
 # even the mildest of the three accidents costs the judge more than twenty points. A glance is no check.
 #
@@ -311,7 +311,7 @@ claim("10-accidents", "Each of the three accidents costs the judge points", leas
 # package's tests compare three training iterations with an independently written copy of the published loop, to 1e-5 of
 # each tensor's largest number in float32 (docs/paper-vs-code.md, "Exactness").
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # # Paper versus code
 #
 # Where a paper and its authors' code disagree, you have to choose and say so. The next cells run the important rows of
@@ -322,7 +322,7 @@ claim("10-accidents", "Each of the three accidents costs the judge points", leas
 # Equation (1) multiplies by gamma; the code by 1 + gamma. Set both convolutions to zero and look: which of the two
 # lets the picture through?
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["core", "nbval-check-output"] minutes=2
 layer = SPADE(8, 36, hidden_channels=16)
 for module in (layer.mlp_gamma, layer.mlp_beta):
     torch.nn.init.zeros_(module.weight)
@@ -334,7 +334,7 @@ gamma, beta = layer.modulation(mask, (16, 32))
 paper_form = gamma * layer.param_free_norm(x) + beta  # equation (1)
 print("the paper's form gives only zeros:", paper_form.abs().max().item() == 0)
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # The author calls it a matter of parametrisation (official repository, issue 4): the functions that can be learned are
 # the same. The start isn't, and with the code's small weights gamma does start near zero (stage 03 looks at it).
 #
@@ -343,7 +343,7 @@ print("the paper's form gives only zeros:", paper_form.abs().max().item() == 0)
 # The text: "all the layers". The code leaves out SPADE's own convolutions and the first and last layers. How many of
 # the convolutions of ADE20K's generator carry it?
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 from spade_edu.spectral import SpectralNorm
 
 for letter, network in (("G", ade), ("D", plain.discriminator), ("E", style.encoder)):
@@ -352,7 +352,7 @@ for letter, network in (("G", ade), ("D", plain.discriminator), ("E", style.enco
 carried = [n for n, m in ade.up_0.named_modules() if isinstance(m, SpectralNorm)]
 print("in one block:", carried)
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## The start: Glorot, with which gain?
 #
 # The paper says Glorot initialisation. The code multiplies it by 0.02, on every layer. But on a GPU, by an accident of
@@ -360,7 +360,7 @@ print("in one block:", carried)
 # and rebuilt on a CPU, not run on a GPU). Does that matter? Spectral norm divides by the largest singular value, so a
 # weight fifty times as large acts alike:
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 from spade_edu import SpectralConv2d
 
 torch.manual_seed(0)
@@ -371,24 +371,24 @@ with torch.no_grad():
     spectral.weight.mul_(50)
     print("fifty times the weight, the same output:", torch.allclose(before, spectral(x), atol=1e-5))
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # The first step is another matter. Adam moves every weight by about the learning rate, whatever the weight's size. By
 # hand, for D's largest layer under spectral norm, 256 to 512 channels with kernel 4, at D's rate of 4e-4: how large is
 # that step beside a weight from Glorot with gain 0.02, and beside one of torch's default?
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 rate, fan_in, fan_out = 4e-4, 256 * 16, 512 * 16
 glorot, default = 0.02 * (2 / (fan_in + fan_out)) ** 0.5, (1 / (3 * fan_in)) ** 0.5
 print(f"Glorot, gain 0.02: std {glorot:.1e}; one step is {rate / glorot:.0%} of it")
 print(f"torch's default:   std {default:.1e}; one step is {rate / default:.0%} of it")
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # So train both, eight times narrower than published, for twenty steps on small pictures of streets, and watch how far
 # the weights under spectral norm turn: the mean cosine between a weight and its start, 1 for "as it began". A third
 # start is the control: Glorot with gain 1 has the same numbers as with gain 0.02, only fifty times as large. What
 # cosine will D's weights have after twenty steps with gain 0.02? (A number from 0 to 1.)
 
-# %% tags=["core"]
+# %%
 from spade_edu.sampling import to_batch
 from spade_edu.training import Trainer
 from torch.nn import functional as F
@@ -405,7 +405,7 @@ def spectral_weights(network):
     return [m.weight.detach().flatten().clone() for m in network.modules() if isinstance(m, SpectralNorm)]
 
 
-# %% tags=["core"]
+# %%
 @cache
 def turning(seed, start, steps=20):
     """Mean cosine of the weights under spectral norm with their start, after each step: (steps, 2) for D and G."""
@@ -423,11 +423,11 @@ def turning(seed, start, steps=20):
     return torch.tensor(cosines)
 
 
-# %% tags=["core"]
+# %%
 predict("10-turn", ...)
 turned = {start: turning(0, start) for start in STARTS}
 
-# %% tags=["core"]
+# %%
 figure, axes = plt.subplots(1, 2, figsize=(9, 3), sharey=True)
 for ax, network, column in zip(axes, ("discriminator", "generator"), (0, 1)):
     for (start, cosines), line in zip(turned.items(), ("-", "--", ":")):
@@ -439,7 +439,7 @@ show.finish(figure, "Weights under spectral norm, from three starts.")
 reveal("10-turn", float(turned["Glorot, gain 0.02"][-1, 0]))
 
 
-# %% tags=["core"]
+# %%
 def times_the_turn(start):
     def ratio(seed):
         left = [1 - turning(seed, name)[-1, 0] for name in ("Glorot, gain 0.02", start)]
@@ -456,35 +456,35 @@ claim(
 )
 claim("10-scale", "Gain 0.02 turns D's weights further than gain 1", times_the_turn("Glorot, gain 1"), at_least=10)
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # Gains 0.02 and 1 differ in nothing but the scale, so the scale is the cause. What a whole training makes of it wasn't
 # run. `init` chooses the start: the preset `paper` takes the authors' GPU, as the released models did; the runs of
 # minutes behind this course take gain 1.
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # ## The residual block
 #
 # Figure 11 draws ReLU, and a skip of SPADE, ReLU and a 3x3 convolution. The code has LeakyReLU 0.2, and on the skip
 # SPADE and a bare 1x1 convolution: no activation, no bias.
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 skip = ade.up_0.conv_s
 print("skip: kernel", skip.kernel_size, "bias", skip.bias, "weight", tuple(skip.weight.shape))
 as_drawn = convolution(1024, 512, 3) - convolution(1024, 512, 1, bias=False)
 print(f"as drawn, this block alone would have {as_drawn:,} parameters more")
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # Of the seven blocks four change their width, and only these have a learned skip. Would the drawing still fit the
 # paper's own 96M: "yes" or "no"?
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["core", "nbval-check-output"] minutes=3
 predict("10-drawing", ...)
 widths = [(1024, 512), (512, 256), (256, 128), (128, 64)]
 extra = sum(convolution(a, b, 3) - convolution(a, b, 1, bias=False) for a, b in widths)
 print(f"with 3x3 skips {96_492_483 + extra:,}, with 1x1 skips {96_492_483:,}; the paper prints {rows[0].millions}M")
 reveal("10-drawing", "no")
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # So the paper's table fits the code's block, not the drawing's.
 #
 # ## Adam's betas
@@ -494,7 +494,7 @@ reveal("10-drawing", "no")
 # after the late spike, which takes the smaller steps: "beta2 0.9", "beta2 0.999" or "both alike"?
 
 
-# %% tags=["core"]
+# %%
 def adam_steps(beta2, spike, steps):
     """The size of each of Adam's steps, over the learning rate."""
     parameter = torch.nn.Parameter(torch.zeros(1, dtype=torch.double))
@@ -508,7 +508,7 @@ def adam_steps(beta2, spike, steps):
     return sizes
 
 
-# %% tags=["core"]
+# %%
 predict("10-spike", ...)
 figure, axes = plt.subplots(1, 2, figsize=(9, 3), sharey=True)
 for ax, spike in zip(axes, (20, 3000)):
@@ -521,7 +521,7 @@ axes[1].legend()
 show.finish(figure, "Adam before and after one large gradient. The spike's own step is cut off at 2.")
 reveal("10-spike", "beta2 0.9")
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 for spike in (20, 3000):
     after = {beta2: adam_steps(beta2, spike, spike + 81)[spike + 1 :] for beta2 in (0.9, 0.999)}
     print(
@@ -530,16 +530,16 @@ for spike in (20, 3000):
 config = TrainingConfig()
 print("this package:", config.beta1, config.beta2)
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # 0.9 flinches and forgets within some forty steps, early or late. 0.999 remembers a thousand steps. Early on it has
 # seen few others, so one spike slows it for long; late in training the spike drowns in a thousand ordinary gradients.
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## When does the rate fall?
 #
 # "Linearly decay from epoch 100 to 200". Which is the first epoch with a lower rate, and how much is left in the last?
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 from spade_edu.presets import preset
 
 paper = preset("paper")
@@ -547,7 +547,7 @@ rates = [paper.lr_factor(epoch) for epoch in range(1, 201)]
 print("G", paper.lr_generator, "D", paper.lr_discriminator)
 print("first lower epoch:", 1 + next(i for i, r in enumerate(rates) if r < 1), " epoch 200:", round(rates[-1], 4))
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # One row more, the KL term that is a sum and looks like a mean, is in stage 09.
 
 # %% [markdown]
@@ -601,14 +601,14 @@ claim("10-two-passes", "With two passes the worst errs by less than a thousandth
 # %% [markdown]
 # A single draw may be lucky and come out nearly right, so one curve through one draw would tell you little.
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # # A plan to reproduce Table 1
 #
 # What would it take? The paper: 8 V100 with 32 GB, batch 32, 200 epochs. We *simulate* one step of the paper's preset
 # on tensors without contents, four images on each GPU, and count bytes and multiplications. VGG's share is left out.
 # **Everything here is estimated, nothing measured.**
 
-# %% tags=["core"]
+# %%
 from dataclasses import replace
 
 from spade_edu.runs.plan import CARDS, GB, hours, simulate
@@ -618,12 +618,12 @@ print(f"a step of 4 images at 256x512: {plain_step.flops / 1e12:.1f} TFLOP")
 print(f"weights, moments: {plain_step.resident / GB:.1f} GB; peak {plain_step.peak / GB:.1f} GB (simulated, fp32)")
 assert 1 < plain_step.resident / GB < 1.6 and 6 < plain_step.peak / GB < 12
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # Hours need a rate. The authors' 5 to 7 days for Flickr Landscapes (official repository, issue 9) come to 5 % of a
 # V100's peak. For other cards there is no such anchor, only data sheets. Two rulers: hours that shrink with peak
 # **arithmetic**, and hours that shrink with the **bandwidth** of memory. Do both put the cards in the same order?
 
-# %% tags=["core"]
+# %%
 BANDWIDTH = {"T4": 320, "L4": 300, "V100": 900, "A100": 1555, "H100": 3350}  # GB/s, data sheets
 by_arithmetic = {card: hours(plain_step, 200 * 2975, 8, rate) for card, (_, rate) in CARDS.items()}
 by_memory = {card: by_arithmetic["V100"] * BANDWIDTH["V100"] / BANDWIDTH[card] for card in CARDS}
@@ -636,22 +636,22 @@ ax.set(xticks=range(len(CARDS)), xticklabels=list(CARDS), ylabel="hours on 8 GPU
 ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
 show.finish(figure, "Cityscapes, 200 epochs, 32 bits, without VGG: ESTIMATED from data sheets, the V100 as the anchor.")
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 for name, table in (("arithmetic", by_arithmetic), ("memory", by_memory)):
     print(f"by {name:10}", " < ".join(sorted(table, key=table.get)))
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # The L4 is second by one ruler and last by the other. So data sheets give an order of magnitude and no order of cards.
 # (They leave out more: an A100 computes convolutions in TF32 unless told otherwise, for one.) Before you rent eight,
 # rent one for an hour and measure. `spade-edu plan --gpu V100 --preset paper --gpus 8` prints the estimate for other
 # data, batches and checkpointing. Put your own price in below; the default is a placeholder, not an offer.
 
-# %% tags=["core"]
+# %%
 PRICE = 2.0  # per GPU-hour, in your currency: a placeholder
 gpu_hours = 8 * by_arithmetic["V100"]
 print(f"V100: {gpu_hours:.0f} GPU-hours in 32 bits, about {PRICE * gpu_hours:.0f} at {PRICE} an hour (estimated)")
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=3
 # ## The order of work
 #
 # 1. Parameter counts, shapes, names: minutes, no GPU.
@@ -661,20 +661,20 @@ print(f"V100: {gpu_hours:.0f} GPU-hours in 32 bits, about {PRICE * gpu_hours:.0f
 #    thing?
 # 5. Only then ADE20K and COCO-Stuff, which have 7 and 40 times the images.
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 from spade_edu.cli.plan import DATA
 
 for name, epochs in (("cityscapes", 200), ("ade20k", 200), ("coco-stuff", 100)):
     images = DATA[name][1]
     print(f"{name:11} {images:7,} images x {epochs} epochs / batch 32 = {images // 32 * epochs:8,} steps")
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## What you should expect to miss
 #
 # For Cityscapes, others scored the released weights again (official repository, issue 100). Which of the three figures
 # agree with the paper's?
 
-# %% tags=["core"]
+# %%
 figures = {"mIoU": (62.3, 62.2), "accuracy": (81.9, 93.5, 93.5 * 0.8742), "FID": (71.8, 63.4)}
 figure, axes = plt.subplots(1, 3, figsize=(9, 3), width_ratios=(2, 3, 2))
 for ax, (name, values) in zip(axes, figures.items()):
@@ -684,7 +684,7 @@ for ax, (name, values) in zip(axes, figures.items()):
     ax.grid(axis="x", visible=False)
 show.finish(figure, "Cityscapes, the authors' own weights.")
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=3
 # The two accuracies are one model seen by two rulers: the paper's counts void pixels, 12.58 % of the split, as wrong
 # (93.5 x 0.8742 = 81.7; EndlessSora/TSIT, issue 1), the other leaves them out. The two FIDs most likely come from two
 # networks (stage 07). COCO-Stuff's mIoU is 37.4 in Table 1, and 35.2 in the text and in Tables 3 and 5. So before you
@@ -716,7 +716,7 @@ for eps in (1e-5, 1e-3):
     ours = BatchNorm2d(8, affine=False, eps=eps)(x)
     print(f"eps {eps:g}: same output as torch's: {torch.allclose(ours, reference, atol=1e-4)}")
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## Summary
 #
 # - Count first: exact totals for each block catch most structural mistakes for free.
@@ -726,7 +726,7 @@ for eps in (1e-5, 1e-3):
 # - Score the released weights before you train your own: it tests your ruler.
 # - A plan with an estimated cost, two seeds and a stated protocol is worth more than a single lucky run.
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## Questions
 #
 # 1. Your generator has exactly 96,492,483 parameters. Name three mistakes that it may still contain.
@@ -744,7 +744,7 @@ for eps in (1e-5, 1e-3):
 # <details><summary>Answer</summary>No: it is what others get from the released weights. The paper's 81.9 counts void
 # pixels as wrong; multiply yours by 0.8742, the share that isn't void, and compare then.</details>
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## Next
 #
 # **Exercise:** this stage's is [11_find_the_bug](../exercises/11_find_the_bug.ipynb): files with one planted fault

@@ -1,4 +1,4 @@
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # # 11 · Your SPADE
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/spade_edu/blob/main/notebooks/11_your_spade.ipynb)
@@ -6,11 +6,11 @@
 # You will train the networks of **your own file**, `my_spade.py`, with your own steps; paint with them; and hold them
 # against the package's.
 #
-# **Time:** 8 minutes of training on two CPU cores and a third more for the baseline, or whatever you give it; the rest
-# takes two minutes. What is trained is kept: a stopped kernel goes on where it was. **Builds on:** your `my_spade.py`.
-# Parts that you skipped can be borrowed below.
+# **Time:** the core path takes a class 55 minutes, with 8 minutes of training on two CPU cores and a third more for the
+# baseline, or whatever you give it; the rest takes a machine two minutes. What is trained is kept: a stopped kernel goes
+# on where it was. **Builds on:** your `my_spade.py`. Parts that you skipped can be borrowed below.
 
-# %% tags=["core"]
+# %%
 # Safe to run twice; keeps the installed torch and numpy. SPADE_EDU_PROFILE (cpu or gpu) sets the size.
 from importlib.util import find_spec
 
@@ -21,37 +21,37 @@ from spade_edu.course import plotting as show
 
 lab = course.start("11")
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## What you have
 #
 # Every part of the system, stage by stage: the label maps, the norms, SPADE, its generator, the discriminator, the
 # losses, the two steps. ■ is your own, ▣ borrowed from the course, □ not there yet.
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["core", "nbval-check-output"] minutes=3
 from spade_edu.course import borrow, parts, yours
 
 parts()
 
-# %% tags=["core"]
+# %%
 from spade_edu.sampling import spread
 
 sample = spread(lab.val, 4)
 tiles = [*lab.labels.colourise(sample.label), *sample.image.add(1).mul(127.5).byte().movedim(1, -1)]
 show.pictures(tiles, columns=4, caption="Above what your generator is given, below what it should learn to paint.")
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=1
 # What is open can be borrowed now; the scorecard goes on saying so. A part of your own is never replaced.
 
-# %% tags=["core"]
+# %%
 for name in yours.still_open():
     borrow(name)
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # From here on no network, loss or step comes from the package. It hands over label maps and pictures, and it scores.
 # First your file is read and tried, tiny: a part that fails is named, with its line. If you change the file later, run
 # this cell again.
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["core", "nbval-check-output"] minutes=2
 import importlib
 import os
 
@@ -66,13 +66,13 @@ print(
     sum(p.numel() for p in my_spade.SPADE(64, 36).parameters()),
 )
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # ## Does it fit together?
 #
 # Before minutes go into training: a small copy of your networks, one label map, one step of each kind.
 # The map has 32 x 64 pixels and 5 channels. How large is the picture, and how many lists of features does D give?
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["core", "nbval-check-output"] minutes=2
 torch.manual_seed(0)
 segmap = my_spade.one_hot(torch.randint(4, (2, 32, 64)), 4)  # (2, 5, 32, 64)
 real = torch.rand(2, 3, 32, 64) * 2 - 1
@@ -81,10 +81,10 @@ small_d = my_spade.MultiScaleDiscriminator(5, 8)
 print("picture", tuple(small_g(segmap).shape))
 print("scales", len(small_d(segmap, real)), "with", [len(features) for features in small_d(segmap, real)], "maps each")
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # GAN training is two optimizers that must not touch each other's weights. Which networks should move in which step?
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["core", "nbval-check-output"] minutes=2
 optimizers = my_spade.make_optimizers(small_g, small_d)
 batch = {"segmap": segmap, "image": real}
 for step, optimizer in zip((my_spade.generator_step, my_spade.discriminator_step), optimizers):
@@ -93,22 +93,22 @@ for step, optimizer in zip((my_spade.generator_step, my_spade.discriminator_step
     moved = [any(not torch.equal(a, b) for a, b in zip(old, net.parameters())) for net, old in before.items()]
     print(f"after a {step.__name__}: G moved {moved[0]}, D moved {moved[1]}")
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # Does the label map matter to your generator? Give every pixel another class and look at what changes.
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 with torch.no_grad():
     change = (small_g(segmap) - small_g(segmap.roll(1, dims=1))).abs().mean()
 print("another map gives another picture:", bool(change > 1e-4))
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## Ready to train
 #
 # Now at the size of this notebook's data. Options are given by position, as in your exercises: channels of the label
 # map, size of the first map, width `ngf`, no style code, width inside SPADE, and spectral norm on the block's own
 # convolutions.
 
-# %% tags=["core"]
+# %%
 from spade_edu.generators import latent_size
 
 c, channels = lab.config, lab.labels.num_channels
@@ -122,12 +122,12 @@ def spade_generator():
 
 print(f"{sum(p.numel() for p in spade_generator().parameters()):,} parameters paint {lab.size[0]}x{lab.size[1]} pixels")
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # The paper's perceptual loss looks through VGG-19, a download of 500 MB. Here a small network that knows Streets takes
 # its place; it is never asked for scores. So short a training also starts with a gain of 1 (the published 0.02 would
 # spend it on growing gamma and beta), and at a higher rate. All else is as you wrote it.
 
-# %% tags=["core"]
+# %%
 from spade_edu.pretrained.judge import load_second_opinion
 
 eyes = load_second_opinion().to(lab.device)
@@ -146,7 +146,7 @@ def ready(name, generator):
     return yours.Training(name, lab, {"G": generator, "D": discriminator}, optimizers, steps, judge=judge)
 
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=1
 # ## Train it
 #
 # Change the minutes to what you have. On two quiet cores 8 minutes are several hundred steps; below 200 the pictures
@@ -155,28 +155,28 @@ def ready(name, generator):
 # what your generator paints now. (The training whose outputs are stored here had been run before: 300 steps, 12 minutes
 # on a busy machine.) What will it get right first, the colours or the shapes?
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=10
 minutes = float(os.environ.get("SPADE_EDU_MINUTES", 8))  # or a number of yours
 torch.manual_seed(0)
 spade = ready("spade", spade_generator())
 spade.train(minutes)
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # The same scenes on the way. The last column is the target.
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=2
 steps = [s for s in spade.album if s in (10, 50, 100, 200, 400, 800)] or list(spade.album)
 steps = sorted({*steps[-4:], max(spade.album)})
 columns = [lab.labels.colourise(spade.sample.label), *(spade.album[s] for s in steps), spade.sample.image]
 titles = ["label map", *(f"step {s}" for s in steps), "target"]
 show.pictures([tile for row in zip(*columns) for tile in row], titles, columns=len(titles), width=1.9)
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # The shapes are there within ten steps: `gamma` and `beta` follow the map's borders from the start. A colour for each
 # class follows, then what the losses punish least: windows, wheels, the texture of leaves. The light of the target is
 # nobody's to guess: it isn't in the label map.
 
-# %% tags=["core"]
+# %%
 names = [name for name in spade.losses[0] if name != "step"]
 show.curves(
     {name: [row[name] for row in spade.losses] for name in names},
@@ -186,34 +186,34 @@ show.curves(
     caption="The perceptual loss falls. The others come from D, which learns too: they need not.",
 )
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## What does the judge say?
 #
 # Losses don't compare between two GANs. Stage 07's ruler does: a segmenter that never saw a painted picture looks for
 # the classes of the map. Your own `confusion_matrix` and `mean_iou` count as it does:
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 target = torch.tensor([[0, 0, 1, 1], [2, 2, 1, 255]])
 prediction = torch.tensor([[0, 1, 1, 1], [2, 0, 1, 2]])
 counts = my_spade.confusion_matrix(prediction, target, 3, 255)
 print(counts.tolist(), f"mIoU {my_spade.mean_iou(counts):.3f}")
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # By hand: class 0 hits 1 of 3, class 1 hits 3 of 4, class 2 hits 1 of 2. Now the package's SPADE: the same setting,
 # data, features and kind of start. It isn't trained here; its scores are stored, with the command that made them (a
 # longer run, or other seeds, are options of it).
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 from spade_edu.experiments.stored import stored
 
 reference = stored("your_spade")
 print(reference["command"])
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # Where will your curve lie? If your file does what the package does, among the grey ones, up to the luck of a seed:
 # three are drawn.
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=3
 import matplotlib.pyplot as plt
 
 figure, ax = plt.subplots(figsize=(7, 3.4))
@@ -225,38 +225,38 @@ ax.set(xlabel="step", ylabel="mIoU in %, Streets judge")
 ax.legend()
 show.finish(figure, f"{len(judge.originals)} scenes. Equal steps compare; minutes depend on the machine.")
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # Clearly below the grey lines at equal steps? Then a part differs. The checks of the exercise notebooks find most
 # differences; stage 10 has the list to go through for the rest. A part that was borrowed can't be it.
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # ## The generator to beat
 #
 # Stage 02's generator from your file, with the same discriminator, losses and rates, for a third of the minutes: enough
 # for what you want of it. Its label map goes in once, at the bottom, and every layer after that is normalised.
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=4
 torch.manual_seed(0)
 width = c.ngf * 3 // 2  # about as many parameters as SPADE's
 pix2pixhd = ready("pix2pixhd", my_spade.Pix2PixHDGenerator(channels, width, c.num_downsampling, c.num_blocks))
 pix2pixhd.train(minutes / 3)
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=2
 columns = [lab.labels.colourise(spade.sample.label), pix2pixhd.paint(), spade.paint(), spade.sample.image]
 titles = ["label map", f"pix2pixHD, {pix2pixhd.step} steps", f"SPADE, {spade.step} steps", "target"]
 show.pictures([tile for row in zip(*columns) for tile in row], titles, columns=4, width=2.5)
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # Don't compare their scores: they have had different numbers of steps. (Give both the same and you may.) But one
 # question doesn't depend on the steps, and the paper opens with it.
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # ## Figure 3, by your own two generators
 #
 # A map of one class everywhere. Which of your two generators can know the class? Which line of
 # `my_spade.py` decides it?
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=3
 from spade_edu.evaluation.uniform import class_ids, colour_difference, uniform_images, uniform_labels
 
 mine = {"pix2pixHD": pix2pixhd.generator(), "SPADE": spade.generator()}
@@ -268,24 +268,24 @@ tiles += [tile for images in painted.values() for tile in images[drawn].add(1).m
 names = [lab.labels.names[ids[i]] for i in drawn]
 show.pictures(tiles, names, columns=len(drawn), width=1.9, caption="Above the maps; then pix2pixHD; below SPADE.")
 
-# %% tags=["core"]
+# %%
 apart = {name: colour_difference(images) for name, images in painted.items()}
 show.bars(apart, ylabel="0 to 255", title=f"how far the mean colours of {len(ids)} classes are apart")
 
-# %% [markdown] tags=["core"]
+# %% [markdown] tags=["core"] minutes=2
 # pix2pixHD's first norm subtracts the mean of each channel, and on a uniform map a channel is nothing but its mean: all
 # maps become the same zeros (what patterns remain are rounding, blown up by the division by a tiny deviation). SPADE's
 # norm does the same to the features, and then `beta(segmap)` says the class again, at every layer.
 #
 # The line that decides it, in one check: an instance norm after a convolution of a uniform map.
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 conv, norm = torch.nn.Conv2d(5, 8, 1).double(), my_spade.InstanceNorm2d(8)
 for name, k in {"sky": 0, "grass": 3}.items():
     uniform = my_spade.one_hot(torch.full((1, 8, 8), k), 4).double()
     print(f"{name}: largest value after the norm is zero: {bool(norm(conv(uniform)).abs().max() < 1e-9)}")
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## On photographs
 #
 # The same file paints what it is trained on. With CamVid in `datasets/camvid` (`spade-edu data get camvid` fetches it,
@@ -293,7 +293,7 @@ for name, k in {"sky": 0, "grass": 3}.items():
 # either, the next cells stay with your streets. The second network knows only Streets, so here there is no perceptual
 # loss: your `generator_step` leaves it out where `features` is None.
 
-# %% tags=["core"]
+# %%
 photo_lab = yours.photographs(lab, "")  # "": CamVid where it is; or the path of your folder
 
 
@@ -308,7 +308,7 @@ def photo_training(photo_lab):
     return yours.Training("photographs", photo_lab, dict(zip("GD", networks)), optimizers, steps)
 
 
-# %% tags=["core"]
+# %%
 painter_of = spade
 if photo_lab is not lab:
     painter_of = photo_training(photo_lab)
@@ -316,12 +316,12 @@ if photo_lab is not lab:
     tiles = [tile for row in zip(painter_of.paint(), painter_of.sample.image) for tile in row]
     show.pictures(tiles, ["your SPADE", "photograph"], columns=2, width=3)
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## Paint with it
 #
 # Choose a class, paint, and your own network answers. (On GitHub you see a still picture.)
 
-# %% tags=["core"]
+# %% tags=["core"] minutes=6
 from spade_edu.widgets import Painter
 
 scene = painter_of.lab.val[1]
@@ -330,7 +330,7 @@ painter = Painter(
 )
 painter
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## Challenges: change your file
 #
 # Each is a change in `my_spade.py` and a training with a name of its own, beside the first on the board. Write down
@@ -346,12 +346,12 @@ painter
 # 5. **An average of the weights**, in `train`: a copy of G that becomes 0.99 of itself + 0.01 of G after each step.
 #    *Are the average's pictures steadier than those of the last step?*
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # Before the first of them, a fact to start from. With kernel 1 everywhere, gamma and beta at a pixel depend on nothing
 # but its class; so a table can hold them. Check it on your own `SPADE` (the cell looks for layers called `shared`,
 # `gamma` and `beta`; put your own names there):
 
-# %% tags=["core", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 layer = my_spade.SPADE(8, 5, 16)
 for conv_name in ("shared", "gamma", "beta"):
     old = getattr(layer, conv_name, None)
@@ -363,11 +363,11 @@ with torch.no_grad():
 label = segmap.argmax(1)
 print("values of beta for each class:", [len(beta[label == k].round(decimals=5).unique(dim=0)) for k in range(4)])
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # Concat needs no new code, so it can go first. Remove the `#`:
 
 
-# %% tags=["core"]
+# %%
 def concat_generator():
     return my_spade.ConcatGenerator(
         channels, latent_size(lab.size), c.ngf, None, c.hidden_channels, my_spade.SpectralConv2d
@@ -378,13 +378,13 @@ def concat_generator():
 # concat = ready("concat", concat_generator())
 # concat.train(minutes)
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # The board reads what lies in `my_runs/`: every training that you named, with its last scores.
 
-# %% tags=["core"]
+# %%
 yours.board()
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## Summary
 #
 # - One file, torch only, holds a GAN that paints label maps, and you can say what each of its lines is for.
@@ -393,7 +393,7 @@ yours.board()
 # - Uniform maps show in a second what the paper is about: your pix2pixHD forgets the class, your SPADE doesn't.
 # - A change in the file, a name, a training, a line on the board: that is how an idea becomes a result.
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## Questions
 #
 # 1. Your curve lies 10 points below the package's at 200 steps, and every check passes. Where do you look first?
@@ -411,7 +411,7 @@ yours.board()
 # <details><summary>Answer</summary>Feature matching: it compares D's features of the painted and the real picture of
 # the same map. And the hinge loss, which asks only that it looks real on that map.</details>
 
-# %% [markdown] tags=["core"]
+# %% [markdown]
 # ## Next
 #
 # **Exercise:** one of the challenges. Then show the board, and a painted map, to somebody who hasn't taken the course.

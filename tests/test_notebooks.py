@@ -32,8 +32,26 @@ def test_the_stored_notebook_is_built_from_its_source(path):
     stored = nbformat.read(path.with_suffix(".ipynb"), as_version=4)
     built = notebooks.convert(path)
     assert [c.source for c in stored.cells] == [c.source for c in built.cells]
-    assert [c.metadata.get("tags") for c in stored.cells] == [c.metadata.get("tags") for c in built.cells]
+    for key in ("tags", "minutes"):
+        assert [c.metadata.get(key) for c in stored.cells] == [c.metadata.get(key) for c in built.cells]
     assert [c.id for c in stored.cells] == [c.id for c in built.cells]
+
+
+@each
+def test_the_core_path_takes_the_minutes_that_the_head_names(path):
+    notebook = notebooks.convert(path)
+    cells = notebooks.core_cells(notebook)
+    planned = [n for n, cell in enumerate(notebook.cells, 1) if "minutes" in cell.metadata]
+    assert planned == list(cells) and 10 <= len(cells) <= 20 and 1 in cells
+    assert all(type(cell.metadata["minutes"]) is int and cell.metadata["minutes"] >= 1 for cell in cells.values())
+    assert sum(cell.metadata["minutes"] for cell in cells.values()) == notebooks.core_minutes(notebook)
+
+
+@each
+def test_no_deep_dive_is_on_the_core_path(path):
+    cells = notebooks.convert(path).cells
+    titles = [cell.source.splitlines()[0] for cell in cells if "core" in cell.metadata.get("tags", [])]
+    assert not [title for title in titles if "Deep dive" in title]
 
 
 @each

@@ -1,9 +1,9 @@
-"""The notebooks' workshop: `python tools/notebooks.py head|build|style|test [NN ...]`.
+"""The notebooks' workshop: `python tools/notebooks.py head|build|core|style|test [NN ...]`.
 
 A notebook's source is notebooks/NN_name.py (percent format). `head` writes badge and set-up cell from pyproject's
-Repository URL, `build` runs the source and stores notebooks/NN_name.ipynb with its outputs, `style` prints the numbers
-that keep a notebook readable, `test` runs the stored notebooks (and the solutions of the exercises) by nbval from an
-installed wheel in an empty folder.
+Repository URL, `build` runs the source and stores notebooks/NN_name.ipynb with its outputs, `core` prints the core path
+with its clock, `style` prints the numbers that keep a notebook readable, `test` runs the stored notebooks (and the
+solutions of the exercises) by nbval from an installed wheel in an empty folder.
 """
 
 import base64
@@ -43,7 +43,7 @@ def main(command: str, *stages: str) -> int:
     folders = [SOURCES, ROOT / "solutions"] if command == "test" else [SOURCES]
     found = [path for folder in folders for path in sorted(folder.glob("[0-9][0-9]_*.py"))]
     sources = [path for path in found if not stages or path.name[:2] in stages]
-    return {"head": head, "build": build, "style": style, "test": test}[command](sources)
+    return {"head": head, "build": build, "core": core, "style": style, "test": test}[command](sources)
 
 
 def set_up(path: Path) -> str:
@@ -105,6 +105,31 @@ def shrink(data: dict) -> None:
 def convert(path: Path) -> nbformat.NotebookNode:
     """The notebook of a source, without outputs; a cell's id is its position."""
     return in_order(jupytext.read(path), path.name[:2])
+
+
+def core(sources: list[Path]) -> int:
+    """Print the clock of each core path: when a cell begins, its minutes, its number, its first line."""
+    for path in sources:
+        clock, cells = 0, core_cells(convert(path))
+        print(f"{path.stem}: {len(cells)} cells, {sum(cell.metadata['minutes'] for cell in cells.values())} minutes")
+        for number, cell in cells.items():
+            minutes = cell.metadata["minutes"]
+            print(f"  {clock:3} min  +{minutes:<3} cell {number:<3} {cell.source.lstrip('# ').splitlines()[0][:80]}")
+            clock += minutes
+    return 0
+
+
+def core_cells(notebook: nbformat.NotebookNode) -> dict[int, nbformat.NotebookNode]:
+    """The cells at which a class stops: {place, counted from 1: cell}."""
+    return {n: cell for n, cell in enumerate(notebook.cells, 1) if "core" in cell.metadata.get("tags", [])}
+
+
+def core_minutes(notebook: nbformat.NotebookNode) -> int:
+    """What the head of a notebook says of its core path, in minutes."""
+    (minutes,) = re.findall(
+        r"core path (?:takes a class|is planned for) (\d+) minutes", " ".join(notebook.cells[0].source.split())
+    )
+    return int(minutes)
 
 
 def style(sources: list[Path]) -> int:
@@ -213,6 +238,6 @@ def run_one(path: Path, folder: Path, site: Path) -> tuple[float, int]:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2 or sys.argv[1] not in ("head", "build", "style", "test"):
+    if len(sys.argv) < 2 or sys.argv[1] not in ("head", "build", "core", "style", "test"):
         sys.exit(__doc__)
     sys.exit(main(*sys.argv[1:]))
