@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from .errors import UserError
 
 OF_TORCHRUN = ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+GPU_STATE = 100  # bytes that the state of a GPU's random numbers has at most (16 today; a CPU's has 5056)
 
 
 def start(device: str) -> torch.device:
@@ -127,15 +128,19 @@ def gather_random_states(device: torch.device) -> list[Tensor]:
 
 
 def set_random_states(states: list[Tensor], device: torch.device) -> None:
-    """Take up this process's states again. Errors: a UserError if there was another number of processes."""
-    each = 2 if device.type == "cuda" else 1
-    if len(states) != each * processes():
+    """Take up this process's states again. Errors: a UserError if there was another number of processes.
+
+    A run may go on where the GPU is missing, or new: what that would have drawn is then drawn otherwise.
+    """
+    of_gpus = [state for state in states if state.numel() <= GPU_STATE]
+    of_cpus = [state for state in states if state.numel() > GPU_STATE]
+    if len(of_cpus) != processes():
         raise UserError(
-            f"The checkpoint is of {len(states) // each} process(es), now there are {processes()}: go on with as many."
+            f"The checkpoint is of {len(of_cpus)} process(es), now there are {processes()}: go on with as many."
         )
-    torch.set_rng_state(states[each * rank()])
-    if each == 2:
-        torch.cuda.set_rng_state(states[each * rank() + 1], device)
+    torch.set_rng_state(of_cpus[rank()])
+    if of_gpus and device.type == "cuda":
+        torch.cuda.set_rng_state(of_gpus[rank()], device)
 
 
 def several_processes() -> bool:

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 from torch.utils.data import get_worker_info
 
-from spade_edu import CITYSCAPES, UserError
+from spade_edu import CITYSCAPES, UserError, distributed
 from spade_edu.checkpoints import checkpoints
 from spade_edu.data import DataError, Sample, Streets
 from spade_edu.presets import preset
@@ -79,6 +79,22 @@ def test_a_run_stopped_in_the_middle_ends_with_the_same_weights(tmp_path):
     make_run(tmp_path / "parts").train(until=5, progress=False)
     make_run(tmp_path / "parts").train(progress=False)
     assert_same_weights(final_weights(tmp_path / "whole"), final_weights(tmp_path / "parts"))
+
+
+def test_a_run_of_a_gpu_goes_on_without_one(tmp_path, monkeypatch):
+    """Its checkpoint holds two states of random numbers for one process, as one of two processes does."""
+    make_run(tmp_path / "whole").train(until=5, progress=False)
+    gather = distributed.gather_random_states
+    with monkeypatch.context() as on_gpu:
+        of_gpu = torch.zeros(16, dtype=torch.uint8)
+        on_gpu.setattr(distributed, "gather_random_states", lambda device: [*gather(device), of_gpu])
+        make_run(tmp_path / "moved").train(until=2, progress=False)
+    make_run(tmp_path / "moved").train(until=5, progress=False)
+    assert_same_weights(final_weights(tmp_path / "whole"), final_weights(tmp_path / "moved"))
+    monkeypatch.setattr(distributed, "gather_random_states", lambda device: gather(device) + gather(device))
+    make_run(tmp_path / "two").train(until=2, progress=False)
+    with pytest.raises(UserError, match="2 process.*there are 1"):
+        make_run(tmp_path / "two").train(until=5, progress=False)
 
 
 def test_a_run_in_channels_last_goes_on_with_moments_in_that_format(tmp_path):
