@@ -108,13 +108,12 @@ def convert(path: Path) -> nbformat.NotebookNode:
 
 
 def core(sources: list[Path]) -> int:
-    """Print the clock of each core path: when a cell begins, its minutes, its number, its first line."""
+    """Print the clock of each core path: when a section begins, its minutes, the numbers of its core cells."""
     for path in sources:
-        clock, cells = 0, core_cells(convert(path))
-        print(f"{path.stem}: {len(cells)} cells, {sum(cell.metadata['minutes'] for cell in cells.values())} minutes")
-        for number, cell in cells.items():
-            minutes = cell.metadata["minutes"]
-            print(f"  {clock:3} min  +{minutes:<3} cell {number:<3} {cell.source.lstrip('# ').splitlines()[0][:80]}")
+        clock, sections = 0, core_sections(convert(path))
+        print(f"{path.stem}: {sum(minutes for minutes, _ in sections.values())} minutes")
+        for title, (minutes, cells) in sections.items():
+            print(f"  {clock:3} min  +{minutes:<3} {title}: cells {', '.join(map(str, cells))}")
             clock += minutes
     return 0
 
@@ -122,6 +121,18 @@ def core(sources: list[Path]) -> int:
 def core_cells(notebook: nbformat.NotebookNode) -> dict[int, nbformat.NotebookNode]:
     """The cells at which a class stops: {place, counted from 1: cell}."""
     return {n: cell for n, cell in enumerate(notebook.cells, 1) if "core" in cell.metadata.get("tags", [])}
+
+
+def core_sections(notebook: nbformat.NotebookNode) -> dict[str, tuple[int, list[int]]]:
+    """The sections with core cells: {heading: (minutes, places of these cells)}."""
+    title, core, sections = "", core_cells(notebook), {}
+    for number, cell in enumerate(notebook.cells, 1):
+        if cell.cell_type == "markdown":
+            title = (re.findall(r"^#+ (.*)", cell.source, re.MULTILINE) or [title])[-1]
+        if number in core:
+            minutes, cells = sections.get(title, (0, []))
+            sections[title] = minutes + cell.metadata["minutes"], [*cells, number]
+    return sections
 
 
 def core_minutes(notebook: nbformat.NotebookNode) -> int:
