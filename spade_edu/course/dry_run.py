@@ -150,7 +150,7 @@ def _version_of(server: subprocess.Popen, runtime: Path, deadline: float) -> str
 
 def _asked(note: Path) -> Any:
     """What the server of a note answers to the question for its version."""
-    return urlopen(json.loads(note.read_text())["url"] + "api", timeout=20)
+    return urlopen(json.loads(note.read_text(encoding="utf-8"))["url"] + "api", timeout=20)
 
 
 def kernel_is_ours(room: Room) -> str:
