@@ -22,13 +22,13 @@ from spade_edu.course import plotting as show
 
 lab = course.start("02")
 
-# %% [markdown] tags=["core"] minutes=1
+# %% [markdown]
 # ## What it does
 #
 # pix2pixHD (Wang et al., CVPR 2018) turns label maps into photographs. Here is a small one that comes with this
 # package, trained for 750 steps on Streets: label map, its picture, the real one.
 
-# %% tags=["core"] minutes=2
+# %% tags=["core"] minutes=3
 from spade_edu import CITYSCAPES
 from spade_edu.data import Streets, stack
 from spade_edu.sampling import generate
@@ -115,7 +115,7 @@ print("zero weights, y = x:", torch.equal(block(x), x))
 # After every convolution but the last: instance norm and ReLU. Follow the shapes of the small version; each line is
 # (channels, height, width).
 
-# %% tags=["nbval-check-output"]
+# %% tags=["core", "nbval-check-output"] minutes=2
 from spade_edu import Pix2PixHDGenerator
 
 small = Pix2PixHDGenerator(36, ngf=24, num_downsampling=3, num_blocks=6)
@@ -130,7 +130,7 @@ for layer in small.model:
 # know from stage 01 what they do to a uniform map. Here is what the trained network carries at each depth for one
 # street.
 
-# %% tags=["core"] minutes=3
+# %% tags=["core"] minutes=2
 x, carried = CITYSCAPES.encode(three.label[1:2], three.instance[1:2]), []
 with torch.no_grad():
     for layer in stored.model:
@@ -145,7 +145,7 @@ for ax, i in zip(axes.flat, chosen):
     ax.axis("off")
 show.finish(figure, "How much the channels differ at each pixel: on the way down (above) and back up (below).")
 
-# %% [markdown] tags=["core"] minutes=2
+# %% [markdown]
 # Down to 8 x 16 pixels, and from there the whole street is painted anew. A pole one pixel wide has to survive in the
 # channels of a map that can't resolve it. Now the published size: 64 channels at the top, four times down, nine
 # blocks. Which part holds most of the parameters: "down", "blocks" or "up"?
@@ -203,7 +203,7 @@ print(f"{count_parameters(enhanced) - count_parameters(published):,} more, image
 # convolutions with kernel 4; the result is a map of verdicts. A second discriminator of the same build sees
 # everything at half the size.
 
-# %% tags=["nbval-check-output"]
+# %% tags=["core", "nbval-check-output"] minutes=2
 from spade_edu import MultiScaleDiscriminator
 
 discriminator = MultiScaleDiscriminator(36, ndf=16, spectral=False, bias=True)
@@ -323,7 +323,7 @@ assert torch.isclose(losses.lsgan(two, True), 2 * losses.lsgan(two[:1], True))
 # real one *to D's inner layers*. Take the mean absolute difference of each layer's features, sum over layers,
 # average over scales; the verdict itself is left out. By hand, with two layers of 2 x 2:
 
-# %% tags=["core"] minutes=3
+# %% tags=["core"] minutes=2
 real_features = [torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([[0.0, 1.0], [1.0, 0.0]]), torch.tensor([[9.0]])]
 fake_features = [torch.tensor([[1.0, 0.0], [3.0, 2.0]]), torch.tensor([[1.0, 1.0], [0.0, 0.0]]), torch.tensor([[5.0]])]
 gaps = [(a - b).abs() for a, b in zip(fake_features, real_features)]

@@ -142,7 +142,7 @@ for padding, discriminator in {2: plain.discriminator, 1: narrow}.items():
     sizes = [[f.shape[-1] for f in scale] for scale in discriminator(segmap, image)]
     print(f"padding {padding}: {count_parameters(discriminator):,} parameters, maps", *sizes)
 
-# %% [markdown] tags=["core"] minutes=2
+# %% [markdown]
 # The odd sizes 129, 65, 33, 34, 35 come from kernel 4 with padding 2. Padding 1 has the very same parameters: a
 # difference that counting could never find.
 
@@ -674,7 +674,7 @@ for name, epochs in (("cityscapes", 200), ("ade20k", 200), ("coco-stuff", 100)):
 # For Cityscapes, others scored the released weights again (official repository, issue 100). Which of the three figures
 # agree with the paper's?
 
-# %%
+# %% tags=["core"] minutes=2
 figures = {"mIoU": (62.3, 62.2), "accuracy": (81.9, 93.5, 93.5 * 0.8742), "FID": (71.8, 63.4)}
 figure, axes = plt.subplots(1, 3, figsize=(9, 3), width_ratios=(2, 3, 2))
 for ax, (name, values) in zip(axes, figures.items()):
