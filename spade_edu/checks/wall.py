@@ -8,6 +8,7 @@ reach. Without either it runs with the grader's rights, on a copy of the package
 import ctypes
 import json
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -26,7 +27,8 @@ PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "OMP_NUM_THREADS", "MKL_NUM_THREADS
 HIDDEN = ("/run", "/var/run", "/var/lib/docker")  # where services listen, to a grader that is root
 TRY = "import importlib.util as u; [open(u.find_spec(n).origin).close() for n in ('torch', 'IPython', 'spade_edu')]"
 NOW_CHILDREN = 36  # of prctl: whoever loses its parent becomes a child of this process
-_users = count(FIRST_USER + os.getpid() % 5_000)
+# A user's end takes all that runs under its number: two gradings at a time, whose pids are near, may not share any.
+_users = count(FIRST_USER + secrets.randbelow(10_000))
 
 
 @dataclass(frozen=True)
