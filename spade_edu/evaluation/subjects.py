@@ -25,13 +25,15 @@ class Place:
     """Where label maps and photographs come from.
 
     data: a name of spade_edu.data. root: its folder; None for Streets. size: (height, width) of the generated images.
-    count: how many label maps are scored; None: all, on Streets STREETS_COUNT.
+    count: how many label maps are scored; None: all, on Streets STREETS_COUNT. edges: whether the generator is fed the
+    edges of instance maps, where there are some.
     """
 
     data: str
     root: Path | None
     size: tuple[int, int]
     count: int | None
+    edges: bool = True
 
     def originals(self, split: str = "val", full: int = 1) -> Originals:
         """Labels and photographs in full size (for Streets: `full` times the generated size)."""
@@ -42,13 +44,13 @@ class Place:
         return self._open("val", 1)
 
     def _open(self, split: str, scale: int) -> Dataset:
-        height, width = self.size
-        if self.data != "streets":
-            return open_dataset(self.data, self.root, split, height=height, width=width)[0]
         length = self.count or STREETS_COUNT
         if split == "test":
             length *= 2
-        return open_dataset("streets", None, split, height=scale * height, width=scale * width, length=length)[0]
+        if self.data != "streets":  # its files are of the size that they are
+            scale = 1
+        options: dict = dict(height=scale * self.size[0], width=scale * self.size[1], length=length, edges=self.edges)
+        return open_dataset(self.data, self.root, split, **options)[0]
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ def from_run(
     config = load_config(folder) if root else load_local_config(folder)
     own_root = config.root if data in ("", config.data) else ""
     name, found, _ = choose(data or config.data, root or own_root or None)
-    place = Place(name, found, (config.height, config.width), count)
+    place = Place(name, found, (config.height, config.width), count, config.edges)
     generator = load(folder, place.inputs().labels)
     return _generated(str(folder), place, generator, seed, device)
 

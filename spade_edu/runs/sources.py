@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -92,15 +93,19 @@ def _reader(data: str) -> type[SplitFiles] | None:
 def _meaning(folder: Path, config: TrainingConfig) -> tuple[LabelSpace, Values]:
     """Classes and pixel values: of a data set that is known, else as the run noted them, else read from its data."""
     if config.data == "streets":
-        return CITYSCAPES, identity_values(CITYSCAPES)
+        return _with_edges(CITYSCAPES, config.edges), identity_values(CITYSCAPES)
     reader = _reader(config.data)
     if reader is not None:
-        return reader.labels, reader.label_values
+        return _with_edges(reader.labels, config.edges), reader.label_values
     noted = read_identity(folder)
     if noted.classes and noted.colours and noted.values:
         return _from_note(folder, noted)
     data: Any = open_splits(load_local_config(folder)).validation
     return data.labels, data.label_values
+
+
+def _with_edges(labels: LabelSpace, edges: bool) -> LabelSpace:
+    return replace(labels, instances=labels.instances and edges)
 
 
 def _from_note(folder: Path, noted: Identity) -> tuple[LabelSpace, Values]:

@@ -189,3 +189,16 @@ def test_two_processes_write_the_files_of_one(place, tmp_path):
     spawn(_paint, place, tmp_path / "two")
     files = [{p.name: p.read_bytes() for p in (tmp_path / name).iterdir()} for name in ("one", "two")]
     assert files[0] == files[1] and len(files[0]) == 6
+
+
+def test_a_run_without_edges_needs_no_instance_maps(place, tmp_path):
+    data = ["--data", "cityscapes", "--root", str(place / "data")]
+    main([*TRAIN, *data, "--set", "edges=false", "--out", str(tmp_path / "bare")])
+    maps = tmp_path / "maps"
+    for path in Path(maps_of(place)).rglob("*_labelIds.png"):
+        trees.save(maps / f"{path.name.removesuffix('_gtFine_labelIds.png')}.png", np.array(Image.open(path)))
+    painted = test(place, tmp_path / "out", "--run", tmp_path / "bare", maps=str(maps))
+    assert len(painted) == 5
+    options = ["--no-segmentation", "--no-distance", *data, "--json"]
+    main(["evaluate", "--run", str(tmp_path / "bare"), *options, str(tmp_path / "scores.json")])
+    assert json.loads((tmp_path / "scores.json").read_text())["scores"][0]["n"] == 5
