@@ -12,7 +12,7 @@ import typer
 
 from ..config import MOST_SEED
 from ..errors import UserError
-from .own import Code, generator_of
+from .own import Code, networks_of
 from .train import default_device
 
 
@@ -50,6 +50,9 @@ def evaluate(
     json_file: Annotated[Path | None, typer.Option("--json", help="Write all figures here.")] = None,
     picture: Annotated[Path | None, typer.Option(help="Write a picture of the IoU of each class.")] = None,
     seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Of the generator's noise and of the bootstrap.")] = 0,
+    use_vae: Annotated[
+        bool, typer.Option("--use-vae", help="Style of each photograph, as the official test.py; default: drawn.")
+    ] = False,
     code: Code = None,
 ) -> None:
     """Score generated images against their label maps and real photographs, under a stated protocol."""
@@ -64,7 +67,9 @@ def evaluate(
         raise UserError("--real holds the real side of one protocol: leave out --compare-protocols.")
     if label_order and official is None:
         raise UserError("--label-order is for --official: other networks say themselves what they were trained with.")
-    subject = _open(images, run, official, data, root, count, seed, label_order, code)
+    if use_vae and images is not None:
+        raise UserError("--use-vae is for a generator with a style encoder: give --run or --official.")
+    subject = _open(images, run, official, data, root, count, seed, label_order, code, use_vae)
     names = NAMES if compare_protocols else (protocol,)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
@@ -80,16 +85,16 @@ def evaluate(
 
 def _open(
     images: Path | None, run: Path | None, official: Path | None, data: str, root: str, count: int | None, seed: int,
-    label_order: str, code: Path | None,
+    label_order: str, code: Path | None, use_vae: bool,
 ) -> Any:  # fmt: skip
     from ..evaluation.subjects import from_folder, from_official, from_run
 
     if images is not None:
         return from_folder(images, data, root, count)
     if run is not None:
-        return from_run(run, data, root, count, seed, default_device(), partial(generator_of, code=code))
+        return from_run(run, data, root, count, seed, default_device(), partial(networks_of, code=code), use_vae)
     assert official is not None  # evaluate asked for one of the three
-    return from_official(official, data, root, count, seed, default_device(), label_order)
+    return from_official(official, data, root, count, seed, default_device(), label_order, use_vae)
 
 
 def _score(
