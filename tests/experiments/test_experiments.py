@@ -143,7 +143,7 @@ def test_agreement_counts_pairs():
 
 
 def test_table1_has_the_papers_rows_and_more():
-    assert list(tables.rows_of(1)) == ["CRN", "SIMS", "pix2pixHD", "SPADE", "CLADE"]
+    assert list(tables.rows_of(1)) == ["CRN", "SIMS", "pix2pixHD", "SPADE", "CLADE", "OASIS"]
 
 
 def test_figures_from_one_styled_cell(shared):
