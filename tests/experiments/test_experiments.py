@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from spade_edu import cli
+from spade_edu.data.streets import Streets
 from spade_edu.errors import UserError
 from spade_edu.evaluation.user_study import append_choice
-from spade_edu.data.streets import Streets
 from spade_edu.experiments import cells, figure1, figure3, figure9, table2, tables
 from spade_edu.experiments.cells import Bench
 from spade_edu.experiments.paper import TABLES
