@@ -666,9 +666,10 @@ claim("07-interval", "The interval of ten images is wider than that of forty", n
 # %% [markdown] tags=["core"] minutes=2
 # # Part 3: one set of images, five scores
 #
-# SPADE's evaluation code was never released. Later papers wrote their own, and differ in small things: at what size
-# does the segmenter see the image? At what size do guess and truth meet? Which photographs does the distance compare
-# with? A `Protocol` writes these down. None of the five is wrong.
+# SPADE's evaluation code was never released. Later papers measured in ways of their own (only GAN Compression's is code,
+# the other three told theirs in answers to questions), and differ in small things: at what size does the segmenter see
+# the image? At what size do guess and truth meet? Which photographs does the distance compare with? A `Protocol` writes
+# these down. None of the five is wrong.
 
 # %% tags=["nbval-check-output"]
 from spade_edu.evaluation.protocol import NAMES, protocol
@@ -679,9 +680,10 @@ for name in NAMES:
     print(f"{name:16} {p.fed:15} {p.compared:12} {p.real_split}, size {p.real_size}")
 
 # %% [markdown]
-# "label" is the size of the untouched label map (1024x2048 on Cityscapes), "generated" that of the images (256x512),
-# "square" the same cut down to 256x256. Here is what the segmenter sees in three of them, Streets in miniature:
-# 128x256, 64x128 and 64x64.
+# "label" is the size of the untouched label map (1024x2048 on Cityscapes), "generated" that of the images (256x512).
+# CC-FPSE's author wrote of 256x256, but about COCO-Stuff, where the images are square; of Cityscapes nobody said. On
+# Streets its row takes squares, to show what squeezing does. Here is what the segmenter sees in three of them, Streets
+# in miniature: 128x256, 64x128 and 64x64.
 
 # %%
 image, full = painted["spade"][:1], (2 * height, 2 * width)

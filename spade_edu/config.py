@@ -26,6 +26,11 @@ class TrainingConfig:
     width: int = 256
     batch_size: int = 1
     images: int = 1000  # training images of Streets; other data sets have their own number
+    max_dataset_size: int = 0  # only the first so many training images; 0: all
+    edges: bool = True  # feed the edges of instance maps, where the data set has them
+    flip: bool = True  # mirror every second training picture
+    preprocess: str = "auto"  # how a training picture comes to its size: the data set's way, or a name in CHOICES
+    portraits: bool = False  # also train on COCO-Stuff's portrait folders
     # Networks
     model: str = "spade"  # a name in spade_edu.models.MODELS, or in spade_edu.presets.ROWS
     ngf: int = 64
@@ -42,6 +47,7 @@ class TrainingConfig:
     norm: str = "syncbatch"  # or "batch", "instance": of SPADE, of the Concat decoder and of pix2pixHD++
     spectral: bool = True  # spectral norm in G, D and E (pix2pixhd never has it)
     num_layers_d: int = 4  # 5 for a deeper discriminator
+    num_scales_d: int = 2  # discriminators, each at half the size of the one before
     init: str = "glorot"  # everywhere; "official-gpu": not under spectral norm; "official-cpu" (pix2pixhd has its own)
     init_gain: float = 0.02  # of "glorot"; the official ones have 0.02
     # Objective
@@ -60,6 +66,7 @@ class TrainingConfig:
     epochs_decay: int = 0  # then falling linearly to 0
     ema: float = 0.0  # decay of the averaged generator, once it is old enough (n steps: n / (n + 10)); 0: none
     reuse_fake: bool = False  # D step on the G step's images instead of new ones
+    d_steps_per_g: int = 1  # D learns from each batch, G from every so many-th
     # Arithmetic
     precision: str = "fp32"  # or "bf16", "fp16"; "auto" (see resolve_precision)
     channels_last: bool = False
@@ -148,6 +155,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "width": (1, MOST_PIXELS),
     "batch_size": (1, 65536),
     "images": (1, 10_000_000),
+    "max_dataset_size": (0, 10_000_000),
     "ngf": (1, 4096),
     "ndf": (1, 4096),
     "hidden_channels": (1, 4096),
@@ -157,6 +165,8 @@ RANGES: dict[str, tuple[float, float]] = {
     "capacity": (0.01, 100.0),
     "kernel_size": (1, 31),
     "num_layers_d": (1, 10),
+    "num_scales_d": (1, 10),
+    "d_steps_per_g": (1, 1000),
     "init_gain": (0.0, 1e6),
     "lambda_feat": (0.0, 1e9),
     "lambda_vgg": (0.0, 1e9),
@@ -172,11 +182,15 @@ RANGES: dict[str, tuple[float, float]] = {
 }
 KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
 CHOICES = {
+    "preprocess": (
+        "auto", "fixed", "resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "scale_shortside",
+        "scale_shortside_and_crop",
+    ),
     "init": ("glorot", "official-gpu", "official-cpu"),
     "norm": ("syncbatch", "batch", "instance"),
     "gan": ("hinge", "lsgan"),
     "precision": ("fp32", "bf16", "fp16", "auto"),
-}
+}  # fmt: skip
 
 
 def check_setting(name: str, value: Any, kind: Any) -> None:

@@ -92,13 +92,17 @@ def encoder_decoder(config: TrainingConfig, channels: int, kind: type[Pix2PixHDG
 def pix2pixhd(config: TrainingConfig, channels: int) -> Networks:
     """pix2pixHD's global generator and discriminator: instance norm, no spectral norm, normal initialisation."""
     generator = _pix2pixhd_generator(config, channels, Pix2PixHDGenerator)
-    options: dict = dict(ndf=config.ndf, num_layers=config.num_layers_d, spectral=False, bias=True)
+    options: dict = dict(**_sizes_d(config), spectral=False, bias=True)
     return Networks(init_pix2pixhd(generator), init_pix2pixhd(MultiScaleDiscriminator(channels, **options)), None)
 
 
 def _discriminator(config: TrainingConfig, channels: int) -> MultiScaleDiscriminator:
-    options: dict = dict(ndf=config.ndf, num_layers=config.num_layers_d, spectral=config.spectral)
+    options: dict = dict(**_sizes_d(config), spectral=config.spectral)
     return _start(MultiScaleDiscriminator(channels, **options), config)
+
+
+def _sizes_d(config: TrainingConfig) -> dict[str, int]:
+    return dict(ndf=config.ndf, num_scales=config.num_scales_d, num_layers=config.num_layers_d)
 
 
 def _start(network: Network, config: TrainingConfig) -> Network:

@@ -14,9 +14,10 @@ from .files import write_whole
 GAP = 2  # white pixels between the tiles of a grid
 
 
-def to_uint8(image: Float[Tensor, "*n 3 h w"]) -> UInt8[Tensor, "*n h w 3"]:
-    """[-1, 1] to 0..255, channels last."""
-    pixels = ((image.detach().float().cpu().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+def to_uint8(image: Float[Tensor, "*n 3 h w"], *, truncate: bool = False) -> UInt8[Tensor, "*n h w 3"]:
+    """[-1, 1] to 0..255, channels last. truncate: cut off to whole levels instead of rounding (official code)."""
+    levels = (image.detach().float().cpu().clamp(-1, 1) + 1) * 127.5
+    pixels = (levels.floor() if truncate else levels.round()).to(torch.uint8)
     return pixels.movedim(-3, -1)
 
 

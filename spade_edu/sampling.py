@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import torch
 from jaxtyping import Float, UInt8
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from .data.base import Dataset, Sample, stack
@@ -58,17 +58,20 @@ def paint(
     device: str | torch.device = "cpu",
     seed: int = 0,
     batch: int = 20,
+    encoder: nn.Module | None = None,
 ) -> list[UInt8[Tensor, "3 h w"]]:
     """An image, 0 to 255, for each of the first `count` label maps of a data set (default: all).
 
     The noise of an image follows from `seed` and its place alone, so any `batch` gives the same images, up to rounding.
+    encoder: gives each image the style of its photograph (see `codes_of`); without it the style is drawn.
     """
     images: list[Tensor] = []
     count = len(dataset) if count is None else count
     for start in tqdm(range(0, count, batch), "paint", leave=False, disable=None):
         stop = min(start + batch, count)
         sample = stack([dataset[i] for i in range(start, stop)])
-        z = noise(generator.z_dim, range(seed + start, seed + stop))
+        seeds = range(seed + start, seed + stop)
+        z = noise(generator.z_dim, seeds) if encoder is None else codes_of(encoder, sample.image, seeds)
         images += to_uint8(generate(generator, sample, dataset.labels, device, z=z)).movedim(-1, -3)
     return images
 
@@ -78,3 +81,12 @@ def noise(z_dim: int | None, seeds: Iterable[int]) -> Float[Tensor, "n z"] | Non
     if z_dim is None:
         return None
     return torch.stack([torch.randn(z_dim, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
+
+
+@torch.no_grad()
+def codes_of(encoder: nn.Module, image: Float[Tensor, "n 3 h w"], seeds: Iterable[int]) -> Float[Tensor, "n z"]:
+    """A draw from E(image) for each image: z = mu + exp(logvar / 2) eps, eps from its seed (official test.py)."""
+    mu, logvar = encoder.eval()(image.to(next(encoder.parameters()).device))
+    eps = noise(mu.shape[1], seeds)
+    assert eps is not None  # mu has columns
+    return mu + (logvar / 2).exp() * eps.to(mu.device)

@@ -29,7 +29,8 @@ Batch = Mapping[str, Tensor]
 class Trainer:
     """Trains a generator (and style encoder) against a discriminator, as `config` says.
 
-    `step(batch)` does one G and one D step and gives the losses, weighted, by the official code's names:
+    `step(batch)` does one G and one D step and gives the losses, weighted, by the official code's names (between the G
+    steps of config.d_steps_per_g, those of the last one):
 
         GAN       G's adversarial loss                      D_Fake    D's loss on images that G made
         GAN_Feat  feature matching, if lambda_feat > 0      D_real    D's loss on real images
@@ -65,7 +66,9 @@ class Trainer:
         self.optimizer_d: torch.optim.Optimizer = self.adam([discriminator], config.lr_discriminator)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=config.precision == "fp16")
         self.kl_weight = config.kl_weight(1)
-        self.steps_done = 0
+        self.steps_done = 0  # of the generator
+        self.batches_done = 0
+        self.generator_losses: dict[str, Tensor] = {}  # of its last step
         self.skipped = torch.zeros((), device=self.device)  # steps in which fp16's gradients overflowed
         self.train()
 
@@ -76,16 +79,18 @@ class Trainer:
         return torch.optim.Adam(parameters, lr, (self.config.beta1, self.config.beta2), fused=fused)
 
     def step(self, batch: Batch) -> dict[str, float]:
-        """One generator step, then one discriminator step on the same batch."""
+        """One generator step, where it is its turn, then one discriminator step on the same batch."""
         return {name: float(value) for name, value in self.step_tensors(batch).items()}
 
     def step_tensors(self, batch: Batch) -> dict[str, Tensor]:
         """The same, with losses left on the device: reading them makes the host wait for a GPU."""
         if self.config.precision != "fp32":  # 0 and 1 are exact in 16 bits; cast once, not in every layer
             batch = {**batch, "segmap": batch["segmap"].to(self.dtype())}
-        generator_losses, fake = self.generator_step(batch)
-        discriminator_losses = self.discriminator_step(batch, fake if self.config.reuse_fake else None)
-        return generator_losses | discriminator_losses
+        fake = None
+        if self.batches_done % self.config.d_steps_per_g == 0:
+            self.generator_losses, fake = self.generator_step(batch)
+        self.batches_done += 1
+        return self.generator_losses | self.discriminator_step(batch, fake if self.config.reuse_fake else None)
 
     def generator_step(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
         """Move G (and E): D takes the fake for real, its features match, the style code stays near N(0, 1)."""
@@ -220,6 +225,8 @@ class Trainer:
         """Optimizers, loss scale and step; the weights are kept apart (see `named_networks`)."""
         return {
             "steps": self.steps_done,
+            "batches": self.batches_done,
+            "generator_losses": self.generator_losses,
             "optimizer_g": self.optimizer_g.state_dict(),
             "optimizer_d": self.optimizer_d.state_dict(),
             "scaler": self.scaler.state_dict(),
@@ -229,6 +236,8 @@ class Trainer:
     def load_state_dict(self, state: dict) -> None:
         """Continue from `state_dict()`."""
         self.steps_done = state["steps"]
+        self.batches_done = state.get("batches", self.steps_done)  # earlier versions had a G step for each batch
+        self.generator_losses = {n: v.to(self.device) for n, v in state.get("generator_losses", {}).items()}
         for name, optimizer in (("optimizer_g", self.optimizer_g), ("optimizer_d", self.optimizer_d)):
             optimizer.load_state_dict(state[name])
             for parameter, values in optimizer.state.items():

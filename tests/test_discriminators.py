@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
+from spade_edu.config import TrainingConfig
 from spade_edu.discriminators import MultiScaleDiscriminator, PatchDiscriminator
+from spade_edu.models import build
 from spade_edu.spectral import SpectralConv2d
 
 
@@ -105,3 +107,12 @@ def test_pix2pixhd_parameter_totals(scales, total):
     with torch.device("meta"):
         discriminator = MultiScaleDiscriminator(36, num_scales=scales, spectral=False, bias=True)
     assert sum(p.numel() for p in discriminator.parameters()) == total
+
+
+@pytest.mark.parametrize("model, each", [("spade", 2_800_705), ("pix2pixhd", 2_801_601)])
+def test_the_number_of_scales_is_a_setting(model, each):
+    config = TrainingConfig(model=model, num_scales_d=3, ngf=1)
+    with torch.device("meta"):
+        discriminator = build(config, 36).discriminator
+    assert len(discriminator.scales) == 3 and sum(p.numel() for p in discriminator.parameters()) == 3 * each
+    assert TrainingConfig().num_scales_d == 2

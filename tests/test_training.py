@@ -347,3 +347,37 @@ def test_state_dict_continues_where_it_stopped():
     whole.step(second), again.step(second)
     for a, b in zip(whole.generator.state_dict().values(), again.generator.state_dict().values()):
         assert torch.equal(a, b)
+
+
+# Several D steps a G step --------------------------------------------------------------------------------------------
+
+
+def test_the_generator_learns_from_every_second_batch_and_the_discriminator_from_each():
+    """The official train.py: run_generator_one_step where i % D_steps_per_G == 0, run_discriminator_one_step always."""
+    config = preset("test", ema=0.9, d_steps_per_g=2)
+    ours, theirs = (Trainer(*build(config, LABELS), config) for _ in range(2))
+    of_g = {}
+    for i, batch in enumerate(batches(5, (32, 64))):
+        if i % 2 == 0:
+            of_g, _ = theirs.generator_step(batch)
+        expected = of_g | theirs.discriminator_step(batch)
+        found = ours.step(batch)
+        assert found == {name: float(value) for name, value in expected.items()}
+    assert (ours.steps_done, ours.batches_done) == (3, 5)
+    for name, network in ours.named_networks().items():
+        for a, b in zip(network.state_dict().values(), theirs.named_networks()[name].state_dict().values()):
+            assert torch.equal(a, b)
+
+
+def test_a_resumed_training_knows_whose_turn_it_is():
+    config = preset("test", d_steps_per_g=3)
+    whole, again = (Trainer(*build(config, LABELS), config) for _ in range(2))
+    *first, last = batches(5, (32, 64))
+    for batch in first:
+        whole.step(batch)
+    for name, network in again.named_networks().items():
+        network.load_state_dict(whole.named_networks()[name].state_dict())
+    again.load_state_dict(copy.deepcopy(whole.state_dict()))
+    before = again.generator.conv_img.weight.clone()
+    assert whole.step(last) == again.step(last)
+    assert torch.equal(again.generator.conv_img.weight, before) and again.batches_done == 5

@@ -12,7 +12,7 @@ import typer
 
 from ..config import MOST_SEED
 from ..errors import UserError
-from .own import Code, generator_of
+from .own import Code, networks_of
 from .train import default_device
 
 
@@ -31,12 +31,18 @@ def evaluate(
     data: Annotated[str, typer.Option(help="cityscapes, ade20k, ade20k-outdoor, coco-stuff or streets.")] = "",
     root: Annotated[str, typer.Option(help="Folder of the data set.")] = "",
     protocol: Annotated[
-        str, typer.Option(help="paper, oasis, clade, gan-compression, cc-fpse or (on Streets, its default) streets.")
+        str,
+        typer.Option(
+            help="paper, oasis, clade, gan-compression, cc-fpse; on Streets streets (its default), on ADE20K csail."
+        ),
     ] = "",
     compare_protocols: Annotated[bool, typer.Option(help="Score the same images under all protocols.")] = False,
     count: Annotated[int | None, typer.Option(help="Only the first so many label maps.", min=2)] = None,
     segmentation: Annotated[bool, typer.Option(help="mIoU and accuracy.")] = True,
     distance: Annotated[bool, typer.Option(help="Fréchet and kernel distance (FID, KID).")] = True,
+    segmenter: Annotated[
+        str, typer.Option(help="Another than the protocol's: upernet101 or upernet101-baseline on ADE20K.")
+    ] = "",
     fid_network: Annotated[
         str, typer.Option(help="pytorch-fid (today's), or torchvision-2019, torchvision-2018: the paper's time.")
     ] = "",
@@ -44,6 +50,9 @@ def evaluate(
     json_file: Annotated[Path | None, typer.Option("--json", help="Write all figures here.")] = None,
     picture: Annotated[Path | None, typer.Option(help="Write a picture of the IoU of each class.")] = None,
     seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Of the generator's noise and of the bootstrap.")] = 0,
+    use_vae: Annotated[
+        bool, typer.Option("--use-vae", help="Style of each photograph, as the official test.py; default: drawn.")
+    ] = False,
     code: Code = None,
 ) -> None:
     """Score generated images against their label maps and real photographs, under a stated protocol."""
@@ -58,11 +67,13 @@ def evaluate(
         raise UserError("--real holds the real side of one protocol: leave out --compare-protocols.")
     if label_order and official is None:
         raise UserError("--label-order is for --official: other networks say themselves what they were trained with.")
-    subject = _open(images, run, official, data, root, count, seed, label_order, code)
+    if use_vae and images is not None:
+        raise UserError("--use-vae is for a generator with a style encoder: give --run or --official.")
+    subject = _open(images, run, official, data, root, count, seed, label_order, code, use_vae)
     names = NAMES if compare_protocols else (protocol,)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
-        results = _score(subject, names, segmentation, distance, real, seed, fid_network)
+        results = _score(subject, names, segmentation, distance, real, seed, fid_network, segmenter)
         diversity = diversity_of(subject, seed, default_device())
     notes = sorted({str(w.message) for w in caught if issubclass(w.category, UserWarning)})
     _show(subject, results, notes, diversity)
@@ -74,36 +85,42 @@ def evaluate(
 
 def _open(
     images: Path | None, run: Path | None, official: Path | None, data: str, root: str, count: int | None, seed: int,
-    label_order: str, code: Path | None,
+    label_order: str, code: Path | None, use_vae: bool,
 ) -> Any:  # fmt: skip
     from ..evaluation.subjects import from_folder, from_official, from_run
 
     if images is not None:
         return from_folder(images, data, root, count)
     if run is not None:
-        return from_run(run, data, root, count, seed, default_device(), partial(generator_of, code=code))
+        return from_run(run, data, root, count, seed, default_device(), partial(networks_of, code=code), use_vae)
     assert official is not None  # evaluate asked for one of the three
-    return from_official(official, data, root, count, seed, default_device(), label_order)
+    return from_official(official, data, root, count, seed, default_device(), label_order, use_vae)
 
 
 def _score(
     subject: Any, names: Sequence[str], segmentation: bool, distance: bool, real: Path | None, seed: int,
-    fid_network: str,
+    fid_network: str, segmenter: str,
 ) -> list[Any]:  # fmt: skip
-    """The figures of one set of images under each protocol, with one set of judges and of generated features."""
+    """The figures of one set of images under each protocol; what is the same for several is loaded or computed once."""
     import torch
 
     from ..evaluation.pipeline import Scorer
     from ..evaluation.protocol import default_protocol, protocol
     from ..evaluation.scoring import generated_statistics, judges_of
 
-    plan = protocol(names[0] or default_protocol(subject.place.data), subject.place.data)
-    device = torch.device(default_device())
-    options: dict = dict(fid_network=fid_network, size=subject.place.size)
-    judges = judges_of(plan, segmentation=segmentation, distance=distance, device=device, **options)
-    fake = generated_statistics(subject.images, judges) if distance else None
-    shared: dict = dict(judges=judges, known={}, file=real, device=default_device())
-    return [Scorer(subject.place, name, **shared).score(subject.images, fake=fake, seed=seed) for name in names]
+    place, device = subject.place, torch.device(default_device())
+    plans = [protocol(name or default_protocol(place.data), place.data, segmenter) for name in names]
+    options: dict = dict(device=device, fid_network=fid_network, size=place.size)
+    first = judges_of(plans[0], segmentation=segmentation, distance=distance, **options)
+    judges = {plans[0].segmenter: first}
+    for plan in plans:
+        if segmentation and plan.segmenter not in judges:
+            other = judges_of(plan, segmentation=True, distance=False, **options)
+            judges[plan.segmenter] = first._replace(segmenter=other.segmenter)
+    fake = generated_statistics(subject.images, first) if distance else None
+    shared: dict = dict(segmenter=segmenter, known={}, file=real, device=default_device())
+    scorers = [Scorer(place, p.name, judges=judges.get(p.segmenter, first), **shared) for p in plans]
+    return [scorer.score(subject.images, fake=fake, seed=seed) for scorer in scorers]
 
 
 def _show(subject: Any, results: list, notes: list[str], diversity: dict | None) -> None:
@@ -115,7 +132,8 @@ def _show(subject: Any, results: list, notes: list[str], diversity: dict | None)
     amount = f"{first.n} images"
     if expected and first.n != expected:
         amount += f" of the protocol's {expected}"
-    print(f"{subject.title}: {amount}, {subject.place.data}, segmenter {first.protocol.segmenter}\n")
+    segmenters = " and ".join(dict.fromkeys(scores.protocol.segmenter for scores in results))
+    print(f"{subject.title}: {amount}, {subject.place.data}, segmenter {segmenters}\n")
     heads = ["mIoU %", "accuracy %", "accuracy_with_void %"]
     heads += [first.distance_name or "distance", first.kernel_name or "kernel distance"]
     print(_row("protocol", heads))

@@ -41,7 +41,8 @@ def prepare(run: Path | None, port: int, code: Path | None = None) -> Any:
         generator = load_stored("spade").generator
     else:
         config = load_local_config(run)
-        scenes, _ = open_dataset(config.data, config.root or None, "val", height=config.height, width=config.width)
+        size: dict[str, Any] = dict(height=config.height, width=config.width)
+        scenes, _ = open_dataset(config.data, config.root or None, "val", **size, edges=config.edges)
         generator = generator_of(run, scenes.labels, code)
     first = scenes[0]
     return PageServer(Painting(generator, EditedMap(scenes.labels, first.label, first.instance, scenes=scenes)), port)

@@ -30,8 +30,14 @@ def test(
     ] = "",
     instance_dir: Annotated[Path | None, typer.Option(help="Folder of instance maps, named as the label maps.")] = None,
     style: Annotated[Path | None, typer.Option(help="Picture whose style all get; needs a style encoder.")] = None,
+    image_dir: Annotated[
+        Path | None, typer.Option(help="Folder of photographs, named as the label maps: each gives its own style.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Of the styles, where none is given.")] = 0,
     batch_size: Annotated[int, typer.Option(min=1, max=1000, help="Label maps at a time.")] = 20,
+    truncate: Annotated[
+        bool, typer.Option("--truncate", help="Cut off to whole grey levels, as the official test.py.")
+    ] = False,
     code: Code = None,
 ) -> None:
     """Paint a picture for each label map of a folder; the same command again goes on where it was stopped."""
@@ -40,19 +46,23 @@ def test(
     from ..data.paired import hash_of_names
     from ..runs.results import paint_folder
 
+    if style is not None and image_dir is not None:
+        raise UserError("give --style PICTURE for all, or --image-dir FOLDER for each, not both.")
     source = _source(run, official, data, label_order, code)
     device = str(distributed.start(default_device()))
     height, width = source.size
-    maps = LabelMaps(label_dir, source.labels, source.values, height=height, width=width, instances=instance_dir)
+    folders: dict[str, Any] = dict(instances=instance_dir, photos=image_dir)
+    maps = LabelMaps(label_dir, source.labels, source.values, height=height, width=width, **folders)
     maps.check()
     z = None if style is None else source.code_of(style)
+    encoder = None if image_dir is None else source.require_encoder("--image-dir").to(device)
     note = source.note | {
         "maps": hash_of_names(pair.name for pair in maps.pairs),
         "seed": seed,
         "batch size": batch_size,
     }
-    note |= {"style": "drawn" if style is None else str(style)}
-    options: dict[str, Any] = dict(z=z, seed=seed, batch=batch_size, device=device)
+    note |= {"style": str(style or image_dir or "drawn")} | ({"grey levels": "cut off"} if truncate else {})
+    options: dict[str, Any] = dict(z=z, encoder=encoder, seed=seed, batch=batch_size, truncate=truncate, device=device)
     painted = paint_folder(source.generator.to(device).eval(), maps, results_dir, note, **options)
     if distributed.rank() == 0:
         by = " by the first process" if distributed.processes() > 1 else ""

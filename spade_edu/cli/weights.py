@@ -28,7 +28,7 @@ def weights(
         if download and entry.url and not entry.path.is_file():
             fetch(entry)
         state, line = describe(entry)
-        print(f"{name:20} {state:13} {entry.used_for}\n{'':20} {line}")
+        print(f"{name:28} {state:13} {entry.used_for}\n{'':28} {line}")
         if state == "wrong":
             bad.append(entry.path)
     if bad:

@@ -30,8 +30,8 @@ from .own_trial import try_out
 
 # Settings that stand in the student's file, or that only the package's networks and steps have.
 DECIDED = (
-    "gan", "lambda_feat", "lambda_kl", "ttur", "beta1", "beta2", "reuse_fake", "norm", "kernel_size", "spectral",
-    "init", "num_upsampling_layers", "checkpointing", "channels_last", "fast",
+    "gan", "lambda_feat", "lambda_kl", "ttur", "beta1", "beta2", "reuse_fake", "d_steps_per_g", "norm", "kernel_size",
+    "spectral", "init", "num_upsampling_layers", "num_scales_d", "checkpointing", "channels_last", "fast",
 )  # fmt: skip
 VGG_WEIGHT = 10.0  # as generator_step of the course has it
 
@@ -57,6 +57,7 @@ class OwnTrainer(Trainer):
         self.rates = {group_name: group["lr"] for group_name, group in self._groups().items()}
         self.scaler = torch.amp.GradScaler(device.type, enabled=False)
         self.steps_done, self.skipped = 0, torch.zeros((), device=device)
+        self.batches_done, self.generator_losses = 0, {}
         self.names: set[str] = set()  # of the losses
         self.train()
         with self.autocast():

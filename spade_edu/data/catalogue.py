@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..config import TrainingConfig
+from ..errors import UserError
 from .ade20k import ADE20K, ADE20KOutdoor
 from .base import DataError, Dataset
 from .camvid import CamVid
 from .cityscapes import ROOT_VARIABLE, Cityscapes, is_cityscapes
-from .coco_stuff import COCOStuff
+from .coco_stuff import COCOStuff, portraits
 from .flickr_landscapes import FlickrLandscapes
 from .folder import Folder
 from .paired import PairedFiles
 from .streets import Streets
+from .transforms import preprocessed
 
 DOWNLOADS = Path("datasets")  # where `spade-edu data get` puts what it fetches
 
@@ -42,19 +44,23 @@ def open_dataset(
     augment: bool = False,
     seed: int = 0,
     length: int = 1000,
+    edges: bool = True,
 ) -> tuple[Dataset, str]:
     """Open a data set and say in one line which it is and why.
 
     name None: Cityscapes where `find` sees it, else Streets. root None: what `find` sees.
     height, width None: the reader's own. length: how many scenes Streets has (it is rendered; others ignore it).
+    edges: False leaves instance maps out of the labels.
     Errors: a DataError where the name is unknown or the folder does not hold the data set.
     """
     chosen, folder, why = choose(name, root)
     size = {"height": height, "width": width}
     options: dict = {"seed": seed, "augment": augment} | {k: v for k, v in size.items() if v is not None}
     if chosen == "streets":
-        return Streets(length, split=split, **options), f"Data: Streets ({why})."
-    dataset = READERS[chosen](folder, split, **options)
+        streets = Streets(length, split=split, **options)
+        streets.labels = replace(streets.labels, instances=edges)
+        return streets, f"Data: Streets ({why})."
+    dataset = READERS[chosen](folder, split, edges=edges, **options)
     return dataset, f"Data: {dataset.labels.name} in {folder}, {len(dataset)} {split} pairs ({why})."
 
 
@@ -75,10 +81,32 @@ def open_splits(config: TrainingConfig, *, scenes: int = 200) -> Splits:
     """
     asked = None if config.data == "auto" else config.data
     name, root, _ = choose(asked, config.root or None)
-    size: dict = dict(height=config.height, width=config.width, seed=config.seed)
-    training, line = open_dataset(asked, root, "train", augment=True, length=config.images, **size)
-    validation, _ = open_dataset(name, root, "val", length=scenes, **size)
-    return Splits(training, validation, replace(config, data=name, root=str(root or "")), line)
+    options: dict = dict(height=config.height, width=config.width, seed=config.seed, edges=config.edges)
+    training, line = open_dataset(asked, root, "train", augment=True, length=config.images, **options)
+    validation, _ = open_dataset(name, root, "val", length=scenes, **options)
+    config = replace(config, data=name, root=str(root or ""))
+    return Splits(training, validation, config, line + _choose_pictures(training, config))
+
+
+def _choose_pictures(training: Dataset, config: TrainingConfig) -> str:
+    """Leave the pictures to train on, prepared as the configuration says; a sentence where their number changes.
+
+    Validation and scoring see all of their pictures, resized as a whole.
+    Errors: a UserError for a setting that the data set can't have.
+    """
+    before, most = len(training), config.max_dataset_size or None
+    if config.portraits and not isinstance(training, COCOStuff):
+        raise UserError(f"portraits is for COCO-Stuff, not {training.labels.name}.")
+    if isinstance(training, PairedFiles):
+        if config.portraits:
+            training.pairs = training.pairs + portraits(Path(config.root), edges=config.edges)
+        training.pairs = training.pairs[:most]
+        training.transform = replace(preprocessed(training.transform, config.preprocess), flip=config.flip)
+    if isinstance(training, Streets):
+        if config.preprocess != "auto":
+            raise UserError("preprocess is for photographs: Streets is rendered at the size that is asked for.")
+        training.augment, training.length = config.flip, min(before, most or before)
+    return f" Trained on: {len(training)}." if len(training) != before else ""
 
 
 def find(name: str) -> Path | None:

@@ -39,7 +39,7 @@ class Cityscapes(SplitFiles):
         pairs = match(
             photos_in(photos, "_leftImg8bit"),
             ids_in(labels, "_gtFine_labelIds"),
-            ids_in(labels, "_gtFine_instanceIds"),
+            ids_in(labels, "_gtFine_instanceIds") if self.labels.instances else None,
         )
         return require_pairs(pairs, str(folder), f"CITY/NAME_leftImg8bit.png, NAME_gtFine_labelIds.png, split {split}")
 

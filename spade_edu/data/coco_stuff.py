@@ -24,7 +24,7 @@ from ..labels import LabelSpace
 from .base import DataError
 from .classes import read_classes
 from .files import read_ids
-from .paired import Pairs, SplitFiles, ids_in, match, photos_in, require_folder, require_pairs
+from .paired import Pair, Pairs, SplitFiles, ids_in, match, photos_in, require_folder, require_pairs
 
 LAYOUTS = (
     ("images/{0}2017", "annotations/{0}2017", "instances/{0}2017"),
@@ -48,10 +48,27 @@ class COCOStuff(SplitFiles):
     def find_pairs(self, folder: Path, split: str) -> Pairs:
         """The pairs of a split, in any of the layouts."""
         photos, labels, instances = find_layout(folder, split)
-        repair = f"Make the instance maps: spade-edu data instances --root {folder}"
-        require_folder(instances, f"the {split} instance maps of COCO-Stuff", repair)
-        pairs = match(photos_in(photos), ids_in(labels), ids_in(instances))
+        if self.labels.instances:
+            repair = f"Make the instance maps: spade-edu data instances --root {folder}"
+            require_folder(instances, f"the {split} instance maps of COCO-Stuff", repair)
+        pairs = _match(photos, labels, instances if self.labels.instances else None)
         return require_pairs(pairs, str(folder), f"NAME.jpg in {photos.name}, NAME.png in {labels.name}")
+
+
+def portraits(root: Path, *, edges: bool) -> list[Pair]:
+    """The pairs of train_img_portrait, train_label_portrait and train_inst_portrait, which only training reads.
+
+    Nothing published says what lies there; the official code adds them to the others unless --coco_no_portraits.
+    Errors: a DataError where there are none.
+    """
+    photos, labels, instances = (root / f"train_{kind}_portrait" for kind in ("img", "label", "inst"))
+    pairs = _match(photos, labels, instances if edges else None)
+    found = require_pairs(pairs, str(root), f"NAME.jpg in {photos.name}, NAME.png in {labels.name}")
+    return [pair._replace(name=f"portrait/{pair.name}") for pair in found.complete]
+
+
+def _match(photos: Path, labels: Path, instances: Path | None) -> Pairs:
+    return match(photos_in(photos), ids_in(labels), None if instances is None else ids_in(instances))
 
 
 def find_layout(root: Path, split: str) -> tuple[Path, Path, Path]:

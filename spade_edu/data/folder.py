@@ -56,12 +56,12 @@ class Folder(PairedFiles):
         super().__init__(pairs, space, transform, values, seed)
 
     @classmethod
-    def from_root(cls, root: str | Path, split: str = "train", **options: Any) -> "Folder":
+    def from_root(cls, root: str | Path, split: str = "train", *, edges: bool = True, **options: Any) -> "Folder":
         """Open images, labels and, if there, instances in ROOT/SPLIT, with ROOT/classes.json or classes.txt.
 
         Or SPLIT_img, SPLIT_label and SPLIT_inst in ROOT, as pix2pixHD has them.
 
-        `options` are those of the class: height, width, augment, seed.
+        edges: False leaves the instances alone. `options` are those of the class: height, width, augment, seed.
         """
         root = require_folder(Path(root), "your own pairs", "Check the path.")
         classes = next((root / name for name in CLASS_FILES if (root / name).is_file()), None)
@@ -77,7 +77,7 @@ class Folder(PairedFiles):
                 f"{photos} is not a folder: training shows pictures that it doesn't learn from. Move some pairs from "
                 f"{root / 'train'} to {root / 'val'}."
             )
-        return cls(photos, labels, classes, instances if instances.is_dir() else None, **options)
+        return cls(photos, labels, classes, instances if edges and instances.is_dir() else None, **options)
 
     def advice(self, strange: np.ndarray) -> str:
         """What most likely repairs pixel values that no class has."""

@@ -6,6 +6,7 @@ import unicodedata
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -145,6 +146,7 @@ class SplitFiles(PairedFiles):
     root: the folder that holds the data set. split: "train", "val" ...
     height, width: of the samples; default: the reader's `size`.
     augment: random windows and mirrored pictures (see JointTransform). seed: what they follow from.
+    edges: False leaves instance maps alone, so that they need not be there.
     Errors: a DataError where the layout is not there.
     """
 
@@ -161,7 +163,10 @@ class SplitFiles(PairedFiles):
         width: int | None = None,
         augment: bool = False,
         seed: int = 0,
+        edges: bool = True,
     ):
+        if not edges:  # known before pairs are looked for
+            self.labels = replace(self.labels, instances=False)
         height = self.size[0] if height is None else height
         width = self.size[1] if width is None else width
         transform = JointTransform(height, width, self.load_size(height, width), augment)

@@ -5,7 +5,7 @@ ids would be a third class. Sizes of the paper: Cityscapes is resized to 256x512
 resized to 286x286, whatever their aspect, and a random 256x256 is cut out in training (official code).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -28,23 +28,38 @@ class JointTransform:
 
     With `augment`: resize to `load` (default: the size itself), cut out a random window, mirror
     every second picture. Without it: resize straight to the size, as the official code does for validation.
+
+    flip: False mirrors none. keep: "" stretches a picture to `load`; "width" and "shortside" keep its aspect and bring
+    that side to load's; "size" loads it as it is. Errors: a DataError where the window doesn't fit.
     """
 
     height: int
     width: int
     load: tuple[int, int] | None = None
     augment: bool = False
+    flip: bool = True
+    keep: str = ""
 
     def __post_init__(self) -> None:
         if self.height < 1 or self.width < 1:
             raise DataError(f"expected a height and a width of at least 1, got {self.height}x{self.width}.")
-        if self.load and (self.load[0] < self.height or self.load[1] < self.width):
-            raise DataError(f"a window of {self.height}x{self.width} does not fit into {self.load[0]}x{self.load[1]}.")
+        self._require_room(*self.loaded)
 
     @property
     def loaded(self) -> tuple[int, int]:
         """The (height, width) that training resizes to, before it cuts a window out."""
         return self.load or (self.height, self.width)
+
+    def loaded_from(self, height: int, width: int) -> tuple[int, int]:
+        """The (height, width) that training resizes a picture of a size to; the long side is rounded down."""
+        load_h, load_w = self.loaded
+        if self.keep == "size":
+            return height, width
+        if self.keep == "width" or self.keep == "shortside" and width < height:
+            return load_w * height // width, load_w
+        if self.keep == "shortside":
+            return load_h, load_h * width // height
+        return load_h, load_w
 
     def __call__(
         self,
@@ -54,12 +69,14 @@ class JointTransform:
         rng: np.random.Generator,
     ) -> tuple[Float32[Tensor, "3 y x"], Int32[Tensor, "y x"], Int32[Tensor, "y x"] | None]:
         """Return (image in [-1, 1], label, instance); `rng` draws the window and the flip."""
-        load_h, load_w = self.loaded if self.augment else (self.height, self.width)
+        load_h, load_w = self.height, self.width
         top, left, flip = 0, 0, False
         if self.augment:
+            load_h, load_w = self.loaded_from(*label.shape)
+            self._require_room(load_h, load_w)
             top = int(rng.integers(load_h - self.height + 1))
             left = int(rng.integers(load_w - self.width + 1))
-            flip = bool(rng.integers(2))
+            flip = self.flip and bool(rng.integers(2))
         window = slice(top, top + self.height), slice(left, left + self.width)
 
         def cut(array: np.ndarray) -> Tensor:
@@ -69,6 +86,24 @@ class JointTransform:
         pixels = cut(np.array(photo.resize((load_w, load_h), Image.Resampling.BICUBIC)))
         ids = cut(resize_ids(label, load_h, load_w))
         return from_uint8(pixels), ids, None if instance is None else cut(resize_ids(instance, load_h, load_w))
+
+    def _require_room(self, load_h: int, load_w: int) -> None:
+        if load_h < self.height or load_w < self.width:
+            raise DataError(f"a window of {self.height}x{self.width} does not fit into {load_h}x{load_w}.")
+
+
+def preprocessed(transform: JointTransform, mode: str) -> JointTransform:
+    """The transform of one of the official code's preprocess modes; "auto": as it is.
+
+    What ends in _and_crop loads 286/256 of the size, scale_width and scale_shortside the size itself. What is loaded
+    larger is cut to a random window.
+    """
+    if mode == "auto":
+        return transform
+    size = transform.height, transform.width
+    load = paper_load_size(*size) if mode.endswith("_and_crop") else size
+    kept = {"crop": "size", "scale_width": "width", "scale_shortside": "shortside"}
+    return replace(transform, load=load, keep=kept.get(mode.removesuffix("_and_crop"), ""))
 
 
 def resize_ids(ids: Int32[np.ndarray, "h w"], height: int, width: int) -> Int32[np.ndarray, "y x"]:

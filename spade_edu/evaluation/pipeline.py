@@ -21,7 +21,8 @@ from .subjects import Place
 class Scorer:
     """Scores images of one place under one protocol; labels, judges and the real side are made ready once.
 
-    name: of the protocol; "" for the data set's own. judges: None takes the protocol's. known: real sides gathered so
+    name: of the protocol; "" for the data set's own. segmenter: another than the protocol's, by its name. judges: None
+    takes the protocol's. known: real sides gathered so
     far, shared by the Scorers of several protocols. file: of the real side's features: read if it is there, else
     written. device: where generators and judges compute.
     """
@@ -31,13 +32,14 @@ class Scorer:
         place: Place,
         name: str = "",
         *,
+        segmenter: str = "",
         judges: Judges | None = None,
         known: dict[str, FeatureStatistics] | None = None,
         file: Path | None = None,
         device: str | torch.device = "cpu",
     ):
         self.place, self.device, self.file = place, torch.device(device), file
-        self.plan = protocol(name or default_protocol(place.data), place.data)
+        self.plan = protocol(name or default_protocol(place.data), place.data, segmenter)
         self.judges = judges or judges_of(self.plan, device=self.device, size=place.size)
         self.known = {} if known is None else known
 

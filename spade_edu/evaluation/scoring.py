@@ -98,7 +98,7 @@ def judges_of(
     """
     options: dict = dict(segmentation=segmentation, distance=distance, device=device)
     if plan.data != "streets":
-        return published_judges(plan.data, **options, fid_network=fid_network or "pytorch-fid")
+        return published_judges(plan.segmenter, **options, fid_network=fid_network or "pytorch-fid")
     if fid_network:
         raise UserError("--fid-network is for photographs: on Streets its own judge has the features.")
     if plan.name != "streets":
@@ -107,14 +107,13 @@ def judges_of(
 
 
 def published_judges(
-    data: str, *, segmentation: bool, distance: bool, device: torch.device, fid_network: str = "pytorch-fid"
+    segmenter_name: str, *, segmentation: bool, distance: bool, device: torch.device, fid_network: str = "pytorch-fid"
 ) -> Judges:
-    """The paper's segmenter of a data set and the FID network, from the weights folder (see weights.py)."""
+    """A published segmenter and the FID network, from the weights folder (see weights.py)."""
     from .inception import FID_NETWORKS, inception
-    from .protocol import protocol
     from .segmenters import load_segmenter
 
-    segmenter = load_segmenter(protocol("paper", data).segmenter).to(device) if segmentation else None
+    segmenter = load_segmenter(segmenter_name).to(device) if segmentation else None
     if not distance:
         return Judges(segmenter, None, device)
     network = inception(network=fid_network).to(device)
@@ -235,9 +234,9 @@ def _segmentation(
     tallies, void = [], 0
     for i in tqdm(range(len(generated)), "segmentation", leave=False, disable=None):
         image, label = from_bytes(generated[i][None].to(judges.device)), originals[i].label[None].to(judges.device)
-        seen = protocol.feed(image, (label.shape[1], label.shape[2]), (image.shape[2], image.shape[3]))
         confusion = ConfusionMatrix(len(names), ignored=protocol.ignored)
-        confusion.update(*protocol.meet(judges.segmenter(seen), label))
+        scores = protocol.look(judges.segmenter, image, (label.shape[1], label.shape[2]))
+        confusion.update(*protocol.meet(scores, label))
         tallies.append(torch.stack(confusion.tallies()).cpu())
         void += int(confusion.void)
     each = torch.stack(tallies)

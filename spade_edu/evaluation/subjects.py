@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..data import choose, open_dataset, stack
 from ..data.base import Dataset
@@ -25,13 +25,15 @@ class Place:
     """Where label maps and photographs come from.
 
     data: a name of spade_edu.data. root: its folder; None for Streets. size: (height, width) of the generated images.
-    count: how many label maps are scored; None: all, on Streets STREETS_COUNT.
+    count: how many label maps are scored; None: all, on Streets STREETS_COUNT. edges: whether the generator is fed the
+    edges of instance maps, where there are some.
     """
 
     data: str
     root: Path | None
     size: tuple[int, int]
     count: int | None
+    edges: bool = True
 
     def originals(self, split: str = "val", full: int = 1) -> Originals:
         """Labels and photographs in full size (for Streets: `full` times the generated size)."""
@@ -42,13 +44,13 @@ class Place:
         return self._open("val", 1)
 
     def _open(self, split: str, scale: int) -> Dataset:
-        height, width = self.size
-        if self.data != "streets":
-            return open_dataset(self.data, self.root, split, height=height, width=width)[0]
         length = self.count or STREETS_COUNT
         if split == "test":
             length *= 2
-        return open_dataset("streets", None, split, height=scale * height, width=scale * width, length=length)[0]
+        if self.data != "streets":  # its files are of the size that they are
+            scale = 1
+        options: dict = dict(height=scale * self.size[0], width=scale * self.size[1], length=length, edges=self.edges)
+        return open_dataset(self.data, self.root, split, **options)[0]
 
 
 @dataclass(frozen=True)
@@ -78,35 +80,60 @@ def from_run(
     count: int | None,
     seed: int,
     device: str,
-    load: Callable[[Path, LabelSpace], Generator],
+    load: Callable[[Path, LabelSpace], tuple[Generator, nn.Module | None]],
+    use_vae: bool = False,
 ) -> Subject:
     """The images of a run of `spade-edu train`; its own data set unless another is named.
 
-    load(folder, labels): gives the run's generator.
+    load(folder, labels): gives the run's generator and style encoder. use_vae: see `from_official`.
     """
     from ..runs.loading import load_config, load_local_config
 
     config = load_config(folder) if root else load_local_config(folder)
     own_root = config.root if data in ("", config.data) else ""
     name, found, _ = choose(data or config.data, root or own_root or None)
-    place = Place(name, found, (config.height, config.width), count)
-    generator = load(folder, place.inputs().labels)
-    return _generated(str(folder), place, generator, seed, device)
+    place = Place(name, found, (config.height, config.width), count, config.edges)
+    generator, encoder = load(folder, place.inputs().labels)
+    return _generated(str(folder), place, generator, seed, device, encoder, use_vae)
 
 
 def from_official(
-    file: Path, data: str, root: str, count: int | None, seed: int, device: str, label_order: str = ""
+    file: Path,
+    data: str,
+    root: str,
+    count: int | None,
+    seed: int,
+    device: str,
+    label_order: str = "",
+    use_vae: bool = False,
 ) -> Subject:
     """The images of a generator of the official code, with the options that its authors trained it with.
 
     label_order: of ADE20K's channels, "official" or "package"; "" asks the file (pretrained/official.py, label_order).
+    use_vae: each image has the style of its photograph, as by the official test.py --use_vae; else it is drawn.
     """
     if not data:
         raise UserError("--official needs --data: which data set was it trained on (cityscapes, ade20k, coco-stuff)?")
     name, found, _ = choose(data, root or None)
     place = Place(name, found, official_size(name), count)
     generator = official_generator(file, name, label_order, place.inputs().labels)
-    return _generated(str(file), place, generator, seed, device)
+    encoder = official_encoder(file) if use_vae else None
+    return _generated(str(file), place, generator, seed, device, encoder, use_vae)
+
+
+def official_encoder(file: Path) -> nn.Module | None:
+    """The encoder that lies beside a generator of the official code: latest_net_E.pth beside latest_net_G.pth."""
+    from ..pretrained.official import load_encoder
+
+    beside = file.with_name(file.name.replace("_G.", "_E."))
+    return load_encoder(beside) if beside != file and beside.is_file() else None
+
+
+def require_encoder(encoder: nn.Module | None, option: str) -> nn.Module:
+    """The encoder that an option needs. Errors: a UserError where there is none."""
+    if encoder is None:
+        raise UserError(f"{option} needs a style encoder, and this generator has none (`spade-edu train --style`).")
+    return encoder
 
 
 def official_size(data: str) -> tuple[int, int]:
@@ -145,8 +172,12 @@ def _in_order(generator: Generator, file: Path, data: str, asked: str) -> Genera
     return InOfficialOrder(generator) if order == "official" else generator
 
 
-def _generated(title: str, place: Place, generator: Generator, seed: int, device: str) -> Subject:
-    images = paint(generator.to(device), place.inputs(), count=place.count, device=device, seed=seed)
+def _generated(
+    title: str, place: Place, generator: Generator, seed: int, device: str, encoder: nn.Module | None, use_vae: bool
+) -> Subject:
+    encoder = require_encoder(encoder, "--use-vae").to(device) if use_vae else None
+    options: dict = dict(count=place.count, device=device, seed=seed, encoder=encoder)
+    images = paint(generator.to(device), place.inputs(), **options)
     return Subject(title, place, images, generator)
 
 

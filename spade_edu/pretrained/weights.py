@@ -55,9 +55,15 @@ class Weights:
         return None
 
 
-_CSAIL = "http://sceneparsing.csail.mit.edu/model/pytorch/ade20k-resnet101-upernet/"
+_CSAIL = "http://sceneparsing.csail.mit.edu/model/pytorch/"
 _DEEPLAB = "https://github.com/kazuto1011/deeplab-pytorch/releases"
 _INCEPTION = "https://github.com/mseitzer/pytorch-fid/releases"
+
+
+def _upernet(name: str, folder: str, used_for: str) -> dict[str, Weights]:
+    files = {part: f"{folder}/{part}_epoch_50.pth" for part in ("encoder", "decoder")}
+    return {f"{name}_{part}": Weights(file, used_for, _CSAIL + file) for part, file in files.items()}
+
 
 CATALOGUE = {
     "drn_d_105": Weights(
@@ -66,16 +72,9 @@ CATALOGUE = {
         "the folder https://go.yf.io/drn-cityscapes-models (Google Drive, linked by github.com/fyu/drn)",
         md5="22f6aac9dc4dcf255bad997463fd40d0",
     ),
-    "upernet101_encoder": Weights(
-        "ade20k-resnet101-upernet/encoder_epoch_50.pth",
-        "mIoU and accuracy on ADE20K",
-        _CSAIL + "encoder_epoch_50.pth",
-    ),
-    "upernet101_decoder": Weights(
-        "ade20k-resnet101-upernet/decoder_epoch_50.pth",
-        "mIoU and accuracy on ADE20K",
-        _CSAIL + "decoder_epoch_50.pth",
-    ),
+    **_upernet("upernet101", "ade20k-resnet101-upernet", "mIoU and accuracy on ADE20K"),
+    # SPADE's issue 39 names the folder, not the epoch; programs of the time take epoch 50
+    **_upernet("upernet101-baseline", "baseline-resnet101-upernet", "the same with the network of SPADE's Table 1"),
     "deeplabv2_resnet101": Weights(
         "deeplabv2_resnet101_msc-cocostuff164k-100000.pth",
         "mIoU and accuracy on COCO-Stuff",

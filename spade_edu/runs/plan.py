@@ -81,11 +81,13 @@ def simulate(config: TrainingConfig, labels: LabelSpace | int = CITYSCAPES, batc
     labels: a label space, or its number of channels.
     batch_size: images a process sees at once (default: config.batch_size). The saving of `fast` isn't simulated, since
     it depends on the label maps: it needs less. VGG is left out as well.
+    Each step counts as one of G's and one of D's, whatever d_steps_per_g is.
     """
     channels = labels if isinstance(labels, int) else labels.num_channels
     size, precision = (config.height, config.width), "bf16" if config.precision != "fp32" else "fp32"
     averaged, count = config.ema > 0, batch_size or config.batch_size
-    config = replace(config, fast=False, channels_last=False, lambda_vgg=0.0, precision=precision, ema=0.0)
+    plain: dict = dict(fast=False, channels_last=False, lambda_vgg=0.0, ema=0.0, d_steps_per_g=1)
+    config = replace(config, **plain, precision=precision)
     with FakeTensorMode(), LiveBytes() as memory:
         trainer = Trainer(*build(config, channels), config)
         batch = {"segmap": torch.zeros(count, channels, *size), "image": torch.zeros(count, 3, *size)}

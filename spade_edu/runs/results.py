@@ -5,7 +5,7 @@ from pathlib import Path
 
 from jaxtyping import Float
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from .. import distributed
@@ -15,7 +15,7 @@ from ..errors import UserError
 from ..files import write_whole
 from ..generators import Generator
 from ..pictures import save_png, to_uint8
-from ..sampling import generate, noise
+from ..sampling import codes_of, generate, noise
 
 NOTE = "test.json"  # in the folder, beside the pictures: what they were painted from
 
@@ -27,14 +27,17 @@ def paint_folder(
     note: dict,
     *,
     z: Float[Tensor, "1 z"] | None = None,
+    encoder: nn.Module | None = None,
     seed: int = 0,
     batch: int = 20,
+    truncate: bool = False,
     device: str = "cpu",
 ) -> int:
     """Write out/NAME.png for each label map; gives how many this process painted.
 
     note: what the pictures follow from; a folder with the same note goes on. z: a style code for all, else each map's
-    is drawn from `seed` and its place, as `evaluate` does. Several processes (torchrun) take a block each in turn.
+    is drawn from `seed` and its place, as `evaluate` does; with `encoder` from what it says of the map's photograph.
+    truncate: cut grey levels off, as the official test.py. Several processes (torchrun) take a block each in turn.
     Errors: a UserError where the folder holds anything else.
     """
     _claim(out, json.loads(json.dumps(note)))
@@ -44,10 +47,13 @@ def paint_folder(
         paths = [out / f"{maps.pairs[i].name.rsplit('/', 1)[-1]}.png" for i in places]
         if all(path.exists() for path in paths):
             continue
-        codes = noise(generator.z_dim, range(seed + start, seed + start + len(places))) if z is None else z
-        sample = stack([maps[i] for i in places])
-        codes = codes if codes is None else codes.expand(len(places), -1)
-        for path, picture in zip(paths, to_uint8(generate(generator, sample, maps.labels, device, z=codes))):
+        sample, seeds = stack([maps[i] for i in places]), range(seed + start, seed + start + len(places))
+        if z is not None:
+            codes: Tensor | None = z.expand(len(places), -1)
+        else:
+            codes = noise(generator.z_dim, seeds) if encoder is None else codes_of(encoder, sample.image, seeds)
+        images = generate(generator, sample, maps.labels, device, z=codes)
+        for path, picture in zip(paths, to_uint8(images, truncate=truncate)):
             save_png(Image.fromarray(picture.cpu().numpy()), path)
         painted += len(places)
     return painted
@@ -61,12 +67,12 @@ def _claim(out: Path, note: dict) -> None:
         raise UserError(f"{out} holds other files: choose an empty folder, so that no pictures are mixed.")
     try:
         before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else note
-        changed = [name for name in note if before.get(name) != note[name]]
+        changed = [name for name in note | before if before.get(name) != note.get(name)]
     except (ValueError, AttributeError, OSError):
         raise UserError(f"{path} can't be read: choose an empty folder, so that no pictures are mixed.") from None
     if changed:
         raise UserError(
-            f"{out} holds pictures with another {changed[0]} ({before.get(changed[0])}, now {note[changed[0]]}): "
+            f"{out} holds pictures with another {changed[0]} ({before.get(changed[0])}, now {note.get(changed[0])}): "
             "choose an empty folder."
         )
     distributed.wait()  # until all have looked

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ from ..data.catalogue import READERS
 from ..data.files import read_photo
 from ..data.paired import SplitFiles, identity_values
 from ..errors import UserError
-from ..evaluation.subjects import official_generator, official_size
+from ..evaluation.subjects import official_encoder, official_generator, official_size, require_encoder
 from ..generators import Generator
 from ..labels import CITYSCAPES, LabelClass, LabelSpace
 from ..pictures import from_uint8
@@ -44,11 +45,14 @@ class Source(NamedTuple):
 
         Errors: a UserError where there is no encoder, a DataError where the picture can't be read.
         """
-        if self.encoder is None:
-            raise UserError("--style needs a style encoder, and this generator has none (`spade-edu train --style`).")
+        encoder = self.require_encoder("--style")
         height, width = self.size
         photo = read_photo(picture).resize((width, height))
-        return self.encoder.eval()(from_uint8(torch.from_numpy(np.array(photo)))[None])[0]
+        return encoder.eval()(from_uint8(torch.from_numpy(np.array(photo)))[None])[0]
+
+    def require_encoder(self, option: str) -> nn.Module:
+        """The encoder. Errors: a UserError where there is none."""
+        return require_encoder(self.encoder, option)
 
 
 def stored() -> Source:
@@ -69,18 +73,14 @@ def from_run(folder: Path, load: Callable[[Path, LabelSpace], Networks]) -> Sour
 
 def from_official(file: Path, data: str, label_order: str) -> Source:
     """A generator of the official code, and the encoder where latest_net_E.pth lies beside latest_net_G.pth."""
-    from ..pretrained.official import load_encoder
-
     reader = _reader(data)
     if reader is None:
         raise UserError("--official needs --data: which data set was it trained on (cityscapes, ade20k, coco-stuff)?")
     labels, values = reader.labels, reader.label_values
     generator = official_generator(file, data, label_order, labels)
-    beside = file.with_name(file.name.replace("_G.", "_E."))
-    encoder = load_encoder(beside) if beside != file and beside.is_file() else None
     with file.open("rb") as content:
         digest = hashlib.file_digest(content, "sha256").hexdigest()
-    return Source(generator, encoder, labels, values, official_size(data), {"weights": digest})
+    return Source(generator, official_encoder(file), labels, values, official_size(data), {"weights": digest})
 
 
 def _reader(data: str) -> type[SplitFiles] | None:
@@ -92,15 +92,19 @@ def _reader(data: str) -> type[SplitFiles] | None:
 def _meaning(folder: Path, config: TrainingConfig) -> tuple[LabelSpace, Values]:
     """Classes and pixel values: of a data set that is known, else as the run noted them, else read from its data."""
     if config.data == "streets":
-        return CITYSCAPES, identity_values(CITYSCAPES)
+        return _with_edges(CITYSCAPES, config.edges), identity_values(CITYSCAPES)
     reader = _reader(config.data)
     if reader is not None:
-        return reader.labels, reader.label_values
+        return _with_edges(reader.labels, config.edges), reader.label_values
     noted = read_identity(folder)
     if noted.classes and noted.colours and noted.values:
         return _from_note(folder, noted)
     data: Any = open_splits(load_local_config(folder)).validation
     return data.labels, data.label_values
+
+
+def _with_edges(labels: LabelSpace, edges: bool) -> LabelSpace:
+    return replace(labels, instances=labels.instances and edges)
 
 
 def _from_note(folder: Path, noted: Identity) -> tuple[LabelSpace, Values]:

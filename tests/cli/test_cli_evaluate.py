@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+import trees
 import typer
 from PIL import Image
 
@@ -104,6 +105,46 @@ def test_compare_protocols(place, capsys):
     ]  # fmt: skip
     scores = json.loads((place / "all.json").read_text())["scores"]
     assert len({s["accuracy"] for s in scores}) > 2 and all(s["distance"] is None for s in scores)
+
+
+class Guess(torch.nn.Module):
+    """A segmenter of 150 classes whose guess depends on its name."""
+
+    def __init__(self, name):
+        super().__init__()
+        self.seed = len(name)
+
+    def forward(self, image, size=None):
+        generator = torch.Generator().manual_seed(self.seed)
+        return torch.randn(1, 150, *(size or image.shape[2:]), generator=generator)
+
+
+@pytest.mark.parametrize(
+    "asked, loaded",
+    [
+        (["--compare-protocols"], ["upernet101-baseline", "upernet101"]),
+        (["--compare-protocols", "--segmenter", "upernet101"], ["upernet101"]),
+        (["--protocol", "csail"], ["upernet101-baseline"]),
+    ],
+)
+def test_each_protocol_has_its_own_segmenter(tmp_path, monkeypatch, asked, loaded):
+    names = []
+    monkeypatch.setattr(
+        "spade_edu.evaluation.segmenters.load_segmenter", lambda name: names.append(name) or Guess(name)
+    )
+    trees.ade20k(tmp_path)
+    for i in range(4):
+        trees.photo(tmp_path / f"images/ADE_val_{i + 1:08d}.png", i, height=32, width=32)
+    source = ["evaluate", "--images", tmp_path / "images", "--data", "ade20k", "--root", tmp_path, "--no-distance"]
+    run(*source, *asked, "--json", tmp_path / "scores.json")
+    assert names == loaded, "each is loaded once"
+    scores = json.loads((tmp_path / "scores.json").read_text())["scores"]
+    assert {s["protocol"]["segmenter"] for s in scores} == set(loaded)
+    by_name = {s["protocol"]["name"]: s for s in scores}
+    if len(loaded) == 2:
+        assert by_name["oasis"]["accuracy"] != by_name["cc-fpse"]["accuracy"], "sizes alike, networks not"
+    elif len(scores) > 1:
+        assert by_name["oasis"]["accuracy"] == by_name["cc-fpse"]["accuracy"]
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from spade_edu.data.streets import Streets
 from spade_edu.data.streets.dataset import write
 from spade_edu.encoder import StyleEncoder
 from spade_edu.generators import SPADEGenerator
+from spade_edu.pictures import to_uint8
 from spade_edu.pretrained.official import to_official
 from spade_edu.runs.results import paint_folder
 from spade_edu.runs.sources import from_run
@@ -58,18 +59,20 @@ def refused(capsys, *arguments, **options):
     return line
 
 
-def test_scores_are_those_of_the_run(place, tmp_path):
-    options = ["--data", "streets", "--count", "5", "--json"]
+@pytest.mark.parametrize("encoded", [False, True])
+def test_scores_are_those_of_the_run(place, tmp_path, encoded):
+    options = ["--data", "streets", "--count", "5", "--seed", "7", "--json"]
     for scene in (Streets(5, split="val", height=32, width=64)[i] for i in range(5)):
         trees.save(tmp_path / f"maps/{scene.name}.png", scene.label.numpy().astype(np.uint8))
         trees.save(tmp_path / f"instances/{scene.name}.png", scene.instance.numpy().astype(np.uint16))
-    folders = {"maps": str(tmp_path / "maps")}
-    instances = ["--instance-dir", tmp_path / "instances"]
-    test(place, tmp_path / "results", "--run", place / "run", "--seed", "7", *instances, **folders)
-    main(["evaluate", "--images", str(tmp_path / "results"), *options, str(tmp_path / "a.json"), "--seed", "7"])
-    main(["evaluate", "--run", str(place / "run"), *options, str(tmp_path / "b.json"), "--seed", "7"])
+        trees.save(tmp_path / f"photos/{scene.name}.png", to_uint8(scene.image).numpy())
+    folders = ["--instance-dir", tmp_path / "instances", *(["--image-dir", tmp_path / "photos"] if encoded else [])]
+    test(place, tmp_path / "results", "--run", place / "run", "--seed", "7", *folders, maps=str(tmp_path / "maps"))
+    use_vae = ["--use-vae"] if encoded else []
+    main(["evaluate", "--images", str(tmp_path / "results"), *options, str(tmp_path / "a.json")])
+    main(["evaluate", "--run", str(place / "run"), *use_vae, *options, str(tmp_path / "b.json")])
     images, run = (json.loads((tmp_path / name).read_text()) for name in ("a.json", "b.json"))
-    assert images["scores"] == run["scores"]
+    assert images["scores"] == run["scores"] and images["scores"][0]["distance"] > 0
 
 
 def test_a_stopped_command_goes_on_to_the_same_files(place, tmp_path, capsys):
@@ -189,3 +192,54 @@ def test_two_processes_write_the_files_of_one(place, tmp_path):
     spawn(_paint, place, tmp_path / "two")
     files = [{p.name: p.read_bytes() for p in (tmp_path / name).iterdir()} for name in ("one", "two")]
     assert files[0] == files[1] and len(files[0]) == 6
+
+
+def test_a_run_without_edges_needs_no_instance_maps(place, tmp_path):
+    data = ["--data", "cityscapes", "--root", str(place / "data")]
+    main([*TRAIN, *data, "--set", "edges=false", "--out", str(tmp_path / "bare")])
+    maps = tmp_path / "maps"
+    for path in Path(maps_of(place)).rglob("*_labelIds.png"):
+        trees.save(maps / f"{path.name.removesuffix('_gtFine_labelIds.png')}.png", np.array(Image.open(path)))
+    painted = test(place, tmp_path / "out", "--run", tmp_path / "bare", maps=str(maps))
+    assert len(painted) == 5
+    options = ["--no-segmentation", "--no-distance", *data, "--json"]
+    main(["evaluate", "--run", str(tmp_path / "bare"), *options, str(tmp_path / "scores.json")])
+    assert json.loads((tmp_path / "scores.json").read_text())["scores"][0]["n"] == 5
+
+
+def test_each_photograph_gives_its_own_style(place, tmp_path):
+    photos = place / "data/leftImg8bit/val"
+    given = test(place, tmp_path / "out", "--run", place / "run", "--image-dir", photos, "--seed", "3")
+    source = from_run(place / "run", partial(networks_of, code=None))
+    maps = LabelMaps(Path(maps_of(place)), source.labels, source.values, height=32, width=64)
+    for i, pair in enumerate(maps.pairs):
+        photo = np.array(Image.open(photos / f"{pair.name}_leftImg8bit.png"))
+        with torch.no_grad():
+            mu, logvar = source.encoder(torch.from_numpy(photo).permute(2, 0, 1)[None] / 127.5 - 1)
+            eps = torch.randn(mu.shape[1], generator=torch.Generator().manual_seed(3 + i))
+            z, sample = mu + torch.exp(0.5 * logvar) * eps, maps[i]
+            image = source.generator(source.labels.encode(sample.label[None], sample.instance[None]), z)[0]
+        expected = ((image + 1) * 127.5).round().permute(1, 2, 0).numpy()
+        assert np.abs(given[f"{pair.name.rsplit('/', 1)[-1]}.png"] - expected).max() <= 1
+
+
+def test_a_photograph_that_is_not_there_or_not_wanted(place, tmp_path, capsys):
+    shutil.copytree(place / "data/leftImg8bit/val", tmp_path / "photos")
+    next((tmp_path / "photos").rglob("*.png")).unlink()
+    line = refused(capsys, place, tmp_path / "out", "--image-dir", tmp_path / "photos")
+    assert "has no photograph of its name among 4" in line and not (tmp_path / "out").exists()
+    line = refused(capsys, place, tmp_path / "out", "--image-dir", tmp_path / "photos", "--style", "a.png")
+    assert "not both" in line
+    options = ["--run", place / "own", "--code", FILE, "--image-dir", place / "data/leftImg8bit/val"]
+    assert "--image-dir needs a style encoder" in refused(capsys, place, tmp_path / "out", *options)
+    with pytest.raises(SystemExit):
+        main(["evaluate", "--images", str(tmp_path), "--use-vae", "--data", "streets"])
+    assert "--use-vae is for a generator with a style encoder" in capsys.readouterr().err
+
+
+def test_truncated_pictures_are_the_official_ones(place, tmp_path, capsys):
+    """astype(uint8) of (x + 1) / 2 * 255, clipped: never brighter than rounded, half a level darker on average."""
+    rounded, cut = (test(place, tmp_path / n, *more) for n, more in (("a", []), ("b", ["--truncate"])))
+    difference = np.concatenate([(rounded[name].astype(int) - cut[name]).ravel() for name in rounded])
+    assert set(difference) == {0, 1} and 0.4 < difference.mean() < 0.6
+    assert "another grey levels (cut off, now None)" in refused(capsys, place, tmp_path / "b")

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from spade_edu.data import DataError, JointTransform
-from spade_edu.data.transforms import paper_load_size, resize_ids
+from spade_edu.data.transforms import paper_load_size, preprocessed, resize_ids
 
 SIZES = st.integers(1, 40)
 
@@ -81,3 +81,58 @@ def test_paper_sizes():
 def test_impossible_sizes_are_refused(size, load):
     with pytest.raises(DataError, match="expected|fit"):
         JointTransform(*size, load)
+
+
+# What each mode of the official code loads for a window of 16x16 (size 16, 286/256 of it 18), worked out by hand from
+# its data/base_dataset.py: (height, width) of the picture -> of what the window is cut from.
+MODES = [
+    ("auto", (24, 50), (16, 16)),
+    ("fixed", (24, 50), (16, 16)),
+    ("resize_and_crop", (24, 50), (18, 18)),
+    ("crop", (24, 50), (24, 50)),
+    ("scale_width", (50, 24), (33, 16)),
+    ("scale_width_and_crop", (50, 24), (37, 18)),
+    ("scale_width_and_crop", (24, 24), (18, 18)),
+    ("scale_shortside", (24, 50), (16, 33)),
+    ("scale_shortside", (50, 24), (33, 16)),
+    ("scale_shortside_and_crop", (24, 50), (18, 37)),
+]
+
+
+@pytest.mark.parametrize("mode, size, loaded", MODES)
+def test_preprocess_modes_of_the_official_code(mode, size, loaded):
+    ids = np.random.default_rng(3).integers(0, 256, size).astype(np.int32)
+    transform = preprocessed(JointTransform(16, 16, augment=True, flip=False), mode)
+    whole = picture_of(ids).resize(loaded[::-1], Image.Resampling.BICUBIC)
+    labels = Image.fromarray(ids).resize(loaded[::-1], Image.Resampling.NEAREST)
+    places = set()
+    for seed in range(40):
+        image, label, _ = transform(picture_of(ids), ids, None, np.random.default_rng(seed))
+        rng = np.random.default_rng(seed)
+        y, x = int(rng.integers(loaded[0] - 15)), int(rng.integers(loaded[1] - 15))
+        box = (x, y, x + 16, y + 16)
+        assert np.array_equal(label, np.array(labels.crop(box)))
+        assert np.array_equal(((image + 1) * 127.5).round().permute(1, 2, 0), np.array(whole.crop(box)))
+        places.add((y, x))
+    last = loaded[0] - 16, loaded[1] - 16
+    assert [max(p[i] for p in places) > 0 for i in (0, 1)] == [side > 0 for side in last]
+
+
+def test_a_picture_without_room_for_the_window_is_refused():
+    ids = np.zeros((24, 50), np.int32)
+    for mode, size in (("scale_width", (24, 50)), ("crop", (12, 50))):
+        transform = preprocessed(JointTransform(16, 16, augment=True), mode)
+        with pytest.raises(DataError, match=r"a window of 16x16 does not fit into (7x16|12x50)"):
+            transform(picture_of(ids[: size[0]]), ids[: size[0]], None, np.random.default_rng(0))
+
+
+def test_flips_can_be_left_out_and_windows_stay_the_same():
+    ids = np.arange(20 * 20, dtype=np.int32).reshape(20, 20) % 251
+    both = [JointTransform(16, 16, (20, 20), augment=True, flip=flip) for flip in (True, False)]
+    mirrored = 0
+    for seed in range(40):
+        moved, straight = (t(picture_of(ids), ids, None, np.random.default_rng(seed))[1] for t in both)
+        assert straight[0, 0] < straight[0, 1]
+        mirrored += not torch.equal(moved, straight)
+        assert torch.equal(moved.sort(1).values, straight.sort(1).values)
+    assert 10 < mirrored < 30

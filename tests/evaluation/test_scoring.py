@@ -105,19 +105,19 @@ def test_sizes_that_each_protocol_feeds_and_compares(name):
     plan = protocol(name, "cityscapes")
     image, label = torch.rand(1, 3, 16, 32), torch.zeros(1, 64, 128, dtype=torch.long)
     seen = plan.feed(image, (64, 128), (16, 32))
-    expected = {"paper": (64, 128), "cc-fpse": (16, 16)}.get(name, (16, 32))
+    expected = {"paper": (64, 128)}.get(name, (16, 32))
     assert seen.shape[2:] == expected
     prediction, target = plan.meet(torch.rand(1, 19, *expected), label)
     full = name in ("paper", "gan-compression")
     assert prediction.shape == target.shape == (1, *((64, 128) if full else expected))
     real = plan.real(torch.rand(1, 3, 64, 128), (16, 32))
-    assert real.shape[2:] == {"paper": (64, 128), "clade": (16, 16)}.get(name, (16, 32))
+    assert real.shape[2:] == {"paper": (64, 128)}.get(name, (16, 32))  # CLADE's too: 512x256 (its README)
     assert plan.real_split == ("train" if name == "clade" else "val")
 
 
 def test_protocols_follow_each_data_sets_own_code():
     plans = {data: protocol("paper", data) for data in ("cityscapes", "ade20k", "coco-stuff")}
-    assert [p.segmenter for p in plans.values()] == ["drn_d_105", "upernet101", "deeplabv2_resnet101"]
+    assert [p.segmenter for p in plans.values()] == ["drn_d_105", "upernet101-baseline", "deeplabv2_resnet101"]
     assert [p.absent for p in plans.values()] == ["skip", "zero", "gt"]
     assert [p.images for p in plans.values()] == [500, 2000, 5000]
     # UPerNet's own code rounds both sides up to a multiple of 32
@@ -127,6 +127,57 @@ def test_protocols_follow_each_data_sets_own_code():
         protocol("mine", "streets")
     with pytest.raises(UserError, match="no segmenter is published for camvid"):
         protocol("paper", "camvid")
+
+
+def test_what_is_square_by_claim_and_what_by_the_images():
+    photograph = torch.rand(1, 3, 48, 64)
+    for data, size in (("ade20k", (16, 16)), ("coco-stuff", (16, 16)), ("cityscapes", (48, 64))):
+        assert protocol("paper", data).real(photograph, (16, 16)).shape[2:] == size  # one batch of pytorch-fid in 2019
+    assert protocol("clade", "ade20k").real(photograph, (16, 32)).shape[2:] == (16, 16)
+    assert protocol("cc-fpse", "streets").feed(photograph, (48, 64), (16, 32)).shape[2:] == (16, 16)
+
+
+def test_each_protocol_says_what_is_code_and_what_a_reply():
+    origins = {name: protocol(name, "cityscapes").origin for name in NAMES}
+    assert [name for name in NAMES if "reply" in origins[name]] == ["oasis", "clade", "cc-fpse"]
+    assert "metric/cityscapes_mIoU.py" in origins["gan-compression"] and "issue 18" in origins["paper"]
+    assert "never scored" in protocol("gan-compression", "ade20k").origin
+    assert "void" in origins["paper"] and "void" not in protocol("paper", "coco-stuff").origin
+
+
+# Worked out by hand: short side at 300 ... 600, long side at most 1000, rounded down, then up to multiples of 32.
+OWN_SIZES = {
+    (256, 256): [(320, 320), (384, 384), (480, 480), (544, 544), (608, 608)],
+    (256, 512): [(320, 608), (384, 768), (480, 928), (512, 1024), (512, 1024)],
+}
+
+
+@pytest.mark.parametrize("size", OWN_SIZES)
+def test_upernets_own_evaluation_averages_probabilities_over_five_scales(size):
+    seen, answers = [], torch.randn(5, 1, 150, 6, 9) * 4
+
+    def segmenter(image, label_size):
+        seen.append(tuple(image.shape[2:]))
+        assert label_size == (6, 9)
+        return answers[len(seen) - 1]
+
+    plan = protocol("csail", "ade20k")
+    scores = plan.look(segmenter, torch.rand(1, 3, *size) * 2 - 1, (6, 9))
+    assert seen == OWN_SIZES[size]
+    by_hand = sum(answer.exp() / answer.exp().sum(1, keepdim=True) for answer in answers) / 5
+    torch.testing.assert_close(scores, by_hand)
+    prediction, target = plan.meet(scores, torch.zeros(1, 6, 9, dtype=torch.long))
+    assert torch.equal(prediction, by_hand.argmax(1)) and target.shape == (1, 6, 9)
+
+
+def test_the_segmenter_of_ade20k_can_be_chosen():
+    assert protocol("oasis", "ade20k").segmenter == "upernet101"
+    assert protocol("paper", "ade20k", "upernet101").segmenter == "upernet101"
+    for data in ("cityscapes", "streets"):
+        with pytest.raises(UserError, match="on ADE20K only, upernet101-baseline or upernet101; got 'upernet101'"):
+            protocol("paper", data, "upernet101")
+    with pytest.raises(UserError, match="'csail' is for ADE20K, not coco-stuff"):
+        protocol("csail", "coco-stuff")
 
 
 def test_enlarged_log_probabilities_choose_as_enlarged_logits():

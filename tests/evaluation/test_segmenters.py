@@ -9,10 +9,11 @@ import torch
 from torch import nn
 
 from spade_edu.errors import UserError
+from spade_edu.evaluation.protocol import protocol
 from spade_edu.evaluation.segmenters import Segmenter, load_segmenter
 from spade_edu.evaluation.segmenters.deeplab import DeepLab
 from spade_edu.evaluation.segmenters.drn import DRN
-from spade_edu.evaluation.segmenters.upernet import UPerNet
+from spade_edu.evaluation.segmenters.upernet import BaselineUPerNet, UPerNet
 from spade_edu.pretrained.weights import CATALOGUE, Weights, fetch
 
 SCRATCH = ("_tmp_running_mean", "_tmp_running_var", "_running_iter")
@@ -162,6 +163,37 @@ def test_upernet_sizes_and_pooling_order(upernet):
     enlarged = nn.functional.interpolate(raw, size=(50, 70), mode="bilinear")
     assert torch.allclose(full.softmax(1), enlarged.softmax(1), atol=1e-5)
     assert not torch.allclose(full, enlarged)
+
+
+def test_upernets_logits_come_to_the_labels_size_in_one_step(upernet):
+    """Not by way of the size that was fed, which is rounded up to multiples of 32."""
+    image = torch.rand(1, 3, 40, 40) * 2 - 1
+    raw = upernet.network.decoder(upernet.network.encoder(upernet.normalise(_fed(image, (64, 64)))))
+    once = nn.functional.interpolate(raw, size=(50, 60), mode="bilinear")
+    twice = nn.functional.interpolate(upernet(_fed(image, (64, 64))), size=(50, 60), mode="bilinear")
+    scores = protocol("paper", "ade20k").look(upernet, image, (50, 60))
+    assert torch.allclose(scores, once, atol=1e-5) and not torch.allclose(scores, twice, atol=1e-5)
+
+
+def _fed(image, size):
+    return nn.functional.interpolate(image, size=size, mode="bilinear", antialias=True).clamp(-1, 1)
+
+
+def test_the_older_upernet_is_the_same_network_with_another_input():
+    states = [published_state(table) for table in TABLES["upernet101"]]
+    older = load_segmenter("upernet101-baseline", states)
+    assert (
+        type(older.network) is BaselineUPerNet
+        and older.network.state_dict().keys() == on_meta(UPerNet).state_dict().keys()
+    )
+    image = torch.tensor([1.0, 0.0, -1.0]).view(1, 3, 1, 1)  # red 255, green 127.5, blue 0
+    expected = torch.tensor([0 - 102.9801, 127.5 - 115.9465, 255 - 122.7717])  # blue first, no division
+    assert torch.allclose(older.normalise(image).flatten(), expected, atol=1e-4)
+    folders = {CATALOGUE[f"{name}_encoder"].file for name in ("upernet101", "upernet101-baseline")}
+    assert folders == {
+        "ade20k-resnet101-upernet/encoder_epoch_50.pth",
+        "baseline-resnet101-upernet/encoder_epoch_50.pth",
+    }
 
 
 @pytest.mark.parametrize("size,logits", [((97, 129), (13, 17)), ((64, 128), (9, 17))])

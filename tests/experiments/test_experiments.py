@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from spade_edu import cli
+from spade_edu.data.streets import Streets
 from spade_edu.errors import UserError
 from spade_edu.evaluation.user_study import append_choice
 from spade_edu.experiments import cells, figure1, figure3, figure9, table2, tables
@@ -143,7 +144,7 @@ def test_agreement_counts_pairs():
 
 
 def test_table1_has_the_papers_rows_and_more():
-    assert list(tables.rows_of(1)) == ["CRN", "SIMS", "pix2pixHD", "SPADE", "CLADE"]
+    assert list(tables.rows_of(1)) == ["CRN", "SIMS", "pix2pixHD", "SPADE", "CLADE", "OASIS"]
 
 
 def test_figures_from_one_styled_cell(shared):
@@ -213,7 +214,7 @@ def test_figures_5_to_8_are_one_command(monkeypatch, tmp_path, capsys):
 
 
 def test_the_paper_preset_is_the_papers_training_of_each_data_set(tmp_path, monkeypatch):
-    monkeypatch.setattr("spade_edu.data.catalogue.open_dataset", lambda *a, **k: ([None] * 20_210, ""))
+    monkeypatch.setattr("spade_edu.data.catalogue.open_dataset", lambda *a, **k: (Streets(20_210), ""))
     bench = Bench(tmp_path / "out", "ade20k", preset_name="paper", root=str(tmp_path))
     config = bench.cell("decoder w/ SPADE", 0).config
     assert (config.height, config.width, config.num_upsampling_layers) == (256, 256, "normal")

@@ -1,4 +1,8 @@
-"""The three published segmenters that SPADE's Table 1 is scored with, one file each, behind one interface."""
+"""The three published segmenters that SPADE's Table 1 is scored with, one file each, behind one interface.
+
+ADE20K's exists twice: "upernet101-baseline" is the one that SPADE's issue 39 names, "upernet101" its successor of July
+2019, which takes another input.
+"""
 
 from typing import Any
 
@@ -9,13 +13,14 @@ from torch import Tensor, nn
 from ...errors import UserError
 from ...pretrained.weights import CATALOGUE, Source, StateDict, load_strictly, read_state_dict
 
-NAMES = ("drn_d_105", "upernet101", "deeplabv2_resnet101")
+NAMES = ("drn_d_105", "upernet101", "upernet101-baseline", "deeplabv2_resnet101")
 
 
 class Segmenter(nn.Module):
     """A published network behind one interface, frozen and in eval mode.
 
-    network: takes its own normalised input and gives its raw output; its `full_size` gives logits of the input's size.
+    network: takes its own normalised input and gives its raw output; its `full_size` gives logits of the input's size,
+    UPerNet's also of another.
     """
 
     mean: Tensor
@@ -28,9 +33,11 @@ class Segmenter(nn.Module):
         self.register_buffer("std", torch.tensor(network.std).view(3, 1, 1), persistent=False)
         self.eval().requires_grad_(False)
 
-    def forward(self, image: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n c h w"]:
-        """Class logits at the image's size, of RGB images in [-1, 1]."""
-        return self.network.full_size(self.normalise(image))
+    def forward(self, image: Float[Tensor, "n 3 h w"], size: tuple[int, int] | None = None) -> Float[Tensor, "n c y x"]:
+        """Class logits at the image's size, of RGB images in [-1, 1]; UPerNet's at any `size`."""
+        if size is None:
+            return self.network.full_size(self.normalise(image))
+        return self.network.full_size(self.normalise(image), size)
 
     def normalise(self, image: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 h w"]:
         """The network's own input: its range, its order of channels, less its mean, divided by its deviation."""
@@ -43,14 +50,15 @@ class Segmenter(nn.Module):
 def load_segmenter(name: str, source: Source | tuple[Source, Source] | list[Source] | None = None) -> Segmenter:
     """Build a published segmenter and load its weights, every name and shape as published.
 
-    name: "drn_d_105" (Cityscapes, 19 classes), "upernet101" (ADE20K, 150), "deeplabv2_resnet101" (COCO-Stuff, 182).
+    name: "drn_d_105" (Cityscapes, 19 classes), "upernet101" or "upernet101-baseline" (ADE20K, 150),
+        "deeplabv2_resnet101" (COCO-Stuff, 182).
     source: a path or a state dict, a pair of them for UPerNet (encoder, decoder); None looks in the weights folder.
     Errors: a UserError where weights are missing (with where to get them) or do not fit.
     """
     if name not in NAMES:
         raise UserError(f"there is no segmenter {name!r}: expected one of {', '.join(NAMES)}.")
-    if name == "upernet101":
-        return Segmenter(_upernet(source))
+    if name.startswith("upernet101"):
+        return Segmenter(_upernet(name, source))
     if isinstance(source, (tuple, list)):
         raise UserError(f"{name} has one file of weights, got {len(source)}.")
     from .deeplab import DeepLab
@@ -61,16 +69,15 @@ def load_segmenter(name: str, source: Source | tuple[Source, Source] | list[Sour
     return Segmenter(network)
 
 
-def _upernet(source: tuple[Source, Source] | list[Source] | Source | None) -> nn.Module:
-    from .upernet import UPerNet
+def _upernet(name: str, source: tuple[Source, Source] | list[Source] | Source | None) -> nn.Module:
+    from .upernet import BaselineUPerNet, UPerNet
 
-    pair = source or [CATALOGUE[f"upernet101_{part}"].find() for part in ("encoder", "decoder")]
+    pair = source or [CATALOGUE[f"{name}_{part}"].find() for part in ("encoder", "decoder")]
     if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-        raise UserError("upernet101 has two files of weights: give a pair (encoder, decoder).")
-    network = UPerNet()
-    for part, name in zip(pair, ("encoder", "decoder")):
-        state = _without_scratch(read_state_dict(part))
-        load_strictly(getattr(network, name), state, f"upernet101's {name}")
+        raise UserError(f"{name} has two files of weights: give a pair (encoder, decoder).")
+    network = UPerNet() if name == "upernet101" else BaselineUPerNet()
+    for weights, part in zip(pair, ("encoder", "decoder")):
+        load_strictly(getattr(network, part), _without_scratch(read_state_dict(weights)), f"{name}'s {part}")
     return network
 
 

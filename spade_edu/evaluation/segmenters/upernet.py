@@ -80,9 +80,17 @@ class UPerNet(nn.Module):
         """Logarithms of the class probabilities at stride 4, of a normalised image."""
         return self.decoder(self.encoder(x)).log_softmax(dim=1)
 
-    def full_size(self, x: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 150 h w"]:
-        """Logits at the image's size, bilinear."""
-        return _resize(self.decoder(self.encoder(x)), x)
+    def full_size(self, x: Float[Tensor, "n 3 h w"], size: tuple[int, int] | None = None) -> Float[Tensor, "n 150 y x"]:
+        """Logits at the image's size, or another; bilinear, in one step."""
+        size = size or (x.shape[2], x.shape[3])
+        return F.interpolate(self.decoder(self.encoder(x)), size=size, mode="bilinear", align_corners=False)
+
+
+class BaselineUPerNet(UPerNet):
+    """The same network as it was published before July 2019, for other weights and another input."""
+
+    # BGR in 0 .. 255, mean of each channel taken off, no division (read: dataset.py at commit 28aab58)
+    mean, std, scale, bgr = (102.9801, 115.9465, 122.7717), (1.0, 1.0, 1.0), 255.0, True
 
 
 def _resize(x: Tensor, like: Tensor) -> Tensor:
