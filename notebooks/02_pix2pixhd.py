@@ -270,6 +270,15 @@ show.finish(figure, "What one verdict sees, layer by layer, in 256 x 512 pixels.
 # A caveat: we measured without norms. With instance norm a verdict depends, through mean and variance, faintly on
 # *every* pixel.
 
+# %% [markdown]
+# The whole discriminator as a drawing (the paper's Figure 13), at the paper's size for Cityscapes. Under each layer
+# stands how many pixels in a row one value sees; below are the patches of the two scales, in proportion.
+
+# %%
+from spade_edu.course import schematics
+
+schematics.patchgan()
+
 # %% [markdown] tags=["core"]
 # ## Least squares: what both want
 #

@@ -46,6 +46,15 @@ show.maps(pair, ["gamma", "beta"], caption=f"... and these come out, each over i
 # Whole regions have one colour: the layer treats a class alike wherever it stands, and classes that share a colour are
 # treated alike too. Thin lines follow the borders.
 
+# %% [markdown]
+# Here is the layer that did it, as a drawing (the paper's Figures 2 and 10). The activations x are
+# normalised; the mask says how to scale and to shift them, pixel by pixel.
+
+# %%
+from spade_edu.course import schematics
+
+schematics.spade_layer()
+
 # %% [markdown] tags=["core"]
 # ## By hand, on 4 x 4 pixels
 #

@@ -147,6 +147,15 @@ reveal("04-constant", float(norm(sky)[0, 0, 0, 0]))
 # The constant was the only thing that carried the class. Nothing that comes later can bring it back, for there is no
 # second way in: the mask enters pix2pixHD once, at the bottom.
 
+# %% [markdown]
+# The same as a drawing, with SPADE below. Its norm takes the mean away as well, but there the class
+# comes in by another way.
+
+# %%
+from spade_edu.course import schematics
+
+schematics.lost_class()
+
 # %% [markdown] tags=["core"]
 # ## Why: the trained first layer
 #

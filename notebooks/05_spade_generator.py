@@ -75,19 +75,16 @@ show.maps(
 # %% [markdown] tags=["core"]
 # ## The block
 #
-# A **SPADE residual block** (paper, Figure 11) changes its input a little and adds the change:
+# A **SPADE residual block** (paper, Figures 4 and 11) changes its input a little and adds the change. The next cell
+# draws one that changes the number of channels.
 #
-# ```
-#              mask               mask
-#               |                  |
-#  x --+--> SPADE, LeakyReLU, 3x3, SPADE, LeakyReLU, 3x3 --(+)--> out
-#      |                                                    |
-#      +------------ skip: x as it is, or ------------------+
-#                    SPADE, 1x1 where the channels change
-# ```
-#
-# Toy first: two channels, 2 x 2 pixels, both 3x3 convolutions set to zero. What comes out: "nothing", "the input" or
+# Then a toy: two channels, 2 x 2 pixels, both 3x3 convolutions set to zero. What comes out: "nothing", "the input" or
 # "the mask"?
+
+# %%
+from spade_edu.course import schematics
+
+schematics.residual_block()
 
 # %% tags=["core", "nbval-check-output"]
 from spade_edu import SPADEResnetBlock, one_hot
@@ -282,16 +279,7 @@ for name in [*names, "up_4", "conv_img"]:
 # %% tags=["core"]
 import matplotlib.pyplot as plt
 
-figure, axes = plt.subplots(2, 7, figsize=(10, 3))
-for (name, (c, h, w)), (above, below) in zip(list(tables["more"].items())[:7], axes.T):
-    above.barh(0, c / 1024, height=0.25 * torch.tensor(h).log2() / 2, color=show.COLOURS["SPADE"])
-    above.set(title=name, xlim=(0, 1.1), ylim=(-0.6, 0.6))
-    above.text(0, -0.58, f"{c} channels", fontsize=8)
-    below.imshow(lab.labels.colourise(resize_segmap(sample.label[1:2, None].float(), (h, w))[0, 0].long()))
-    below.set_title(f"{h} x {w}", fontsize=8)
-for ax in axes.flat:
-    ax.axis("off")
-show.finish(figure, "first map -> seven blocks -> LeakyReLU, 3x3 convolution, tanh -> image of 256 x 512.")
+schematics.generator((256, 512), "more")
 
 # %% [markdown]
 # ### Deep dive: sizes that don't fit

@@ -487,6 +487,15 @@ assert max(values["with"][1:3]) < 1.2 < min(values["without"][1:3])
 # norm that has 27.4 mIoU on COCO-Stuff, without spectral norm as well 26.0; on Cityscapes 51.1 and 52.3, the other way
 # round.
 
+# %% [markdown]
+# All layers of SPADE's networks, and which of them carry spectral norm in the official code. (The paper's text has it
+# in all of them.)
+
+# %%
+from spade_edu.course import schematics
+
+schematics.spectral_norm()
+
 # %% [markdown] tags=["core"]
 # # The clinic
 #

@@ -178,8 +178,14 @@ claim("09-encoder", "With an encoder it is a small part of that", error_over_not
 #
 # Paper, Figure 14: convolutions of stride 2 with instance norm, then two linear layers, one for the mean `mu` and one
 # for the logarithm of the variance. The paper's picture has 256 x 256 pixels and six convolutions; ours is resized to
-# 64 x 64 and has four. Both end with a map of 4 x 4.
+# 64 x 64 and has four. Both end with a map of 4 x 4. Here is the published one. Below it, what a training
+# does with what comes out; the draw of z and the KL term come later in this stage.
 
+
+# %%
+from spade_edu.course import schematics
+
+schematics.encoder()
 
 # %% tags=["core"]
 from spade_edu import SpectralConv2d
