@@ -67,7 +67,8 @@ schematics.spade_layer()
 # %% tags=["core"]
 mask = torch.tensor([[0, 0, 1, 1], [0, 0, 1, 1], [0, 0, 1, 1], [2, 2, 2, 2]])
 x = torch.tensor([[0.0, 4, 0, 4], [4, 0, 4, 0], [0, 4, 0, 4], [4, 0, 4, 0]])
-show.maps([mask, x], ["mask m: ids", "activations x"], numbers=True, diverging=False, caption="The layer's two inputs.")
+titles = ["mask m: ids", "activations x"]
+show.maps([mask, x], titles, ids=1, numbers=True, diverging=False, caption="The layer's two inputs.")
 
 # %% [markdown] tags=["core"]
 # **Step 1: normalise.** Half of the sixteen values are 0 and half are 4. Work out mean and standard deviation first,
@@ -165,6 +166,7 @@ reveal("03-corner", trees[0, 3].item())
 show.maps(
     [mask, trees],
     ["mask", "gamma: trees in the 3x3 window"],
+    ids=1,
     numbers=True,
     diverging=False,
     caption="A 3x3 kernel that counts trees.",

@@ -183,7 +183,7 @@ for ax, table, title in zip(axes, tables, titles):
     ax.grid(False)
 axes[0].set_yticks(range(len(names)), names)
 figure.colorbar(shown, ax=axes)
-show.finish(figure, "One row per class, one column per channel.")
+show.finish(figure, "One row for each class, one column for each channel. The colours end at 2 and -2.")
 assert tables[0].std(0).mean() > 0.3 and tables[1].abs().max() < 1e-3 and tables[2].std(0).mean() > 0.1
 
 # %% [markdown] tags=["core"]
