@@ -6,7 +6,7 @@ names. White paper and dark ink, so that a figure reads the same on a light and 
 """
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -134,7 +134,7 @@ def write_numbers(ax: Axes, tile: np.ndarray) -> None:
 
 
 def curves(
-    lines: dict[str, Sequence], x: Sequence | Tensor | None = None, *, xlabel: str, ylabel: str, caption: str = "",
+    lines: Mapping[str, Sequence | Tensor], x: Sequence | Tensor | None = None, *, xlabel: str, ylabel: str, caption: str = "",
     title: str = "", log: bool = False,
 ) -> None:  # fmt: skip
     """Lines by name over one x axis; a name in COLOURS gets its own colour. log: logarithmic y axis."""
