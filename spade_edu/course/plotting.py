@@ -134,8 +134,8 @@ def write_numbers(ax: Axes, tile: np.ndarray) -> None:
 
 
 def curves(
-    lines: Mapping[str, Sequence | Tensor], x: Sequence | Tensor | None = None, *, xlabel: str, ylabel: str, caption: str = "",
-    title: str = "", log: bool = False,
+    lines: Mapping[str, Sequence | Tensor], x: Sequence | Tensor | None = None, *, xlabel: str, ylabel: str,
+    caption: str = "", title: str = "", log: bool = False,
 ) -> None:  # fmt: skip
     """Lines by name over one x axis; a name in COLOURS gets its own colour. log: logarithmic y axis."""
     figure, ax = plt.subplots(figsize=(7, 3.2))

@@ -29,7 +29,7 @@ def test_no_figure_is_wider_than_a_page(figure, columns):
 def test_whole_numbers_get_whole_ticks(figure):
     show.curves({"a": torch.rand(19)}, x=range(1, 20), xlabel="layer", ylabel="value")
     ticks = figure().axes[0].get_xticks()
-    assert len(ticks) > 5 and np.array_equal(ticks, ticks.round())
+    assert len(ticks) > 2 and np.array_equal(ticks, ticks.round())
     show.curves({"a": torch.rand(5)}, x=torch.linspace(0, 1, 5), xlabel="share", ylabel="value")
     assert not np.array_equal(figure().axes[0].get_xticks(), figure().axes[0].get_xticks().round())
 
