@@ -182,10 +182,10 @@ y = counting(x[None, None], segmap)[0, 0].detach()
 torch.testing.assert_close(y, x_hat * (1 + trees), atol=1e-4, rtol=0)
 
 # %% [markdown] tags=["core"]
-# Layer and hand agree. Sky beside a tree and road below one now know their neighbour. Two things to keep. Tree pixels
-# at the border get another gamma than those inside, so a trained layer can paint edges. And the rim of the picture
-# shows: outside there are zeros, which belong to no class, so the corner tree counts only four. Stage 04 comes back to
-# that.
+# Layer and hand agree. Sky beside a tree gets another gamma than sky far from one, and so does road below a tree. Two
+# things to keep. Tree pixels at the border get another gamma than those inside, so a trained layer can paint edges. And
+# the rim of the picture shows: outside there are zeros, which belong to no class, so the corner tree counts only four.
+# Stage 04 comes back to that.
 
 # %% [markdown] tags=["core"]
 # ## The class
