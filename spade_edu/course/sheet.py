@@ -22,11 +22,10 @@ from .plotting import COLOURS, INK
 
 WIDTH = 8.4  # about 800 pixels on a page
 LINE = "#555555"
-# What a box stands for: its colour, and that of its border and of words about it.
+# What a box stands for: its colour, and that of its border.
 KINDS = {
     "conv": ("#ececec", "#777777"), "norm": ("#fbe6bd", "#8a5f00"), "plain": ("#ffffff", "#999999"),
     "marked": ("#e6deef", "#5f4491"), "SPADE": ("#d3e6f3", COLOURS["SPADE"]),
-    "pix2pixHD": ("#fbe0d0", COLOURS["pix2pixHD"]),
 }  # fmt: skip
 Point = tuple[float, float]
 
@@ -66,8 +65,7 @@ class Sheet:
     def _frame(self, box: Box, inside: str, border: str) -> None:
         corner = box.x - box.width / 2, box.y - box.height / 2
         style = "round,pad=0,rounding_size=0.06"
-        patch = FancyBboxPatch(corner, box.width, box.height, boxstyle=style, fc=inside, ec=border)
-        self._add(patch)
+        self._add(FancyBboxPatch(corner, box.width, box.height, boxstyle=style, fc=inside, ec=border))
 
     def box(
         self, x: float, y: float, words: str, kind: str = "conv", *, width: float = 0, height: float = 0
@@ -115,12 +113,11 @@ class Sheet:
         for one, other in zip(boxes, boxes[1:]):
             self.arrow(one.at("right"), other.at("left"))
 
-    def square(self, x: float, y: float, side: float, colour: str) -> Box:
+    def square(self, x: float, y: float, side: float, colour: str) -> None:
         """The outline of a square, white around it."""
         for width, edge in ((5, "white"), (2.5, colour)):
             corner = x - side / 2, y - side / 2
             self._add(Rectangle(corner, side, side, fill=False, edgecolor=edge, linewidth=width))
-        return Box(x, y, side, side)
 
     def mask(self, x: float, y: float, width: float, label: Tensor) -> Box:
         """A label map (h, w) in its classes' colours."""
@@ -145,9 +142,9 @@ class Sheet:
 
     def _repr_svg_(self) -> str:
         """What a notebook shows: letters are drawn as paths, and the same sheet gives the same bytes."""
-        file = io.StringIO()
+        file, metadata = io.StringIO(), {"Date": None, "Creator": None, "Title": repr(self)}
         with mpl.rc_context({"svg.fonttype": "path", "svg.hashsalt": self.name}):
-            self.figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None, "Title": repr(self)})
+            self.figure.savefig(file, format="svg", facecolor="none", metadata=metadata)
         text = re.sub(r"<!--.*?-->|(?<=>)\s+(?=<)", "", file.getvalue(), flags=re.DOTALL)
         text = re.sub(r' id="(figure|axes|patch|line2d|text)_\d+"', "", text.replace("DejaVuSans-", "D"))
         return re.sub(r"\s+", " ", re.sub(r"([1-9]\d*\.\d\d)\d+", r"\1", text))  # a third smaller

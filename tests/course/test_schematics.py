@@ -2,7 +2,10 @@
 
 import inspect
 import itertools
+import re
+from pathlib import Path
 
+import nbformat
 import pytest
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -16,6 +19,7 @@ from spade_edu.course.sheet import KINDS, WIDTH, Sheet, _rectangles
 from spade_edu.losses import kl_divergence
 from spade_edu.spectral import SpectralNorm
 
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 WORDS = {
     "spade_layer": ["mask m", "Batch Norm", "1 + γ", "β", "element by element", "ReLU"],
     "residual_block": ["SPADE", "LeakyReLU", "1x1 conv", "skip path", "Figure 11", "x\n128", "out\n64"],
@@ -111,11 +115,26 @@ def test_the_faults_are_seen():
 @each
 def test_it_is_stored_small_as_vectors_and_the_same_every_time(name):
     state = torch.get_rng_state()
-    one, other = draw(name), draw(name)
+    one = draw(name)
     svg = one._repr_svg_()
-    assert svg == other._repr_svg_() and repr(one).startswith("Schematic: ")
+    use_style()  # as in a notebook
+    assert svg == draw(name)._repr_svg_() and repr(one).startswith("Schematic: ")
     assert len(svg) < 60_000 and "<text" not in svg and "<image" not in svg and "clip-path" not in svg
     assert torch.equal(state, torch.get_rng_state())  # what a notebook draws afterwards stays the same
+
+
+def test_each_stands_in_a_notebook_with_todays_words():
+    stored = {}
+    for path in NOTEBOOKS.glob("*.ipynb"):
+        for cell in nbformat.read(path, as_version=4).cells:
+            for output in cell.get("outputs", []):
+                data = output.get("data", {})
+                if "image/svg+xml" in data:
+                    stored[data["text/plain"]] = data["image/svg+xml"]
+    drawn = {repr(sheet): sheet._repr_svg_() for sheet in map(draw, WORDS)}
+    letters = {name: re.findall(r'href="#D(\w+)"', svg) for name, svg in drawn.items()}
+    assert letters == {name: re.findall(r'href="#D(\w+)"', svg) for name, svg in stored.items()}
+    assert min(map(len, letters.values())) > 100
 
 
 def test_rectangles_cover_a_map_once():
