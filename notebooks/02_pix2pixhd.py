@@ -216,7 +216,6 @@ for number, features in enumerate(scales):
 # does one verdict of the fine scale see? Go through the layers: a kernel of 4 looks three steps further than one pixel,
 # and every stride of 2 makes the steps twice as long. (A number; the strides are 2, 2, 2, 1, 1.)
 
-
 # %% tags=["core"] minutes=2
 predict("02-field", ...)
 
@@ -269,6 +268,15 @@ show.finish(figure, "What one verdict sees, layer by layer, in 256 x 512 pixels.
 #
 # A caveat: we measured without norms. With instance norm a verdict depends, through mean and variance, faintly on
 # *every* pixel.
+
+# %% [markdown]
+# The whole discriminator as a drawing (the paper's Figure 13), at the paper's size for Cityscapes. Under each layer
+# stands how many pixels in a row one value sees; below are the patches of the two scales, in proportion.
+
+# %%
+from spade_edu.course import schematics
+
+schematics.patchgan()
 
 # %% [markdown]
 # ## Least squares: what both want

@@ -46,6 +46,15 @@ show.maps(pair, ["gamma", "beta"], caption=f"... and these come out, each over i
 # Whole regions have one colour: the layer treats a class alike wherever it stands, and classes that share a colour are
 # treated alike too. Thin lines follow the borders.
 
+# %% [markdown]
+# Here is the layer that did it, as a drawing (the paper's Figures 2 and 10). The activations x are
+# normalised; the mask says how to scale and to shift them, pixel by pixel.
+
+# %%
+from spade_edu.course import schematics
+
+schematics.spade_layer()
+
 # %% [markdown] tags=["core"] minutes=2
 # ## By hand, on 4 x 4 pixels
 #
@@ -58,7 +67,8 @@ show.maps(pair, ["gamma", "beta"], caption=f"... and these come out, each over i
 # %% tags=["core"] minutes=1
 mask = torch.tensor([[0, 0, 1, 1], [0, 0, 1, 1], [0, 0, 1, 1], [2, 2, 2, 2]])
 x = torch.tensor([[0.0, 4, 0, 4], [4, 0, 4, 0], [0, 4, 0, 4], [4, 0, 4, 0]])
-show.maps([mask, x], ["mask m: ids", "activations x"], numbers=True, diverging=False, caption="The layer's two inputs.")
+titles = ["mask m: ids", "activations x"]
+show.maps([mask, x], titles, ids=1, numbers=True, diverging=False, caption="The layer's two inputs.")
 
 # %% [markdown] tags=["core"] minutes=2
 # **Step 1: normalise.** Half of the sixteen values are 0 and half are 4. Work out mean and standard deviation first,
@@ -116,7 +126,6 @@ reveal("03-road", "it is gone: flat, at -5")
 # The package's layer has one stage more: a hidden layer, shared by gamma and beta, with ReLU. Give it three hidden
 # channels that pass the one-hot map through, then load your weights.
 
-
 # %%
 from spade_edu import SPADE, InstanceNorm2d
 
@@ -156,6 +165,7 @@ reveal("03-corner", trees[0, 3].item())
 show.maps(
     [mask, trees],
     ["mask", "gamma: trees in the 3x3 window"],
+    ids=1,
     numbers=True,
     diverging=False,
     caption="A 3x3 kernel that counts trees.",
@@ -171,10 +181,10 @@ y = counting(x[None, None], segmap)[0, 0].detach()
 torch.testing.assert_close(y, x_hat * (1 + trees), atol=1e-4, rtol=0)
 
 # %% [markdown]
-# Layer and hand agree. Sky beside a tree and road below one now know their neighbour. Two things to keep. Tree pixels
-# at the border get another gamma than those inside, so a trained layer can paint edges. And the rim of the picture
-# shows: outside there are zeros, which belong to no class, so the corner tree counts only four. Stage 04 comes back to
-# that.
+# Layer and hand agree. Sky beside a tree gets another gamma than sky far from one, and so does road below a tree. Two
+# things to keep. Tree pixels at the border get another gamma than those inside, so a trained layer can paint edges. And
+# the rim of the picture shows: outside there are zeros, which belong to no class, so the corner tree counts only four.
+# Stage 04 comes back to that.
 
 # %% [markdown] tags=["core"] minutes=2
 # ## The class
@@ -182,7 +192,6 @@ torch.testing.assert_close(y, x_hat * (1 + trees), atol=1e-4, rtol=0)
 # All of it in a dozen lines. Compare with the figure in the paper (Figure 10): mask, convolution, ReLU, then two
 # convolutions side by side. The norm has no parameters of its own (`affine=False`), because gamma and beta are the
 # mask's business now. The hidden width is 128 in the official code, whatever the number of channels.
-
 
 # %% tags=["core"] minutes=4
 from torch import nn
@@ -281,7 +290,6 @@ show.maps(gamma[2, strongest], [f"channel {c}" for c in strongest], columns=3, c
 # Average gamma over the pixels of each class and you get a table: one row per class, one column per channel. It is the
 # closest thing to what a class "means" to this layer.
 
-
 # %%
 import matplotlib.pyplot as plt
 
@@ -301,6 +309,7 @@ ax.set(xlabel="channel")
 ax.grid(False)
 figure.colorbar(shown)
 show.finish(figure, "Mean gamma by class and channel.")
+
 
 # %% [markdown]
 # How much of the variation of gamma does such a table explain, and how much lies *within* classes? The maps show what
@@ -405,6 +414,7 @@ strongest = [values.amax(dim=1)[0] for values in small.values()]
 pure = {mode: int((values.amax(dim=1) == 1).sum()) for mode, values in small.items()}
 titles = [f"{mode}: {count} of 128 pixels pure" for mode, count in pure.items()]
 show.maps(strongest, titles, columns=2, diverging=False, caption="The largest of a pixel's one-hot values.")
+
 
 # %% [markdown]
 # Two things differ between `nearest` and `bilinear`, not one. `nearest` takes the **upper left** pixel of each block,
@@ -530,6 +540,7 @@ for ax, name, a, b in zip(axes, ["1 + gamma", "beta"], true, found):
 show.finish(figure, "Each dot is one class and channel; on the line, learned and true agree.")
 weight = sample.label.flatten().bincount()[ids].float() > 500
 assert (found[1] - true[1])[weight].abs().mean() < 0.1
+
 
 # %% [markdown] tags=["core"] minutes=3
 # ## Where SPADE differs: depth, with a norm in between

@@ -73,7 +73,6 @@ for name in images:
 # To compare pictures of a single thing, compare their **mean colours**. Under each class below: the mean colour of its
 # pixels in real images, then of what each generator paints.
 
-
 # %%
 import matplotlib.pyplot as plt
 
@@ -148,6 +147,15 @@ reveal("04-constant", float(norm(sky)[0, 0, 0, 0]))
 # second way in: the mask enters pix2pixHD once, at the bottom.
 
 # %% [markdown]
+# The same as a drawing, with SPADE below. Its norm takes the mean away as well, but there the class
+# comes in by another way.
+
+# %%
+from spade_edu.course import schematics
+
+schematics.lost_class()
+
+# %% [markdown]
 # ## Why: the trained first layer
 #
 # The same with the real network: 24 channels, all classes at once. Rows are classes, columns channels; the value is
@@ -174,8 +182,9 @@ for ax, table, title in zip(axes, tables, titles):
     ax.grid(False)
 axes[0].set_yticks(range(len(names)), names)
 figure.colorbar(shown, ax=axes)
-show.finish(figure, "One row per class, one column per channel.")
+show.finish(figure, "One row for each class, one column for each channel. The colours end at 2 and -2.")
 assert tables[0].std(0).mean() > 0.3 and tables[1].abs().max() < 1e-3 and tables[2].std(0).mean() > 0.1
+
 
 # %% [markdown] tags=["core"] minutes=2
 # The convolution tells the classes apart, and the norm wipes it out. Not "less information": none. The right-hand side
@@ -329,6 +338,7 @@ print("SPADE: classes differ:", spread["SPADE"] > 0.5)
 reveal("04-survives", "the noise")
 assert colour_difference(on_noisy["pix2pixHD"]) < 0.5 and colour_difference(on_noisy["SPADE"]) > 15
 
+
 # %% [markdown] tags=["core"] minutes=2
 # That is the whole of Figure 3 in one line: pix2pixHD's picture is the same for all classes, pixel by pixel, because
 # the class **cancels**. SPADE's isn't. The trick behind the experiment is worth keeping: give the norm something of
@@ -393,6 +403,7 @@ shares = {
 }
 shares = {name: {layer: readable(f) for layer, f in seen.items()} for name, seen in shares.items()}
 
+
 # %% [markdown]
 # Draw the two curves on paper before you run the next cell. Where does pix2pixHD start and where does it end? And
 # SPADE, whose first map comes from the style code z, the same for all classes?
@@ -419,6 +430,7 @@ print(f"pix2pixHD: no better than guessing after the norm: {second < 0.3}, in th
 first, second, *_, last = shares["SPADE"].values()
 print(f"SPADE: no better than guessing in the first map: {first < 0.3}")
 print(f"SPADE: first block {second:.0%}, image {last:.0%}")
+
 
 # %% [markdown]
 # One step, from the first convolution to the norm behind it, and everything is gone. If you had only looked at the
@@ -633,6 +645,7 @@ seen = activations(padded, [f"model.{n}" for n in steps], copies, z)
 zero_padding = {layer: readable(f) for layer, f in seen.items()}
 print(f"readable after the first norm: {zero_padding['model.2']:.0%}, in the image: {zero_padding['image']:.0%}")
 assert zero_padding["model.2"] > 0.9 and shares["pix2pixHD"]["model.2"] < 0.3
+
 
 # %% [markdown]
 # Zeros at the rim draw a frame, and the frame carries the class, by the same rule as two classes do: picture and

@@ -29,7 +29,6 @@ lab = course.start("05")
 # every block is told the label map, also called the **mask**. Here is one trained generator at work: first what goes in
 # and what comes out, then how strongly each block responds at each place.
 
-
 # %%
 import torch
 
@@ -75,19 +74,16 @@ show.maps(
 # %% [markdown] tags=["core"] minutes=4
 # ## The block
 #
-# A **SPADE residual block** (paper, Figure 11) changes its input a little and adds the change:
+# A **SPADE residual block** (paper, Figures 4 and 11) changes its input a little and adds the change. The next cell
+# draws one that changes the number of channels.
 #
-# ```
-#              mask               mask
-#               |                  |
-#  x --+--> SPADE, LeakyReLU, 3x3, SPADE, LeakyReLU, 3x3 --(+)--> out
-#      |                                                    |
-#      +------------ skip: x as it is, or ------------------+
-#                    SPADE, 1x1 where the channels change
-# ```
-#
-# Toy first: two channels, 2 x 2 pixels, both 3x3 convolutions set to zero. What comes out: "nothing", "the input" or
+# Then a toy: two channels, 2 x 2 pixels, both 3x3 convolutions set to zero. What comes out: "nothing", "the input" or
 # "the mask"?
+
+# %%
+from spade_edu.course import schematics
+
+schematics.residual_block()
 
 # %% tags=["core", "nbval-check-output"] minutes=2
 from spade_edu import SPADEResnetBlock, one_hot
@@ -215,6 +211,7 @@ small = torch.tensor([[1.0, 2], [3, 4]])
 double = F.interpolate(small[None, None], scale_factor=2, mode="nearest")[0, 0]
 show.maps([small, double], ["2 x 2", "4 x 4"], numbers=True, diverging=False, caption="Nearest-neighbour doubling.")
 
+
 # %% [markdown] tags=["core"] minutes=3
 # That is all you need. Here the trained generator is run by hand, part by part, and compared with its own answer. Count
 # the doublings from 2 x 4 to 64 x 128.
@@ -239,7 +236,6 @@ print("by hand and by the class, the same pictures:", same)
 # Five. Larger images need more of them, so the code has three **plans**: `normal` doubles 5 times, `more` 6 times,
 # `most` 7 times. Here are their sizes in the published networks. A network of 93 million parameters would take a while
 # to fill; on torch's **meta device** tensors have shapes but no numbers, which is all we need.
-
 
 # %%
 from spade_edu import latent_size
@@ -282,16 +278,7 @@ for name in [*names, "up_4", "conv_img"]:
 # %% tags=["core"] minutes=2
 import matplotlib.pyplot as plt
 
-figure, axes = plt.subplots(2, 7, figsize=(10, 3))
-for (name, (c, h, w)), (above, below) in zip(list(tables["more"].items())[:7], axes.T):
-    above.barh(0, c / 1024, height=0.25 * torch.tensor(h).log2() / 2, color=show.COLOURS["SPADE"])
-    above.set(title=name, xlim=(0, 1.1), ylim=(-0.6, 0.6))
-    above.text(0, -0.58, f"{c} channels", fontsize=8)
-    below.imshow(lab.labels.colourise(resize_segmap(sample.label[1:2, None].float(), (h, w))[0, 0].long()))
-    below.set_title(f"{h} x {w}", fontsize=8)
-for ax in axes.flat:
-    ax.axis("off")
-show.finish(figure, "first map -> seven blocks -> LeakyReLU, 3x3 convolution, tanh -> image of 256 x 512.")
+schematics.generator((256, 512), "more")
 
 # %% [markdown]
 # ### Deep dive: sizes that don't fit
@@ -326,7 +313,6 @@ with torch.no_grad():
 # Table 3 of the paper says 96M. Count one block by hand: two 3x3 convolutions with bias, a 1x1 without if the channels
 # change, and two or three SPADE layers (stage 03). How many percent of all parameters do the SPADE layers hold, on
 # ADE20K? (A number.)
-
 
 # %%
 predict("05-share", ...)
@@ -425,6 +411,7 @@ show.bars(work, ylabel="10⁹ products", caption="Multiplications for one image 
 assert work["up_3"] > 5 * work["head_0"]
 reveal("05-work", "fine")
 
+
 # %% [markdown]
 # Exactly the other way round than the parameters: 1.4 % of the parameters sit in up_3, and half of the work is done
 # there. If you want a smaller file, narrow the coarse blocks; if you want a faster network, narrow the fine ones.
@@ -473,6 +460,7 @@ lied = [paint(truth, {name: lie}, code) for name in names]
 tiles = [right[0], *(image[0] for image in lied), everywhere[0]]
 titles = ["no lie", *(f"lie at {n}" for n in names), "lie everywhere"]
 show.pictures(tiles, titles, columns=3, width=3, caption="One block at a time is told that all is vegetation.")
+
 
 # %% [markdown]
 # One street proves little. Take twelve, each with a style code of its own; the thin lines are the standard deviation
@@ -565,7 +553,6 @@ mixed = [paint(b, dict.fromkeys(names[:k], a), code)[0] for k in shown]
 titles = [f"first {k} blocks told A" for k in shown]
 show.pictures(mixed, titles, columns=3, width=3, caption="From street B (no block is told A) to street A (all are).")
 
-
 # %%
 from functools import cache
 
@@ -629,7 +616,6 @@ show.pictures(tiles, titles, columns=2, width=4.2, caption="The mask at 8 x 16, 
 # and no discriminator. A network that fails at this has a defect. We give it 80 steps on two pictures, and measure
 # two things: how much of the **coarse** picture (means of blocks of 8 x 8 pixels) it still gets wrong, and how
 # much of the **fine** rest. 1 means: as wrong as a blank.
-
 
 # %%
 from spade_edu.initialisation import init_spade

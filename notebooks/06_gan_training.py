@@ -133,7 +133,6 @@ print("gradients after D's loss: b", b.grad, " w", round(w.grad.item(), 4), " c"
 #
 # Let both take turns 400 times, from b = 0. What will b do: "settles at 3", "circles about 3" or "runs away"?
 
-
 # %% tags=["core"] minutes=1
 predict("06-circles", ...)
 
@@ -171,7 +170,6 @@ for ttur in (True, False):
 # Does it help? In its first steps TTUR is *slower* here, since G's rate is halved. So look later: how far is b from 3
 # between steps 1,000 and 2,000? The answer depends on where one starts; take the median of twenty starts. And since
 # TTUR changes two rates, change each alone as well, and turn the two round.
-
 
 # %%
 RATES = {"equal": (0.05, 0.05), "TTUR:\nG / 2, D * 2": (0.025, 0.1), "only G / 2": (0.025, 0.05)}
@@ -278,7 +276,6 @@ print("blocks:", [f"{block.conv_0.in_channels} -> {block.conv_1.out_channels}" f
 # 10). The last one compares the features of a small segmenter that has learned Streets, the "second opinion" of stage
 # 02, where the paper has VGG-19.
 
-
 # %%
 from spade_edu.pretrained.judge import load_second_opinion
 
@@ -377,7 +374,6 @@ for reuse in (False, True):
 #
 # The same training by the `Trainer`, with its losses one by one.
 
-
 # %%
 import matplotlib.pyplot as plt
 
@@ -447,6 +443,7 @@ show.bars(miou, ylabel="mIoU, %", caption="Streets, 180 steps.")
 print("trainings in each row:", [len(rows[name]["seeds"]) for name in names.values()])
 reveal("06-part", min(miou, key=miou.get))
 
+
 # %% [markdown]
 # Without the perceptual loss most is lost, without feature matching less. The paper has the same order: 35.2, 24.7 and
 # 33.2 mIoU on COCO-Stuff, 62.3, 57.4 and 62.2 on Cityscapes (Table 5). Two things to know before you believe *sizes*:
@@ -487,6 +484,15 @@ assert max(values["with"][1:3]) < 1.2 < min(values["without"][1:3])
 # norm that has 27.4 mIoU on COCO-Stuff, without spectral norm as well 26.0; on Cityscapes 51.1 and 52.3, the other way
 # round.
 
+# %% [markdown]
+# All layers of SPADE's networks, and which of them carry spectral norm in the official code. (The paper's text has it
+# in all of them.)
+
+# %%
+from spade_edu.course import schematics
+
+schematics.spectral_norm()
+
 # %% [markdown] tags=["core"] minutes=2
 # # The clinic
 #
@@ -523,6 +529,7 @@ for ax, (name, (_, record)) in zip(axes[3:], on_spots.items()):
     ax.set(title=f"{name}: losses", xlabel="step")
 figure.legend(*axes[4].get_legend_handles_labels(), loc="outside upper right", ncols=3)
 show.finish(figure, "400 points of each, after 1,000 steps.")
+
 
 # %% [markdown] tags=["core"] minutes=3
 # ### Patient 1
@@ -580,6 +587,7 @@ def examine(kind):
 for kind in ward:
     print(f"{kind:14}", examine(kind))
 reveal("06-ward", "1 G's sign, 2 G gets no gradient, 3 D's rate, 4 D too strong, 5 mode collapse")
+
 
 # %% [markdown]
 # And patient 5? If all eight spots were drawn alike, each would have 1/8 of the points.

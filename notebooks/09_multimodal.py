@@ -125,7 +125,6 @@ kinds = {
     "encoder": lambda m, v: m,
 }
 
-
 # %% [markdown] tags=["core"] minutes=1
 # Five moods go in. What does the generator with noise paint: "all five moods", "their average" or "any grey"?
 
@@ -178,8 +177,13 @@ claim("09-encoder", "With an encoder it is a small part of that", error_over_not
 #
 # Paper, Figure 14: convolutions of stride 2 with instance norm, then two linear layers, one for the mean `mu` and one
 # for the logarithm of the variance. The paper's picture has 256 x 256 pixels and six convolutions; ours is resized to
-# 64 x 64 and has four. Both end with a map of 4 x 4.
+# 64 x 64 and has four. Both end with a map of 4 x 4. Here is the published one. Below it, what a training
+# does with what comes out; the draw of z and the KL term come later in this stage.
 
+# %%
+from spade_edu.course import schematics
+
+schematics.encoder()
 
 # %%
 from spade_edu import SpectralConv2d
@@ -230,6 +234,7 @@ for ax, i in zip(axes, chosen):
     ax.set(title=looks[i], xlabel="dimension of z", xticks=range(0, mu.shape[1], 5))
 axes[0].set_ylabel("mu, with one std")
 show.finish(figure, "What the encoder says of three pictures.")
+
 
 # %% [markdown]
 # Where a bar is long, the encoder leaves the value open.
@@ -283,7 +288,6 @@ show.finish(figure, "Scaled and shifted noise, beside the density of the Gaussia
 #
 # Compute it for (mu 0, std 1), (mu 1, std 1) and (mu 0, std 2).
 
-
 # %% tags=["nbval-check-output"]
 import math
 
@@ -310,6 +314,7 @@ terms = {batch: kl(m.expand(batch, -1), v.expand(batch, -1)).item() for batch in
 for batch, nats in terms.items():
     print(f"batch {batch}: {nats:.0f} nats, times 0.05 = {0.05 * nats:.1f}")
 reveal("09-batch", terms[8] / terms[1])
+
 
 # %% [markdown] tags=["core"] minutes=1
 # So the published weight of 0.05 belongs to the published batch on one GPU. Change the batch and you change the
@@ -412,6 +417,7 @@ ax.set(xlabel="first principal direction", ylabel="second", title=f"{share:.0%} 
 ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 show.finish(figure, "The codes of 60 pictures, and 60 draws from N(0, 1), seen from the same side.")
 
+
 # %% [markdown]
 # Pictures of one style do lie together, found from pictures alone. And the cloud of codes is **wider** than N(0, 1), so
 # a draw rarely reaches its outskirts. Is the small KL weight the cause?
@@ -452,6 +458,7 @@ def times_the_control(seed):
 if sample.style:
     print(f"{hits(mu, looks):.0%} of the pictures lie nearest to their own style.")
     claim("09-named", "Codes find their style more often than with shuffled names", times_the_control, at_least=2)
+
 
 # %% [markdown] tags=["core"] minutes=2
 # ## One mask, many draws (Figure 9)
@@ -846,7 +853,6 @@ reveal("09-edit", "no")
 # Most of the change is where the mask changed; some leaks out. Through what? The convolutions look around, each block
 # at a scale of its own. The control: put a bus into the mask that only **one** block sees, and look how far the change
 # of the picture reaches.
-
 
 # %%
 BLOCKS = ["head_0", "G_middle_0", "G_middle_1", "up_0", "up_1", "up_2", "up_3"]

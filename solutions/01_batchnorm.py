@@ -197,7 +197,7 @@ def conditional_batch_norm(
     beta: Float[Tensor, "k c"],
     eps: float,
 ) -> Float[Tensor, "n c h w"]:
-    """gamma[label] * norm(x) + beta[label]: batch norm in training, with one scale and shift an image and channel."""
+    """gamma[label] * norm(x) + beta[label]: batch norm in training; each image and channel has its scale and shift."""
     mean = x.mean(dim=(0, 2, 3), keepdim=True)
     variance = (x - mean).square().mean(dim=(0, 2, 3), keepdim=True)
     normalised = (x - mean) / torch.sqrt(variance + eps)

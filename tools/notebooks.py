@@ -197,7 +197,7 @@ def _has_text(output: dict) -> bool:
 
 
 def _pictures(cell: dict) -> int:
-    drawn = sum("image/png" in output.get("data", {}) for output in cell.get("outputs", []))
+    drawn = sum(not {"image/png", "image/svg+xml"}.isdisjoint(o.get("data", {})) for o in cell.get("outputs", []))
     return drawn + (cell.source.count("![") - cell.source.count("[![") if cell.cell_type == "markdown" else 0)
 
 

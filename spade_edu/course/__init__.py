@@ -1,5 +1,7 @@
 """What a notebook starts with: `course.start("03")` (lab.py), its figures (plotting.py), and whether all is ready.
 
+Drawings of the networks: schematics.py, on the sheets of sheet.py.
+
 Predictions before a surprise: `predict`, `reveal` (predictions.py); claims that are tested: claims.py.
 The small trainings of stage 06, healthy and ill: clinic.py.
 The student's own file, my_spade.py: `keep`, `borrow`, `need`, `parts` (student.py); `save_folder`, `bring_back`

@@ -6,7 +6,7 @@ names. White paper and dark ink, so that a figure reads the same on a light and 
 """
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -15,6 +15,7 @@ from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from ..labels import LabelSpace
@@ -25,7 +26,8 @@ from ..pictures import to_uint8
 COLOURS = {"pix2pixHD": "#D55E00", "pix2pixHD++": "#009E73", "Concat": "#CC79A7", "SPADE": "#0072B2", "real": "#666666"}
 NEUTRAL = ["#222222", "#56B4E9", "#E69F00", "#999999", "#7B5EA7"]
 INK, GRID = "#222222", "#dddddd"
-DIVERGING, SEQUENTIAL = "RdBu_r", "viridis"
+DIVERGING, SEQUENTIAL, IDS = "RdBu_r", "viridis", "Pastel1"
+PAGE = 10.0  # inches: a wider figure has letters too small to read where a page shows it 720 pixels wide
 
 
 def use_style() -> None:
@@ -50,9 +52,13 @@ def finish(figure: Figure, caption: str = "") -> None:
 def pictures(
     images: Tensor | Sequence, titles: Sequence[str] = (), *, columns: int = 4, caption: str = "", width: float = 2.6
 ) -> None:
-    """Images in a grid: (3, h, w) in [-1, 1] or uint8 (h, w, 3), one title each or one a column; width in inches."""
+    """Images in a grid: (3, h, w) in [-1, 1] or uint8 (h, w, 3), one title each or one a column; width in inches.
+
+    Where the columns don't fit on the page, they are narrower.
+    """
     tiles = [to_uint8(i) if torch.is_floating_point(torch.as_tensor(i)) else torch.as_tensor(i) for i in images]
     columns = min(columns, len(tiles))
+    width = min(width, PAGE / columns)
     rows = -(-len(tiles) // columns)
     height = width * tiles[0].shape[0] / tiles[0].shape[1] + 0.3
     figure, axes = plt.subplots(rows, columns, figsize=(columns * width, rows * height + 0.3), squeeze=False)
@@ -89,23 +95,28 @@ def legend(ax: Axes, label: Tensor, labels: LabelSpace) -> None:
 
 def maps(
     values: Tensor | Sequence[Tensor], titles: Sequence[str] = (), *, columns: int = 4, caption: str = "",
-    diverging: bool = True, numbers: bool = False, limit: float | None = None,
+    diverging: bool = True, numbers: bool = False, limit: float | None = None, ids: int = 0,
 ) -> None:  # fmt: skip
     """Maps (h, w) of numbers with one common scale; diverging: white is zero. numbers: write each value (toy maps).
 
-    limit: the largest value of the scale; None: that of the maps.
+    limit: the largest value of the scale; None: that of the maps. ids: so many maps at the beginning hold class ids,
+    from 0 to 8, and stand outside the scale: each id has a colour.
     """
     tiles = [torch.as_tensor(v).detach().float().cpu().numpy() for v in values]
     columns = min(columns, len(tiles))
     rows = -(-len(tiles) // columns)
-    top = limit or max(np.abs(t).max() for t in tiles) or 1
-    low = -top if diverging else min(t.min() for t in tiles)
-    height = 2.6 * tiles[0].shape[0] / tiles[0].shape[1] + 0.4
-    figure, axes = plt.subplots(rows, columns, figsize=(columns * 2.6 + 0.8, rows * height + 0.3), squeeze=False)
+    top = limit or max(np.abs(t).max() for t in tiles[ids:]) or 1
+    low = -top if diverging else min(t.min() for t in tiles[ids:])
+    width = min(2.6, (PAGE - 0.8) / columns)
+    height = width * tiles[0].shape[0] / tiles[0].shape[1] + 0.4
+    figure, axes = plt.subplots(rows, columns, figsize=(columns * width + 0.8, rows * height + 0.3), squeeze=False)
     for ax in axes.flat:
         ax.axis("off")
     for i, (ax, tile) in enumerate(zip(axes.flat, tiles)):
-        shown = ax.imshow(tile, cmap=DIVERGING if diverging else SEQUENTIAL, vmin=low, vmax=top)
+        if i < ids:
+            ax.imshow(tile, cmap=IDS, vmin=0, vmax=8)
+        else:
+            shown = ax.imshow(tile, cmap=DIVERGING if diverging else SEQUENTIAL, vmin=low, vmax=top)
         if i < len(titles):
             ax.set_title(titles[i])
         if numbers:
@@ -123,8 +134,8 @@ def write_numbers(ax: Axes, tile: np.ndarray) -> None:
 
 
 def curves(
-    lines: dict[str, Sequence], x: Sequence | Tensor | None = None, *, xlabel: str, ylabel: str, caption: str = "",
-    title: str = "", log: bool = False,
+    lines: Mapping[str, Sequence | Tensor], x: Sequence | Tensor | None = None, *, xlabel: str, ylabel: str,
+    caption: str = "", title: str = "", log: bool = False,
 ) -> None:  # fmt: skip
     """Lines by name over one x axis; a name in COLOURS gets its own colour. log: logarithmic y axis."""
     figure, ax = plt.subplots(figsize=(7, 3.2))
@@ -132,6 +143,8 @@ def curves(
         y = torch.as_tensor(values).detach().cpu()
         ax.plot(range(len(y)) if x is None else x, y, label=name, color=COLOURS.get(name))
     ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
+    if x is None or all(float(value).is_integer() for value in x):
+        ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))  # there is no layer 2.5
     if log:
         ax.set_yscale("log")
     if len(lines) > 1:
@@ -142,9 +155,12 @@ def curves(
 def bars(
     values: dict[str, float], *, ylabel: str, caption: str = "", title: str = "", errors: Sequence[float] | None = None
 ) -> None:
-    """One bar a name with its value written above. errors: half the length of each error bar."""
+    """One bar a name with its value written above; one that begins with a system's name ("SPADE alone") has its colour.
+
+    errors: half the length of each error bar.
+    """
     figure, ax = plt.subplots(figsize=(min(9, 1.2 + 1.1 * len(values)), 3.2))
-    colours = [COLOURS.get(name, "#56B4E9") for name in values]
+    colours = [COLOURS.get(name.split()[0], "#56B4E9") for name in values]
     names = [textwrap.fill(name, 14) for name in values]  # beside each other they would overlap
     drawn = ax.bar(names, list(values.values()), yerr=errors, color=colours, capsize=3)
     ax.bar_label(drawn, fmt="%.3g", padding=2)
