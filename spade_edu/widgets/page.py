@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from ..errors import UserError
 from .host import FOLDER, Core, script
+from .painter import SCRIPTS
 
 MOST_BYTES = 32 * 2**20  # of a request
 SAFE = {
@@ -55,7 +56,7 @@ class PageServer(ThreadingHTTPServer):
             "": ("text/html", HTML),
             "widgets.css": ("text/css", (FOLDER / "widgets.css").read_text()),
             "page.js": ("text/javascript", (FOLDER / "page.js").read_text()),
-            "widget.js": ("text/javascript", script("common.js", "canvas.js", "painter.js")),
+            "widget.js": ("text/javascript", script(*SCRIPTS)),
         }
         try:
             super().__init__(("127.0.0.1", port), _Handler)

@@ -40,11 +40,11 @@ def test_a_student_paints_with_a_file_of_their_own(page, tmp_path):
     subprocess.run([*COMMAND, *train], check=True, capture_output=True, timeout=300)
     with painting("--run", run, "--code", FILE) as process:
         view = opened(page, process)
-        before = pixels(view.locator("img"))
+        before = pixels(view.locator(".se-picture"))
         choose_class(view, "car")
-        with NextPicture(view.locator("img")):
+        with NextPicture(view.locator(".se-picture")):
             stroke(view, (0.3, 0.8), (0.5, 0.8))
-        assert (pixels(view.locator("img")) != before).any()
+        assert (pixels(view.locator(".se-picture")) != before).any()
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def painter(program, page):
 
 
 def test_a_stroke_makes_a_picture(painter):
-    img = painter.locator("img")
+    img = painter.locator(".se-picture")
     before = pixels(img)
     choose_class(painter, "car")
     with NextPicture(img):
@@ -74,13 +74,13 @@ def test_a_finger_paints(painter):
     paper = painter.locator(".se-paper")
     choose_class(painter, "sky")
     before, box = pixels(paper), painter.locator(".se-overlay").bounding_box()
-    with NextPicture(painter.locator("img")):
+    with NextPicture(painter.locator(".se-picture")):
         painter.page.touchscreen.tap(box["x"] + box["width"] / 2, box["y"] + box["height"] * 0.95)
     assert 1 < (pixels(paper) != before).any(-1).sum() < 100
 
 
 def test_each_picture_and_control_has_a_name(painter):
-    assert painter.locator("img").get_attribute("alt").startswith("Picture generated from: ")
+    assert painter.locator(".se-picture").get_attribute("alt").startswith("Picture generated from: ")
     nameless = painter.locator("button, input, [role=application]").evaluate_all(
         "all => all.filter(e => !(e.textContent.trim() || e.getAttribute('aria-label') || e.labels?.length)).length"
     )
