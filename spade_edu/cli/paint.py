@@ -14,23 +14,46 @@ def register(app: typer.Typer) -> None:
     app.command()(paint)
 
 
+PORT = 8899  # so that a tab that is still open finds the program again
+TOKEN = Path("~/.cache/spade_edu/paint_token")
+
+
 def paint(
     run: Annotated[Path | None, typer.Option(help="Folder of a training run; default: the stored SPADE.")] = None,
     map_file: Annotated[Path | None, typer.Option("--map", help="A map saved by the painter, to begin with.")] = None,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on this computer; 0: a free one.")] = 0,
+    beside: Annotated[
+        str, typer.Option(help="A run's folder, or pix2pixhd or pix2pixhd_pp (stored): its picture of the same map.")
+    ] = "",
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help=f"Port; 0: a free one. Default: {PORT}, or a free one.")
+    ] = None,
+    lan: Annotated[bool, typer.Option("--lan", help="Let a phone in the same network paint, too.")] = False,
     code: Code = None,
 ) -> None:
     """Paint a label map in the browser and see what the generator makes of it, without a notebook."""
-    server = prepare(run, port, code, map_file)
-    print(f"Open {server.address} in a browser on this computer. Ctrl-C stops.", flush=True)
+    server = served(prepare(run, code, map_file, beside), port, lan)
+    where = "in this network" if lan else "on this computer"
+    print(f"Open {server.address} in a browser {where}. Ctrl-C stops.", flush=True)
     with server:
         server.serve_forever()
 
 
-def prepare(run: Path | None, port: int, code: Path | None = None, map_file: Path | None = None) -> Any:
-    """The painter of a run, or of the stored network, ready to serve; its scenes are the run's data set."""
+def served(painting: Any, port: int | None, lan: bool = False) -> Any:
+    """A server for the painter at the port that was asked for, else at PORT, or at a free one where that is taken."""
+    from ..widgets.page import PageServer, kept_token
+
+    token = kept_token(TOKEN.expanduser())
+    if port is not None:
+        return PageServer(painting, port, token=token, lan=lan)
+    try:
+        return PageServer(painting, PORT, token=token, lan=lan)
+    except UserError:
+        return PageServer(painting, 0, token=token, lan=lan)
+
+
+def prepare(run: Path | None = None, code: Path | None = None, map_file: Path | None = None, beside: str = "") -> Any:
+    """The painter of a run, or of the stored network; its scenes are the run's data set."""
     from ..widgets.maps import EditedMap
-    from ..widgets.page import PageServer
     from ..widgets.painter import Painting
 
     if run is None and code is not None:
@@ -38,11 +61,27 @@ def prepare(run: Path | None, port: int, code: Path | None = None, map_file: Pat
     scenes, (generator, encoder) = _stored() if run is None else _of_run(run, code)
     first = scenes[0]
     edited = EditedMap(scenes.labels, first.label, first.instance, scenes=scenes, scene=0)
-    name = "stored SPADE" if run is None else f"{type(generator).__name__} of {run}"
-    painting = Painting(generator, edited, styles=_styles(scenes, encoder), encoder=encoder, network=name)
+    painting = Painting(
+        generator, edited, styles=_styles(scenes, encoder), encoder=encoder,
+        network="stored SPADE" if run is None else f"{type(generator).__name__} of {run}",
+        beside=_beside(beside, scenes.labels) if beside else None,
+    )  # fmt: skip
     if map_file is not None:
         _open(painting, map_file)
-    return PageServer(painting, port)
+    return painting
+
+
+def _beside(name: str, labels: Any) -> tuple[str, Any]:
+    """Name and generator of a run in a folder, or of a stored network."""
+    from ..labels import CITYSCAPES
+    from ..runs.loading import load_networks, load_stored
+
+    if Path(name).is_dir():
+        return name, load_networks(Path(name), labels).generator
+    generator = load_stored(name).generator
+    if labels is not CITYSCAPES:
+        raise UserError(f"--beside {name}: the stored networks paint Cityscapes' classes, not those of {labels.name}.")
+    return f"stored {name}", generator
 
 
 def _stored() -> tuple[Any, tuple[Any, Any]]:

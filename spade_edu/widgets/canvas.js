@@ -358,6 +358,11 @@ function labelCanvas(map, { changed, load }) {
   return {
     tools: bar.element, palette: classes.element, paper, adopt, key,
     stage: el("div", {}, stage, spoken, help),
+    /** Put a map of the canvas's size on it, as a stroke would. */
+    take(ids) {
+      sheet = { ...sheet, ids };
+      keep();
+    },
     /** What is on the canvas, for people who don't see it. */
     describe: () => shares(sheet.ids, map.names),
   };

@@ -32,8 +32,16 @@ function bytesOf(view) {
   return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
 }
 
-/** Show (in an img) or offer (in an a) a PNG file that came from Python. */
+function same(a, b) {
+  return a.length === b.length && a.every((byte, k) => byte === b[k]);
+}
+
+const shownPngs = new WeakMap(); // element: the file that it shows
+
+/** Show (in an img) or offer (in an a) a PNG file that came from Python; one that is shown already is left alone. */
 function setPng(element, view) {
+  if (same(shownPngs.get(element) ?? [], bytesOf(view))) return;
+  shownPngs.set(element, bytesOf(view));
   const key = element instanceof HTMLAnchorElement ? "href" : "src";
   const old = element[key];
   element[key] = URL.createObjectURL(new Blob([bytesOf(view)], { type: "image/png" }));
@@ -71,10 +79,15 @@ function connect(model, say) {
     return new Promise((resolve) => send(request, buffers, { resolve, line: words.silent }));
   }
 
+  /** As ask, for what the user didn't ask for: the line keeps what it says. */
+  function whisper(request) {
+    return new Promise((resolve) => send(request, [], { resolve, line: null }));
+  }
+
   function send(request, buffers, { resolve, line }) {
     const id = `${mine}-${++count}`;
     const ping = request.do === "ping";
-    waiting.set(id, { resolve, ping, timer: setTimeout(() => say(line), PATIENCE) });
+    waiting.set(id, { resolve, ping, quiet: line === null, timer: setTimeout(() => line && say(line), PATIENCE) });
     try {
       model.send({ ...request, id }, undefined, buffers);
     } catch {
@@ -92,13 +105,14 @@ function connect(model, say) {
   function listen(message) {
     const id = message.heard ?? message.answer;
     if (!waiting.has(id)) return;
+    const { ping, quiet, timer } = waiting.get(id);
     if (message.answer === undefined) {
-      clearTimeout(waiting.get(id).timer);
-      say("");
-      if (waiting.get(id).ping) finish(id, true); // which has no other answer
+      clearTimeout(timer);
+      if (!quiet) say("");
+      if (ping) finish(id, true); // which has no other answer
       return;
     }
-    say(message.away ? words.gone : message.error);
+    if (!quiet) say(message.away ? words.gone : message.error);
     finish(id, message.away ? null : !message.error);
   }
 
@@ -117,7 +131,7 @@ function connect(model, say) {
     model.off("comm_live_update", check);
     for (const { timer } of waiting.values()) clearTimeout(timer);
   }
-  return { ask, close };
+  return { ask, whisper, close };
 }
 
 /** Call `update` now and whenever Python's state changes; gives what anywidget calls when the view is closed. */

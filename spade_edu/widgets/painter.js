@@ -25,6 +25,8 @@ function render({ model, el: host }) {
   const strokes = strokeSender({ ...python, ask: watched }, state, () => canvas);
   const strip = looksStrip(python, state);
   const files = mapFiles(python, state);
+  const keeper = mapKeeper(state, canvas, Boolean(model.words)); // a notebook keeps its maps itself
+  const whole = button("Full screen", "for a projector; Escape ends it", () => root.requestFullscreen());
 
   async function watched(request, ...buffers) {
     generated.img.setAttribute("aria-busy", "true");
@@ -33,13 +35,14 @@ function render({ model, el: host }) {
     return done;
   }
 
+  const beside = picture("", "The other network's picture of the same map");
   const map = el("figure", {}, canvas.stage, el("figcaption", {}, "Label map: paint on it. ? shows the keys"));
   const root = frame(
     "Painter",
     canvas.tools,
-    el("div", { class: "se-sides" }, map, generated.element),
+    el("div", { class: "se-sides" }, map, generated.element, ...(state().beside ? [beside.element] : [])),
     canvas.palette,
-    el("div", { class: "se-tools" }, mix.element, wipe.element, files.element),
+    el("div", { class: "se-tools" }, mix.element, wipe.element, files.element, keeper.element, whole),
     strip.element, facts, status.element,
   );
   root.addEventListener("keydown", (event) => {
@@ -62,7 +65,12 @@ function render({ model, el: host }) {
     wipe.element.hidden = !now.photo.byteLength;
     if (now.photo.byteLength) setPng(photo, now.photo);
     else showWipe(0);
+    if (now.beside) {
+      setPng(beside.img, now.beside.png);
+      beside.element.lastChild.textContent = now.beside.name;
+    }
     files.update();
+    keeper.update();
     strip.update();
     strip.refreshWhenQuiet(strokes.busy);
     generated.img.alt = `Picture generated from: ${canvas.describe()}`;
@@ -119,7 +127,7 @@ function looksStrip(python, state) {
   function refreshWhenQuiet(busy) {
     clearTimeout(timer);
     const look = state().looks.findIndex(({ fresh }) => !fresh);
-    if (look >= 0) timer = setTimeout(() => (busy() ? refreshWhenQuiet(busy) : python.ask({ do: "thumbnail", look })), QUIET);
+    if (look >= 0) timer = setTimeout(() => (busy() ? refreshWhenQuiet(busy) : python.whisper({ do: "thumbnail", look })), QUIET);
   }
 
   return { element, update, style, refreshWhenQuiet };
@@ -130,7 +138,13 @@ function mapFiles(python, state) {
   const saveMap = saveLink("Save map", "label_map.png");
   const saveImage = saveLink("Save picture", "generated.png");
   const file = el("input", { type: "file", accept: "image/png", class: "se-spoken", "aria-label": "Open map", onchange: () => open(file.files[0]) });
-  const element = el("span", { class: "se-group" }, saveImage, saveMap, el("label", { class: "se-button" }, "Open map …", file));
+  const saveLarge = button("Save 4x", "four times as large, smoothed", async () => {
+    if (!(await python.ask({ do: "enlarge" }))) return;
+    const link = saveLink("", saveImage.download.replace(".png", "_4x.png"));
+    setPng(link, state().large);
+    link.click();
+  });
+  const element = el("span", { class: "se-group" }, saveImage, saveLarge, saveMap, el("label", { class: "se-button" }, "Open map …", file));
   let count = 0;
 
   async function open(picked) {
@@ -148,6 +162,30 @@ function mapFiles(python, state) {
     }
   }
   return { element, open, update };
+}
+
+/** The browser keeps the last map; where the program was started anew, a button brings it back. */
+function mapKeeper(state, canvas, wanted) {
+  const { size, names, ids } = state().map;
+  const name = `spade_edu map ${size.join("x")} ${names.join()}`;
+  const kept = wanted ? localStorage.getItem(name) : null;
+  const first = textOf(bytesOf(ids));
+  const back = button("Bring back your last map", "the browser has kept it", () => {
+    canvas.take(Uint8Array.from(kept, (c) => c.charCodeAt(0)));
+    element.hidden = true;
+  });
+  const element = el("span", {}, back);
+  element.hidden = !kept || kept.length !== size[0] * size[1] || kept === first;
+
+  function update() {
+    const now = textOf(bytesOf(state().map.ids));
+    if (wanted && now !== first) localStorage.setItem(name, now);
+  }
+  return { element, update };
+}
+
+function textOf(bytes) {
+  return Array.from(bytes, (b) => String.fromCharCode(b)).join("");
 }
 
 /** Day, hour and minute, for the name of a file. */

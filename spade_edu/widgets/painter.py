@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
 
+import numpy as np
 import torch
 from jaxtyping import Float, Integer
 from PIL import Image
@@ -18,7 +19,7 @@ from ..labels import LabelSpace
 from ..pictures import png_bytes, save_png
 from .copies import DrawingCopy
 from .host import Core, Tool, script, short_text, whole_number
-from .looks import MOST_SEED, code, draw, require_codes, title
+from .looks import MOST_SEED, code, draw, title
 from .maps import CANVAS, EditedMap, blank, ids_picture, image_size
 from .references import read_map, read_upload, style_of
 from .still import captioned, legend_of, png
@@ -46,16 +47,19 @@ class Painting(Core):
     """The painter's core: `map` is edited, `image` (h, w, 3) uint8 follows it, in the look number `chosen`.
 
     z: one fixed style code. styles: named ones (1, z_dim), which come before those that are drawn. encoder: gives the
-    style of any picture. network: what the page says of the generator, a few words.
+    style of any picture. network: what the page says of the generator, a few words. beside: name and generator of
+    another network, whose picture of the same map stands beside it.
     """
 
-    actions = ("paint", "load", "open", "look", "thumbnail", "draws", "style")
+    actions = ("paint", "load", "open", "look", "thumbnail", "draws", "style", "enlarge")
 
     def __init__(
         self, generator: Generator, edited: EditedMap, z: Float[Tensor, "..."] | None = None, *,
         styles: Mapping[str, Tensor] | None = None, encoder: StyleEncoder | None = None, network: str = "",
+        beside: tuple[str, Generator] | None = None,
     ):  # fmt: skip
         self.generator, self.map = DrawingCopy(generator), edited
+        self.beside = beside and (beside[0], DrawingCopy(beside[1]))
         self.encoder = None if encoder is None else DrawingCopy(encoder)
         self.network = network or type(generator).__name__
         self.named: list[Look] = []
@@ -76,16 +80,19 @@ class Painting(Core):
     def draw(self) -> None:
         """Generate the picture of the present map."""
         started = perf_counter()
-        self.image = self.picture(self.chosen)
+        self.image, self.large = self.picture(self.chosen), b""
         self.seconds = perf_counter() - started
+        if self.beside:
+            self.other = self._drawn_by(self.beside[1].present(), {"seed": 0})
         if self.looks:
             self.looks[self.chosen].show(self.image, self.version)
 
     def picture(self, number: int) -> Tensor:
         """The present map in look `number`, uint8 (h, w, 3)."""
-        generator, codes = self.generator.present(), None
-        if self.looks:
-            codes = code(self.looks[number].recipe, require_codes(generator))[None]
+        return self._drawn_by(self.generator.present(), self.looks[number].recipe if self.looks else {})
+
+    def _drawn_by(self, generator: Generator, recipe: dict) -> Tensor:
+        codes = None if generator.z_dim is None else code(recipe, generator.z_dim)[None]
         return draw(generator, self.map.labels, self.map.label, self.map.instance, codes)[0]
 
     def paint(self, request: dict, buffers: list) -> None:
@@ -136,6 +143,12 @@ class Painting(Core):
         self.chosen = len(self.named) - 1
         self.draw()
 
+    def enlarge(self, request: dict, buffers: list) -> None:
+        """Make the picture that Save 4x saves."""
+        height, width = self.image.shape[:2]
+        large = Image.fromarray(self.image.numpy()).resize((4 * width, 4 * height), Image.Resampling.LANCZOS)
+        self.large = png(torch.from_numpy(np.array(large)), self.recipe() | {"enlarged": 4})
+
     def _draw_from(self, seed: int) -> None:
         self.drawn = [Look({"seed": seed + i}) for i in range(DRAWS)]
 
@@ -161,9 +174,12 @@ class Painting(Core):
         ]
         height, width = self.image.shape[:2]
         photo = self.map.photo()
+        beside = {"name": self.beside[0], "png": png(self.other)} if self.beside else None
         return {
             "map": self.map.state(),
             "image": png(self.image, self.recipe()),
+            "large": self.large,
+            "beside": beside,
             "photo": b"" if photo is None else png(photo),
             "saved": png_bytes(ids_picture(self.map.label, self.map.labels)),
             "looks": [] if self.fixed else looks,

@@ -8,10 +8,6 @@ function sheetOf(map) {
   return { ids: bytesOf(map.ids).slice(), start: bytesOf(map.start).slice(), width: size[1], scene, flipped };
 }
 
-function same(a, b) {
-  return a.length === b.length && a.every((id, k) => id === b[k]);
-}
-
 function idAt(sheet, [x, y]) {
   return sheet.ids[y * sheet.width + x];
 }

@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
 const FOLDER = new URL("../../spade_edu/widgets/", import.meta.url);
-const SOURCE = ["sheet.js", "history.js", "keys.js", "pointer.js"].map((name) => readFileSync(new URL(name, FOLDER), "utf8")).join("\n");
+const SOURCE = ["common.js", "sheet.js", "history.js", "keys.js", "pointer.js"].map((name) => readFileSync(new URL(name, FOLDER), "utf8")).join("\n");
 const NAMES = "stamp, drag, rectangle, fill, objectAt, place, mirrored, sides, shares, same, sheetHistory, commandOf, keyOfClass, helpRows, KEYS, followPointers";
 const { stamp, drag, rectangle, fill, objectAt, place, mirrored, sides, shares, same, sheetHistory, commandOf, keyOfClass, helpRows, KEYS, followPointers } =
   new Function(`${SOURCE}\nreturn { ${NAMES} };`)();

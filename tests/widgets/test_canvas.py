@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 WIDGETS = Path(__file__).parents[2] / "spade_edu" / "widgets"
-needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="no unit tests of the canvas: node isn't installed")
+needs_node = pytest.mark.skipif(
+    shutil.which("node") is None, reason="no unit tests of the canvas: node isn't installed"
+)
 
 
 @needs_node
