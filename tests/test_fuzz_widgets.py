@@ -25,7 +25,7 @@ NUMBERS = st.sampled_from(
     [0, 1, 2, -1, 3, 11, 12, 100, 2**31 - 1, 2**31, 2**64, 0.5, 1.5, -0.1, float("nan"), True, None, "1"]
 )  # fmt: skip
 NAMES = ("scene", "flipped", "seed", "tile", "first", "second", "at", "layer", "channel", "card", "strength", "side",
-         "seconds", "pair", "participant", "name", "id")  # fmt: skip
+         "seconds", "pair", "participant", "name", "id", "look", "before_scene", "before_flipped")  # fmt: skip
 SIDES = st.sampled_from(["left", "right", "up", 1])
 BUFFERS = [
     bytes(2048), b"\x07" * 2048, b"\xff" * 2048, b"", b"x", bytes(4096),
@@ -39,7 +39,9 @@ def make(kind: str, folder):
     scene = SCENES[0]
     match kind:
         case "painter":
-            return Painter(generator, CITYSCAPES, scene.label, instance=scene.instance, scenes=SCENES)
+            encoder = StyleEncoder(nef=2, z_dim=4, image_size=32)
+            kinds = dict(scenes=SCENES, encoder=encoder, styles={"day": torch.ones(1, 4)})
+            return Painter(generator, CITYSCAPES, scene.label, instance=scene.instance, **kinds)
         case "sampler":
             return Sampler(generator, scene.label, CITYSCAPES, scene.instance)
         case "style board":

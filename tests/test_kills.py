@@ -399,7 +399,7 @@ def test_a_truncated_checkpoint_is_passed_over_wherever_a_run_is_read(tmp_path, 
         (newest / name).write_bytes((newest / name).read_bytes()[:200])
     evaluate = ["evaluate", "--run", str(tmp_path), "--count", "2", "--no-distance"]
     sample = ["sample", str(tmp_path), "--count", "1", "--out", str(tmp_path / "a.png")]
-    for read in (lambda: run(evaluate), lambda: run(sample), lambda: prepare(tmp_path, 0).server_close()):
+    for read in (lambda: run(evaluate), lambda: run(sample), lambda: prepare(tmp_path)):
         capsys.readouterr()
         read()
         assert "Passing over a broken checkpoint" in capsys.readouterr().out
@@ -409,7 +409,7 @@ def test_a_truncated_checkpoint_is_passed_over_wherever_a_run_is_read(tmp_path, 
         for file in path.iterdir():
             file.write_bytes(b"")
     with pytest.raises(UserError, match="No checkpoint in"):
-        prepare(tmp_path, 0)
+        prepare(tmp_path)
 
 
 def contents(folder):

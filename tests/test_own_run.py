@@ -167,11 +167,11 @@ def test_the_commands_open_such_a_run_with_the_file_and_only_with_it(folder, cap
         error = capsys.readouterr().err
         assert error == "spade-edu: run was trained with a file of your own: name it, --code my_spade.py.\n"
     with pytest.raises(UserError, match="trained with a file of your own"):
-        prepare(Path("run"), 0)
+        prepare(Path("run"))
     for command in commands:
         assert run(*command, *OWN) == 0
         assert "has changed" not in capsys.readouterr().out
-    prepare(Path("run"), 0, Path("my_spade.py")).server_close()
+    prepare(Path("run"), Path("my_spade.py"))
     for command in (["evaluate", "--images", "run", *OWN], ["paint", *OWN]):
         assert run(*command) == 2
         assert "--code belongs to the run that it trained" in capsys.readouterr().err

@@ -1,8 +1,6 @@
 // Shared by all widgets: elements, pictures, requests to Python, the line that says what goes on.
 
 const PATIENCE = 4000; // milliseconds after which a request that Python hasn't heard is called lost
-const SILENT = "No answer from Python. If another cell is running, wait for it; else the kernel is gone: run this cell again.";
-const GONE = "The kernel is gone: run this cell again.";
 
 /** An element: attributes by name, listeners as onclick and the like, then its children. */
 function el(tag, attributes = {}, ...children) {
@@ -34,8 +32,16 @@ function bytesOf(view) {
   return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
 }
 
-/** Show (in an img) or offer (in an a) a PNG file that came from Python. */
+function same(a, b) {
+  return a.length === b.length && a.every((byte, k) => byte === b[k]);
+}
+
+const shownPngs = new WeakMap(); // element: the file that it shows
+
+/** Show (in an img) or offer (in an a) a PNG file that came from Python; one that is shown already is left alone. */
 function setPng(element, view) {
+  if (same(shownPngs.get(element) ?? [], bytesOf(view))) return;
+  shownPngs.set(element, bytesOf(view));
   const key = element instanceof HTMLAnchorElement ? "href" : "src";
   const old = element[key];
   element[key] = URL.createObjectURL(new Blob([bytesOf(view)], { type: "image/png" }));
@@ -53,47 +59,69 @@ function saveLink(text, file) {
   return el("a", { class: "se-button", download: file, href: "#" }, text);
 }
 
+/** What is said while nothing is heard; a page of its own has other words (page.js). */
+const NOTEBOOK_WORDS = {
+  silent: "No answer from Python. If another cell is running, wait for it; else the kernel is gone: run this cell again.",
+  gone: "The kernel is gone: run this cell again.",
+};
+
 /**
- * Requests to Python. ask(request, ...buffers) resolves to whether Python did it; `say` gets the line for the user.
- * Python answers twice, when it has heard and when it is done: silence means that the kernel is busy or gone.
+ * Requests to Python. ask(request, ...buffers) resolves to true when Python did it, false when it refused, null when it
+ * never heard; `say` gets the line for the user. Python answers twice, when it has heard and when it is done.
  */
 function connect(model, say) {
-  const waiting = new Map();
+  const words = model.words ?? NOTEBOOK_WORDS;
+  const waiting = new Map(); // in the order of sending
   const mine = Math.random().toString(36).slice(2); // views share a model, so each knows its own requests
   let count = 0;
 
   function ask(request, ...buffers) {
+    return new Promise((resolve) => send(request, buffers, { resolve, line: words.silent }));
+  }
+
+  /** As ask, for what the user didn't ask for: the line keeps what it says. */
+  function whisper(request) {
+    return new Promise((resolve) => send(request, [], { resolve, line: null }));
+  }
+
+  function send(request, buffers, { resolve, line }) {
     const id = `${mine}-${++count}`;
-    return new Promise((resolve) => {
-      waiting.set(id, { resolve, timer: setTimeout(() => say(SILENT), PATIENCE) });
-      try {
-        model.send({ ...request, id }, undefined, buffers);
-      } catch {
-        say(GONE);
-      }
-    });
+    const ping = request.do === "ping";
+    waiting.set(id, { resolve, ping, quiet: line === null, timer: setTimeout(() => line && say(line), PATIENCE) });
+    try {
+      model.send({ ...request, id }, undefined, buffers);
+    } catch {
+      say(words.gone);
+    }
+  }
+
+  function finish(id, result) {
+    const { resolve, timer } = waiting.get(id);
+    clearTimeout(timer);
+    waiting.delete(id);
+    resolve(result);
   }
 
   function listen(message) {
     const id = message.heard ?? message.answer;
-    const request = waiting.get(id);
-    if (!request) return;
-    clearTimeout(request.timer);
-    if (message.answer === undefined) return say("");
-    waiting.delete(id);
-    say(message.error);
-    request.resolve(!message.error);
+    if (!waiting.has(id)) return;
+    const { ping, quiet, timer } = waiting.get(id);
+    if (message.answer === undefined) {
+      clearTimeout(timer);
+      if (!quiet) say("");
+      if (ping) finish(id, true); // which has no other answer
+      return;
+    }
+    if (!quiet) say(message.away ? words.gone : message.error);
+    finish(id, message.away ? null : !message.error);
   }
 
-  /** The host says that the line to the kernel was cut or laid again: see whether somebody is at the other end. */
+  /** The host says that the line to the kernel was cut or laid again: see whether somebody is at the other end. What
+   *  was sent before and is still open when Python hears of this was lost on the way. */
   function check() {
-    const id = `${mine}-${++count}`;
-    waiting.set(id, { resolve: () => {}, timer: setTimeout(() => say(GONE), PATIENCE / 2) });
-    try {
-      model.send({ do: "ping", id });
-    } catch {
-      say(GONE);
-    }
+    const before = [...waiting.keys()];
+    const lost = () => before.filter((id) => waiting.has(id)).forEach((id) => finish(id, null));
+    send({ do: "ping" }, [], { resolve: lost, line: words.gone });
   }
 
   model.on("msg:custom", listen);
@@ -103,7 +131,7 @@ function connect(model, say) {
     model.off("comm_live_update", check);
     for (const { timer } of waiting.values()) clearTimeout(timer);
   }
-  return { ask, close };
+  return { ask, whisper, close };
 }
 
 /** Call `update` now and whenever Python's state changes; gives what anywidget calls when the view is closed. */

@@ -5,14 +5,11 @@ function render({ model, el: host }) {
   const python = connect(model, status.say);
   const state = () => model.get("state");
 
-  const strokes = latest(async (sheet) => {
-    const done = await python.ask({ do: "paint", scene: sheet.scene, flipped: sheet.flipped }, sheet.ids);
-    if (!done) canvas.adopt(state().map); // refused: back to the map that Python has
-  });
   const canvas = labelCanvas(state().map, {
-    changed: strokes.submit,
+    changed: (sheet) => strokes.submit(sheet),
     load: (scene) => python.ask({ do: "load", scene }),
   });
+  const strokes = strokeSender(python, state, () => canvas);
 
   const layers = state().layers.map(({ name, size }, i) => el("option", { value: i }, `${name} (${size.join("x")})`));
   const layer = el("select", { "aria-label": "SPADE layer", onchange: choose }, ...layers);
@@ -64,7 +61,7 @@ function render({ model, el: host }) {
 
   function update() {
     const now = state();
-    if (!strokes.busy) canvas.adopt(now.map);
+    strokes.follow();
     if (!choices.busy) {
       layer.value = now.layer;
       channel.max = now.channels - 1;

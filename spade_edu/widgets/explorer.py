@@ -12,9 +12,10 @@ from ..errors import UserError
 from ..generators import Generator
 from ..labels import LabelSpace
 from ..normalization import SPADE
+from .copies import DrawingCopy
 from .host import Core, Tool, script, whole_number
 from .looks import code
-from .maps import EditedMap
+from .maps import CANVAS, EditedMap
 from .still import captioned, diverging, legend_of, png
 
 
@@ -24,11 +25,10 @@ class Modulation(Core):
     actions = ("paint", "load", "choose")
 
     def __init__(self, generator: Generator, edited: EditedMap):
-        self.generator, self.map, self.channel = generator, edited, 0
-        self.layers = {name: module for name, module in generator.named_modules() if isinstance(module, SPADE)}
-        if not self.layers:
+        self.generator, self.map, self.channel = DrawingCopy(generator), edited, 0
+        self.names = [name for name, module in generator.named_modules() if isinstance(module, SPADE)]
+        if not self.names:
             raise UserError(f"{type(generator).__name__} has no SPADE layer to look into.")
-        self.names = list(self.layers)
         self.sizes = self._sizes()
         self.layer = self.sizes.index(max(self.sizes))  # the first of the finest: it shows the map's shapes best
         self.compute()
@@ -41,11 +41,10 @@ class Modulation(Core):
         def watch(name: str) -> Callable[[nn.Module, tuple], None]:
             return lambda module, inputs: seen.update({name: tuple(inputs[0].shape[-2:])})
 
-        hooks = [layer.register_forward_pre_hook(watch(name)) for name, layer in self.layers.items()]
-        z_dim, was_training = self.generator.z_dim, self.generator.training
-        z = None if z_dim is None else code({"seed": 0}, z_dim)[None].to(self.device)
-        self.generator.eval()(self.segmap(), z)
-        self.generator.train(was_training)
+        generator = self.generator.present()
+        hooks = [generator.get_submodule(name).register_forward_pre_hook(watch(name)) for name in self.names]
+        z = None if generator.z_dim is None else code({"seed": 0}, generator.z_dim)[None].to(self.device)
+        generator(self.segmap(), z)
         for hook in hooks:
             hook.remove()
         return [seen[name] for name in self.names]
@@ -53,7 +52,7 @@ class Modulation(Core):
     @property
     def device(self) -> torch.device:
         """Where the generator is."""
-        return next(self.generator.parameters()).device
+        return next(self.generator.network.parameters()).device
 
     def segmap(self) -> Tensor:
         """The map as the generator takes it, (1, c, h, w)."""
@@ -62,13 +61,18 @@ class Modulation(Core):
     @torch.no_grad()
     def compute(self) -> None:
         """gamma and beta of the chosen channel for the present map."""
-        layer = self.layers[self.names[self.layer]]
+        layer = self._chosen()
         gamma, beta = layer.modulation(self.segmap(), self.sizes[self.layer])
         self.gamma, self.beta = gamma[0, self.channel].float().cpu(), beta[0, self.channel].float().cpu()
 
     def channels(self) -> int:
         """How many channels the chosen layer has."""
-        return self.layers[self.names[self.layer]].mlp_gamma.out_channels
+        return self._chosen().mlp_gamma.out_channels
+
+    def _chosen(self) -> SPADE:
+        layer = self.generator.present().get_submodule(self.names[self.layer])
+        assert isinstance(layer, SPADE)
+        return layer
 
     def choose(self, request: dict, buffers: list) -> None:
         """Choose layer `layer` and channel `channel` (the last one if the layer has fewer)."""
@@ -117,7 +121,7 @@ class Explorer(Tool[Modulation]):
     label, instance: (h, w). scenes, classes: as for the Painter. Red is above zero, blue below.
     """
 
-    _esm = script("common.js", "canvas.js", "explorer.js")
+    _esm = script(*CANVAS, "explorer.js")
 
     def __init__(
         self, generator: Generator, label: Integer[Tensor, "h w"], labels: LabelSpace, *,

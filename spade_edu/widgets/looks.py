@@ -24,6 +24,7 @@ def code(recipe: dict, z_dim: int) -> Float[Tensor, " z_dim"]:
         {"seed": 3}                                     z ~ N(0, 1), drawn from seed 3 (as `runs.generate` draws it)
         {"around": recipe, "step": s, "seed": 4}        sqrt(1 - s^2) z + s eps: again N(0, 1), but close to z
         {"between": [recipe, recipe], "at": t}          from one to the other, see `between`
+        {"style": name, "z": [numbers]}                 the code itself, as an encoder gave it
 
     Errors: a UserError for anything else.
     """
@@ -36,6 +37,8 @@ def code(recipe: dict, z_dim: int) -> Float[Tensor, " z_dim"]:
             return between(code(first, z_dim), code(second, z_dim), at)
         case {"seed": int(seed)}:
             return _normal(z_dim, seed)
+        case {"style": str(), "z": [*numbers]} if len(numbers) == z_dim:
+            return torch.tensor(numbers)
     raise UserError(f"Not a recipe of a style code: {str(recipe)[:80]}. Expected for example {{'seed': 3}}.")
 
 
@@ -63,6 +66,8 @@ def title(recipe: dict) -> str:
             return f"{title(centre)} ± {step:g} (seed {seed})"
         case {"between": [first, second], "at": at}:
             return f"{title(first)} to {title(second)}: {at:.0%}"
+        case {"style": style}:
+            return str(style)
     return f"seed {recipe['seed']}"
 
 
@@ -87,15 +92,12 @@ def draw(
     generator: Generator, labels: LabelSpace, label: Integer[Tensor, "h w"], instance: Integer[Tensor, "h w"],
     codes: Float[Tensor, "n d"] | None,
 ) -> UInt8[Tensor, "n h2 w2 3"]:  # fmt: skip
-    """One picture for each style code, in evaluation mode; a single one for a generator without codes."""
+    """One picture for each style code, a single one without codes. The generator is in evaluation mode (`copies`)."""
     device = next(generator.parameters()).device
     segmap = labels.encode(label[None], instance[None]).to(device)
     if codes is not None:
         segmap, codes = segmap.expand(len(codes), -1, -1, -1), codes.to(device)
-    was_training = generator.training
-    image = generator.eval()(segmap, codes)
-    generator.train(was_training)
-    return to_uint8(image)
+    return to_uint8(generator(segmap, codes))
 
 
 def require_codes(generator: Generator) -> int:

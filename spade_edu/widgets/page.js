@@ -14,14 +14,21 @@ function toBase64(bytes) {
 
 const listeners = { "change:state": new Set(), "msg:custom": new Set() };
 const emit = (event, message) => listeners[event].forEach((listener) => listener(message));
-let state = JSON.parse(await (await fetch("state")).text(), revive);
+const readState = async () => JSON.parse(await (await fetch("state")).text(), revive);
+let state = await readState();
+let asked = 0; // requests on their way
 
 const model = {
+  words: {
+    silent: "Still working: the program has not answered yet.",
+    gone: "The program is away. Your strokes are kept and sent when it is back: start spade-edu paint again with the same --port.",
+  },
   get: () => state,
   on: (event, listener) => listeners[event]?.add(listener),
   off: (event, listener) => listeners[event]?.delete(listener),
   async send({ id, ...request }, _callbacks, buffers = []) {
     const body = JSON.stringify({ request, buffers: buffers.map(toBase64) });
+    asked += 1;
     try {
       const reply = await fetch("ask", { method: "POST", headers: { "Content-Type": "application/json" }, body });
       if (!reply.ok) throw new Error(await reply.text());
@@ -30,10 +37,24 @@ const model = {
       emit("change:state");
       emit("msg:custom", { answer: id, error });
     } catch (failure) {
-      const gone = failure instanceof TypeError; // how fetch says that nobody answers
-      emit("msg:custom", { answer: id, error: gone ? "The program is gone: start spade-edu paint again." : failure.message });
+      const away = failure instanceof TypeError; // how fetch says that nobody answers
+      emit("msg:custom", { answer: id, error: failure.message, away });
     }
+    asked -= 1;
   },
 };
 
+/** Another tab may have painted while this one was out of sight. */
+window.addEventListener("focus", async () => {
+  if (asked) return;
+  try {
+    state = await readState();
+    emit("change:state");
+  } catch {
+    // the next request says that nobody answers
+  }
+});
+
+document.title = `spade_edu: paint a scene (${state.network})`;
 widget.render({ model, el: document.getElementById("widget") });
+document.querySelector(".se-stage").focus({ preventScroll: true });

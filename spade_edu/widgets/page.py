@@ -1,23 +1,28 @@
-"""The painter on a page of its own, on this computer only: the same ES module, with HTTP in place of Jupyter.
+"""The painter on a page of its own: the same ES module, with HTTP in place of Jupyter.
 
-All is below /TOKEN/, a random name that only the printed address holds: other users of the computer and other sites'
-pages don't know it. GET state gives the core's state; POST ask takes {"request": ..., "buffers": [base64]}, does what
-it asks and gives {"error": line, "state": ...}. Bytes travel as {"base64": ...}.
+It answers on this computer only, unless a network's other devices are let in (`lan`). All is below /TOKEN/, a random
+name that only the printed address holds: other users of the computer and other sites' pages don't know it. GET state
+gives the core's state; POST ask takes {"request": ..., "buffers": [base64]}, does what it asks and gives
+{"error": line, "state": ...}. Bytes travel as {"base64": ...}.
 """
 
 import base64
 import binascii
 import json
+import os
+import re
 import secrets
 import socket
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from ..errors import UserError
 from .host import FOLDER, Core, script
+from .painter import SCRIPTS
 
 MOST_BYTES = 32 * 2**20  # of a request
 SAFE = {
@@ -42,26 +47,28 @@ HTML = """<!doctype html>
 class PageServer(ThreadingHTTPServer):
     """Serves one core at 127.0.0.1:port (0: a free port), below `path`; requests change the core one at a time.
 
-    Errors: a UserError where the port is taken.
+    token: the random name in the address, a new one where none is given. lan: serve at this computer's address in its
+    network, for a phone in the same room. Errors: a UserError where the port is taken.
     """
 
     daemon_threads = True
     allow_reuse_address = sys.platform != "win32"  # there it would let two programs share the port
 
-    def __init__(self, core: Core, port: int = 0):
+    def __init__(self, core: Core, port: int = 0, *, token: str | None = None, lan: bool = False):
         self.core, self.lock = core, threading.Lock()
-        self.path = f"/{secrets.token_urlsafe(16)}/"
+        self.host = address_in_network() if lan else "127.0.0.1"
+        self.path = f"/{token or secrets.token_urlsafe(16)}/"
         self.files = {
             "": ("text/html", HTML),
             "widgets.css": ("text/css", (FOLDER / "widgets.css").read_text()),
             "page.js": ("text/javascript", (FOLDER / "page.js").read_text()),
-            "widget.js": ("text/javascript", script("common.js", "canvas.js", "painter.js")),
+            "widget.js": ("text/javascript", script(*SCRIPTS)),
         }
         try:
-            super().__init__(("127.0.0.1", port), _Handler)
+            super().__init__((self.host, port), _Handler)
         except OSError as error:
             raise UserError(f"Port {port} can't be used ({error.strerror}): choose another --port.") from error
-        self.address = f"http://127.0.0.1:{self.server_address[1]}{self.path}"
+        self.address = f"http://{self.host}:{self.server_address[1]}{self.path}"
 
     def server_bind(self) -> None:
         """Take the port; on Windows, for this program alone."""
@@ -131,7 +138,7 @@ class _Handler(BaseHTTPRequestHandler):
         """
         host, origin = self.headers.get("Host", ""), self.headers.get("Origin")
         known = secrets.compare_digest(self.path[: len(self.server.path)].encode(), self.server.path.encode())
-        here = _hostname(host) in ("127.0.0.1", "localhost") and origin in (None, f"http://{host}")
+        here = _hostname(host) in (self.server.host, "127.0.0.1", "localhost") and origin in (None, f"http://{host}")
         own = self.headers.get("Sec-Fetch-Site", "none") in ("none", "same-origin") or self._name() == ""
         if known and here and own:
             return True
@@ -154,6 +161,47 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *arguments: object) -> None:
         """Say nothing: the terminal shows the address."""
+
+
+def address_in_network() -> str:
+    """This computer's own address in its network. Errors: a UserError where it is in none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # an address that no host has; nothing is sent
+        except OSError as error:
+            raise UserError("--lan: this computer is in no network. Leave it out to paint here.") from error
+        return str(probe.getsockname()[0])
+
+
+def kept_token(file: Path) -> str:
+    """The token in a file that only its owner can read, made where there is none: a tab finds its program again.
+
+    Where the file can't be used, a token for this time alone.
+    """
+    token = secrets.token_urlsafe(16)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with open(file, "x", encoding="ascii", opener=_for_owner) as new:
+            new.write(token)
+    except FileExistsError:
+        return _own_token(file) or token
+    except OSError:
+        pass
+    return token
+
+
+def _own_token(file: Path) -> str:
+    """The token in a file of this user's that nobody else can read; "" for any other file."""
+    try:
+        found, status = file.read_text("ascii").strip(), file.stat()
+    except (OSError, UnicodeError):
+        return ""
+    mine = not hasattr(os, "getuid") or (status.st_uid == os.getuid() and not status.st_mode & 0o077)
+    return found if mine and re.fullmatch(r"[\w-]{22}", found) else ""
+
+
+def _for_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _hostname(host: str) -> str | None:

@@ -1,68 +1,192 @@
-"""Paint a label map and see the picture that a generator makes of it."""
+"""Paint a label map and see the picture that a generator makes of it, in any of several looks."""
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from time import perf_counter
 
+import numpy as np
+import torch
 from jaxtyping import Float, Integer
 from PIL import Image
 from torch import Tensor
 
 from ..data.base import Dataset
+from ..encoder import StyleEncoder
 from ..errors import UserError
 from ..generators import Generator
 from ..labels import LabelSpace
 from ..pictures import png_bytes, save_png
-from .host import Core, Tool, script, whole_number
-from .looks import MOST_SEED, code, draw, require_codes
-from .maps import EditedMap, blank, ids_picture, image_size
+from .copies import DrawingCopy
+from .host import Core, Tool, script, short_text, whole_number
+from .looks import MOST_SEED, code, draw, title
+from .maps import CANVAS, EditedMap, blank, ids_picture, image_size
+from .references import read_map, read_upload, style_of
 from .still import captioned, legend_of, png
+
+DRAWS = 4  # looks that are drawn from N(0, 1)
+MOST_LOOKS = 16
+THUMBNAIL = (96, 48)  # at most, in pixels
+SCRIPTS = (*CANVAS, "painter.js")
+
+
+class Look:
+    """One look of the painted map: a recipe of a style code, and a thumbnail of the map number `version` in it."""
+
+    def __init__(self, recipe: dict):
+        self.recipe, self.version, self.thumbnail = recipe, -1, b""
+
+    def show(self, picture: Tensor, version: int) -> None:
+        """Take a picture, uint8 (h, w, 3), as the thumbnail."""
+        small = Image.fromarray(picture.numpy())
+        small.thumbnail(THUMBNAIL)
+        self.thumbnail, self.version = png_bytes(small), version
 
 
 class Painting(Core):
-    """The painter's core: `map` is edited, `image` (h, w, 3) uint8 follows it."""
+    """The painter's core: `map` is edited, `image` (h, w, 3) uint8 follows it, in the look number `chosen`.
 
-    actions = ("paint", "load", "look")
+    z: one fixed style code. styles: named ones (1, z_dim), which come before those that are drawn. encoder: gives the
+    style of any picture. network: what the page says of the generator, a few words. beside: name and generator of
+    another network, whose picture of the same map stands beside it.
+    """
 
-    def __init__(self, generator: Generator, edited: EditedMap, z: Float[Tensor, "..."] | None = None):
-        self.generator, self.map, self.z = generator, edited, z
-        self.seed: int | None = None  # None: the look is fixed
-        if z is None and generator.z_dim is not None:
-            self.choose(seed=0)
+    actions = ("paint", "load", "open", "look", "thumbnail", "draws", "style", "enlarge")
+
+    def __init__(
+        self, generator: Generator, edited: EditedMap, z: Float[Tensor, "..."] | None = None, *,
+        styles: Mapping[str, Tensor] | None = None, encoder: StyleEncoder | None = None, network: str = "",
+        beside: tuple[str, Generator] | None = None,
+    ):  # fmt: skip
+        self.generator, self.map = DrawingCopy(generator), edited
+        self.beside = beside and (beside[0], DrawingCopy(beside[1]))
+        self.encoder = None if encoder is None else DrawingCopy(encoder)
+        self.network = network or type(generator).__name__
+        self.named: list[Look] = []
+        self.drawn: list[Look] = []
+        self.chosen, self.version, self.fixed = 0, 0, z is not None
+        if z is not None:
+            self.named = [_look_of("given", z)]
+        elif generator.z_dim is not None:
+            self.named = [_look_of(name, style) for name, style in (styles or {}).items()]
+            self._draw_from(0)
         self.draw()
 
-    def choose(self, seed: int) -> None:
-        """Take the style code that is drawn from `seed`."""
-        self.seed, self.z = seed, code({"seed": seed}, require_codes(self.generator))
+    @property
+    def looks(self) -> list[Look]:
+        """All looks in the order of the strip; none for a generator without style codes."""
+        return self.named + self.drawn
 
     def draw(self) -> None:
         """Generate the picture of the present map."""
-        codes = None if self.z is None else self.z.reshape(1, -1)
-        self.image = draw(self.generator, self.map.labels, self.map.label, self.map.instance, codes)[0]
+        started = perf_counter()
+        self.image, self.large = self.picture(self.chosen), b""
+        self.seconds = perf_counter() - started
+        if self.beside:
+            self.other = self._drawn_by(self.beside[1].present(), {"seed": 0})
+        if self.looks:
+            self.looks[self.chosen].show(self.image, self.version)
+
+    def picture(self, number: int) -> Tensor:
+        """The present map in look `number`, uint8 (h, w, 3)."""
+        return self._drawn_by(self.generator.present(), self.looks[number].recipe if self.looks else {})
+
+    def _drawn_by(self, generator: Generator, recipe: dict) -> Tensor:
+        codes = None if generator.z_dim is None else code(recipe, generator.z_dim)[None]
+        return draw(generator, self.map.labels, self.map.label, self.map.instance, codes)[0]
 
     def paint(self, request: dict, buffers: list) -> None:
         """A stroke was painted: the whole map comes."""
         self.map.paint(request, buffers)
-        self.draw()
+        self._changed()
 
     def load(self, request: dict, buffers: list) -> None:
         """A scene of the data set was chosen."""
         self.map.load(request)
+        self._changed()
+
+    def open(self, request: dict, buffers: list) -> None:
+        """A map that was saved was opened."""
+        self.map.open(read_map(buffers, self.map.size, self.map.labels))
+        self._changed()
+
+    def _changed(self) -> None:
+        self.version += 1
         self.draw()
 
     def look(self, request: dict, buffers: list) -> None:
-        """Another style code was asked for, by its seed."""
-        if self.seed is None:
-            raise UserError("This painter's look is fixed: its code was given, or its generator takes none.")
-        self.choose(whole_number(request, "seed", 0, MOST_SEED))
+        """Another look of the strip was chosen."""
+        self.chosen = self._number(request)
         self.draw()
 
+    def thumbnail(self, request: dict, buffers: list) -> None:
+        """Bring one thumbnail of the strip up to date: views ask when nothing else is to do."""
+        number = self._number(request)
+        if self.looks[number].version != self.version:
+            self.looks[number].show(self.picture(number), self.version)
+
+    def draws(self, request: dict, buffers: list) -> None:
+        """Other draws from N(0, 1), from seed `seed` upwards; the first of them is chosen."""
+        self._require_looks()
+        self._draw_from(whole_number(request, "seed", 0, MOST_SEED - DRAWS))
+        self.chosen = len(self.named)
+        self.draw()
+
+    def style(self, request: dict, buffers: list) -> None:
+        """A picture's style becomes a look, and is chosen."""
+        if self.encoder is None or self.fixed:
+            raise UserError("This painter takes no styles from pictures: its network has no style encoder.")
+        if len(self.looks) == MOST_LOOKS:
+            raise UserError(f"The strip is full: it holds {MOST_LOOKS} looks.")
+        mu = style_of(self.encoder.present(), read_upload(buffers, self.map.size))
+        self.named.append(_look_of(short_text(request, "name") or "picture", mu))
+        self.chosen = len(self.named) - 1
+        self.draw()
+
+    def enlarge(self, request: dict, buffers: list) -> None:
+        """Make the picture that Save 4x saves."""
+        height, width = self.image.shape[:2]
+        large = Image.fromarray(self.image.numpy()).resize((4 * width, 4 * height), Image.Resampling.LANCZOS)
+        self.large = png(torch.from_numpy(np.array(large)), self.recipe() | {"enlarged": 4})
+
+    def _draw_from(self, seed: int) -> None:
+        self.drawn = [Look({"seed": seed + i}) for i in range(DRAWS)]
+
+    def _number(self, request: dict) -> int:
+        self._require_looks()
+        return whole_number(request, "look", 0, len(self.looks) - 1)
+
+    def _require_looks(self) -> None:
+        if self.fixed or not self.looks:
+            raise UserError("This painter's look is fixed: its code was given, or its generator takes none.")
+
+    def recipe(self) -> dict:
+        """What the picture is made from: look, network, and a hash of the map's ids."""
+        look = self.looks[self.chosen].recipe if self.looks else {}
+        ids = self.map.label.to(torch.uint8).numpy().tobytes()
+        return look | {"network": self.network, "map": hashlib.sha256(ids).hexdigest()[:16], "scene": self.map.scene}
+
     def state(self) -> dict:
-        """Map, picture, the map as a PNG of ids."""
+        """Map, picture, the map as a PNG of ids, the strip of looks."""
+        looks = [
+            {"name": title(look.recipe), "png": look.thumbnail, "fresh": look.version == self.version}
+            for look in self.looks
+        ]
+        height, width = self.image.shape[:2]
+        photo = self.map.photo()
+        beside = {"name": self.beside[0], "png": png(self.other)} if self.beside else None
         return {
             "map": self.map.state(),
-            "image": png(self.image),
+            "image": png(self.image, self.recipe()),
+            "large": self.large,
+            "beside": beside,
+            "photo": b"" if photo is None else png(photo),
             "saved": png_bytes(ids_picture(self.map.label, self.map.labels)),
-            "seed": self.seed,
+            "looks": [] if self.fixed else looks,
+            "chosen": self.chosen,
+            "takesPictures": self.encoder is not None and not self.fixed,
+            "network": f"{self.network}, {height}x{width}",
+            "seconds": round(self.seconds, 2),
         }
 
     def still(self) -> Image.Image:
@@ -74,24 +198,32 @@ class Painting(Core):
         return f"{self.map.size[0]}x{self.map.size[1]}, {self.map.labels.name}"
 
 
+def _look_of(name: str, z: Tensor) -> Look:
+    return Look({"style": name, "z": z.detach().flatten().tolist()})
+
+
 class Painter(Tool[Painting]):
     """Paint a label map with the mouse, a pen, a finger or the keyboard; the picture follows each stroke.
 
-    label: (h, w) ids to start from (default: an empty scene); instance: its object ids. z: a fixed style code
-    (default: drawn from a seed that can be changed in the widget). scenes: a data set whose label maps can be loaded.
-    classes: names that the palette offers (default: the scored ones). After painting: `label`, `image`, `counts()`.
+    label: (h, w) ids to start from (default: an empty scene); instance: its object ids. z: a fixed style code (default:
+    a strip of looks). styles: named codes (1, z_dim) for the strip; encoder: takes the style of any picture. scenes: a
+    data set whose label maps can be loaded. classes: names that the palette offers (default: the scored ones).
+    It draws with a copy of the generator in evaluation mode, which follows the generator's weights.
+    After painting: `label`, `image`, `counts()`.
     """
 
-    _esm = script("common.js", "canvas.js", "painter.js")
+    _esm = script(*SCRIPTS)
 
     def __init__(
         self, generator: Generator, labels: LabelSpace, label: Integer[Tensor, "h w"] | None = None,
         z: Float[Tensor, "..."] | None = None, *, instance: Integer[Tensor, "h w"] | None = None,
-        scenes: Dataset | None = None, classes: Sequence[str] | None = None,
+        scenes: Dataset | None = None, classes: Sequence[str] | None = None, styles: Mapping[str, Tensor] | None = None,
+        encoder: StyleEncoder | None = None,
     ):  # fmt: skip
         if label is None:
             label = blank(labels, image_size(generator))
-        super().__init__(Painting(generator, EditedMap(labels, label, instance, scenes=scenes, classes=classes), z))
+        edited = EditedMap(labels, label, instance, scenes=scenes, classes=classes)
+        super().__init__(Painting(generator, edited, z, styles=styles, encoder=encoder))
 
     @property
     def label(self) -> Integer[Tensor, "h w"]:

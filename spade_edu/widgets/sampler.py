@@ -11,6 +11,7 @@ from ..errors import UserError
 from ..files import write_whole
 from ..generators import Generator
 from ..labels import LabelSpace
+from .copies import DrawingCopy
 from .host import Core, Tool, fraction, script, whole_number
 from .looks import MOST_SEED, code, draw, require_codes, title
 from .maps import objects_of
@@ -32,7 +33,7 @@ class Sampling(Core):
         instance: Integer[Tensor, "h w"] | None = None,
     ):  # fmt: skip
         labels.check(label)
-        self.generator, self.labels, self.label = generator, labels, label.long()
+        self.generator, self.labels, self.label = DrawingCopy(generator), labels, label.long()
         self.instance = objects_of(label, instance)
         self.z_dim = require_codes(generator)
         self.kept: list[tuple[dict, Tensor]] = []
@@ -42,7 +43,7 @@ class Sampling(Core):
     def pictures(self, recipes: list[dict]) -> list[tuple[dict, Tensor]]:
         """Each recipe with its picture, uint8 (h, w, 3)."""
         codes = torch.stack([code(recipe, self.z_dim) for recipe in recipes])
-        return list(zip(recipes, draw(self.generator, self.labels, self.label, self.instance, codes)))
+        return list(zip(recipes, draw(self.generator.present(), self.labels, self.label, self.instance, codes)))
 
     def fresh(self, request: dict, buffers: list) -> None:
         """Fill the grid with independent draws, from seed `seed` upwards."""

@@ -32,7 +32,9 @@ function render({ model, el: host }) {
   let sending = false;
 
   async function start() {
-    if (await python.ask({ do: "begin", participant: name.value })) root.focus();
+    if (!(await python.ask({ do: "begin", participant: name.value }))) return;
+    name.value = ""; // the next person's is another
+    root.focus();
   }
 
   async function choose(side) {

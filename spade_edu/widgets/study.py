@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import UserError
-from ..evaluation.user_study import append_choice
+from ..evaluation.user_study import append_choice, load_choices
 from ..pictures import to_uint8
 from .host import Core, Tool, is_number, script, short_text
 from .still import captioned, png
@@ -35,7 +35,8 @@ class PicturePair:
 class Comparison(Core):
     """The study's core: pairs in random order, each with random sides; every answer is written at once.
 
-    The order is drawn from `seed`, or unpredictably without one. No system's name goes to the browser.
+    Order and sides are drawn anew for each participant, so that habits and fatigue average out: from `seed`, or
+    unpredictably without one. No system's name goes to the browser.
     """
 
     actions = ("begin", "choose")
@@ -43,16 +44,28 @@ class Comparison(Core):
     def __init__(self, pairs: Sequence[PicturePair], path: str | Path, seed: int | None = None):
         if not pairs:
             raise UserError("A study needs at least one pair of pictures.")
-        dice = random.Random(seed)
-        self.pairs, self.path, self.at, self.participant = dice.sample(pairs, len(pairs)), Path(path), 0, ""
-        self.systems = [dice.sample(sorted(pair.images), 2) for pair in self.pairs]  # left, right
+        self.path, self.at, self.participant, self._dice = Path(path), 0, "", random.Random(seed)
+        self._shuffle(pairs)
+
+    def _shuffle(self, pairs: Sequence[PicturePair]) -> None:
+        self.pairs = self._dice.sample(pairs, len(pairs))
+        self.systems = [self._dice.sample(sorted(pair.images), 2) for pair in self.pairs]  # left, right
 
     def begin(self, request: dict, buffers: list) -> None:
         """Somebody starts, under a name that keeps people apart."""
         name = short_text(request, "participant", 41)
         if not 1 <= len(name) <= 40:
             raise UserError("Type a name or a number of 1 to 40 characters that nobody else uses.")
+        if name in self._names():
+            raise UserError(f"{name} has answered already, as {self.path.name} says: take a name that nobody has used.")
         self.participant, self.at = name, 0
+        self._shuffle(self.pairs)
+
+    def _names(self) -> set[str]:
+        """Whoever has an answer in the results file."""
+        if not self.path.exists():
+            return set()
+        return {choice.participant for choice in load_choices(self.path)}
 
     def choose(self, request: dict, buffers: list) -> None:
         """The answer to pair `pair`; one that was answered already (in another view) is refused."""

@@ -1,27 +1,25 @@
 """The look of a picture on another street: reference pictures go through the style encoder."""
 
-import io
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from jaxtyping import Float, Integer
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
-from ..data.files import open_picture
 from ..encoder import StyleEncoder
 from ..errors import UserError
 from ..generators import Generator
 from ..labels import LabelSpace
-from ..pictures import from_uint8, to_uint8
+from ..pictures import to_uint8
+from .copies import DrawingCopy
 from .host import Core, Tool, fraction, script, short_text, whole_number
 from .looks import MOST_SEED, between, code, draw, require_codes
 from .maps import objects_of
+from .references import read_upload, style_of
 from .still import captioned, png
 
 MOST_CARDS = 12
-MOST_BYTES = 20 * 2**20  # of an upload
 
 
 class StyleTransfer(Core):
@@ -37,7 +35,8 @@ class StyleTransfer(Core):
         references: Sequence[Float[Tensor, "3 _ _"]], instance: Integer[Tensor, "h w"] | None = None,
     ):  # fmt: skip
         labels.check(label)
-        self.generator, self.encoder, self.labels, self.label = generator, encoder, labels, label.long()
+        self.generator, self.encoder = DrawingCopy(generator), DrawingCopy(encoder)
+        self.labels, self.label = labels, label.long()
         self.instance = objects_of(label, instance)
         self.z_dim, self.seed = require_codes(generator), 0
         if encoder.z_dim != self.z_dim:
@@ -47,20 +46,18 @@ class StyleTransfer(Core):
             self.add(f"reference {number + 1}", reference)
         self.draw()
 
-    @torch.no_grad()
     def add(self, name: str, reference: Float[Tensor, "3 _ _"]) -> None:
         """Add a card for a picture in [-1, 1]."""
         if len(self.cards) == MOST_CARDS:
             raise UserError(f"The board is full: it holds {MOST_CARDS} pictures. Run its cell again to clear it.")
-        device = next(self.encoder.parameters()).device
-        mu, _ = self.encoder.eval()(reference[None].to(device))
-        self.cards.append({"name": name, "reference": to_uint8(reference), "mu": mu[0].cpu(), "strength": 1.0})
+        mu = style_of(self.encoder.present(), reference)
+        self.cards.append({"name": name, "reference": to_uint8(reference), "mu": mu, "strength": 1.0})
 
     def draw(self) -> None:
         """Make every card's result."""
         base = code({"seed": self.seed}, self.z_dim)
         codes = torch.stack([base, *(between(base, card["mu"], card["strength"]) for card in self.cards)])
-        self.base, *self.results = draw(self.generator, self.labels, self.label, self.instance, codes)
+        self.base, *self.results = draw(self.generator.present(), self.labels, self.label, self.instance, codes)
 
     def strength(self, request: dict, buffers: list) -> None:
         """Change the strength of card `card`."""
@@ -97,19 +94,6 @@ class StyleTransfer(Core):
 
     def __repr__(self) -> str:
         return f"{len(self.cards)} references, z of {self.z_dim}"
-
-
-def read_upload(buffers: list, size: tuple[int, int]) -> Float[Tensor, "3 h w"]:
-    """A picture file from the browser, cut and scaled to `size` (h, w), in [-1, 1].
-
-    Errors: a UserError for no picture, a file over MOST_BYTES or a picture over files.MOST_PIXELS.
-    """
-    if len(buffers) != 1 or memoryview(buffers[0]).nbytes > MOST_BYTES:
-        raise UserError(f"Expected one picture of at most {MOST_BYTES // 2**20} MB.")
-    picture = open_picture(io.BytesIO(bytes(buffers[0])), "a picture (PNG, JPEG or WebP)")
-    picture = ImageOps.exif_transpose(picture).convert("RGB")
-    picture = ImageOps.fit(picture, size[::-1], Image.Resampling.LANCZOS)
-    return from_uint8(torch.from_numpy(np.array(picture)))
 
 
 class StyleBoard(Tool[StyleTransfer]):

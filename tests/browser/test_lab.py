@@ -63,7 +63,7 @@ def in_step(page, kernel) -> None:
 
 
 def test_a_stroke_changes_the_counts_and_the_picture_where_it_is(page, kernel, views):
-    img = views[0].locator("img")
+    img = views[0].locator(".se-picture")
     old, counts = torch.tensor(kernel.value("painter.label.tolist()")), kernel.value("painter.counts()")
     before = pixels(img)
     choose_class(views[0], "car")
@@ -77,7 +77,7 @@ def test_a_stroke_changes_the_counts_and_the_picture_where_it_is(page, kernel, v
 
 
 def test_undo_returns_the_same_map_and_picture(page, kernel, views):
-    view, img = views[0], views[0].locator("img")
+    view, img = views[0], views[0].locator(".se-picture")
     label, before = kernel.value("painter.label.tolist()"), pixels(img)
     with NextPicture(img):
         stroke(view, (0.2, 0.2), (0.7, 0.6))
@@ -95,14 +95,14 @@ def test_undo_returns_the_same_map_and_picture(page, kernel, views):
 def test_two_views_stay_in_step(page, kernel, views):
     for view, other, place in ((*views, 0.3), (*views[::-1], 0.6)):
         choose_class(view, "bus")
-        with NextPicture(other.locator("img")):
+        with NextPicture(other.locator(".se-picture")):
             stroke(view, (place, 0.7), (place + 0.1, 0.9))
         in_step(page, kernel)
-        assert torch.equal(pixels(view.locator("img")), pixels(other.locator("img")))
+        assert torch.equal(pixels(view.locator(".se-picture")), pixels(other.locator(".se-picture")))
 
 
 def test_everything_by_keyboard_and_no_shortcut_of_the_notebook(page, kernel, views):
-    view, img = views[0], views[0].locator("img")
+    view, img = views[0], views[0].locator(".se-picture")
     cells = page.locator(".jp-Notebook .jp-Cell").count()
     before = kernel.value("painter.counts()")
     stage = view.locator(".se-stage")
@@ -122,7 +122,7 @@ def test_everything_by_keyboard_and_no_shortcut_of_the_notebook(page, kernel, vi
 
 
 def test_fill_flip_and_scenes(page, kernel, views):
-    view, img = views[0], views[0].locator("img")
+    view, img = views[0], views[0].locator(".se-picture")
     label = torch.tensor(kernel.value("painter.label.tolist()"))
     with NextPicture(img):
         view.get_by_role("button", name="Flip").click()

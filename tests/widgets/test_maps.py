@@ -111,8 +111,72 @@ def test_the_size_that_a_generator_paints(plan, size):
     assert image_size(generator) == size
 
 
-def test_the_palette_offers_scored_classes_and_those_of_the_map():
-    edited = EditedMap(CITYSCAPES, torch.full((4, 6), CITYSCAPES.id("parking")))
-    assert len(edited.state()["offered"]) == 20
+def test_the_palette_is_the_same_for_every_scene_and_folds_what_is_not_scored():
+    state = EditedMap(CITYSCAPES, torch.full((4, 6), CITYSCAPES.id("parking"))).state()
+    assert len(state["offered"]) == 19 and CITYSCAPES.id("parking") in state["others"]
+    assert sorted(state["offered"] + state["others"]) == list(range(CITYSCAPES.num_ids))
     chosen = EditedMap(CITYSCAPES, torch.full((4, 6), ROAD), classes=["sky", "car"])
-    assert chosen.state()["offered"] == [ROAD, SKY, CAR]
+    assert chosen.state()["offered"] == [SKY, CAR]
+    edited = EditedMap(CITYSCAPES, STREETS[0].label, scenes=STREETS)
+    before = edited.state()["offered"]
+    edited.load({"scene": 2})
+    assert edited.state()["offered"] == before
+
+
+def test_classes_that_the_data_set_never_shows_are_marked_and_not_offered():
+    state = EditedMap(CITYSCAPES, STREETS[0].label, scenes=STREETS).state()
+    for name in ("train", "motorcycle"):
+        assert CITYSCAPES.id(name) in state["unseen"] and CITYSCAPES.id(name) not in state["offered"]
+    assert not set(state["unseen"]) & set(state["offered"])
+    assert EditedMap(CITYSCAPES, STREETS[0].label).state()["unseen"] == []  # nothing is known of other data
+
+
+def test_two_views_paint_beside_each_other():
+    edited = EditedMap(CITYSCAPES, blank(CITYSCAPES, (32, 64)))
+    known = edited.label
+    one, two = known.clone(), known.clone()
+    one[:4], two[-4:] = CAR, CAR
+    before = {"before_scene": -1, "before_flipped": False}
+    for label in (one, two):
+        edited.paint({"scene": -1, "flipped": False} | before, [ids_to_bytes(label), ids_to_bytes(known)])
+    assert (
+        (edited.label[:4] == CAR).all()
+        and (edited.label[-4:] == CAR).all()
+        and (edited.label[4:-4] == known[4:-4]).all()
+    )
+
+
+def test_a_view_that_missed_another_scene_or_a_flip_is_refused():
+    edited = EditedMap(CITYSCAPES, STREETS[0].label, STREETS[0].instance, scenes=STREETS, scene=0)
+    old = ids_to_bytes(edited.label)
+    for change in ({"scene": 1}, None):
+        if change is None:
+            edited.load({"scene": 0})
+            edited.paint({"scene": 0, "flipped": True}, [ids_to_bytes(edited.label.flip(1))])
+        else:
+            edited.load(change)
+        now = edited.label
+        with pytest.raises(UserError, match="Another view"):
+            edited.paint({"scene": 0, "before_scene": 0}, [bytes(2048), old])
+        assert torch.equal(edited.label, now)
+
+
+def test_a_flip_of_the_present_map_is_taken_whole():
+    edited = EditedMap(CITYSCAPES, STREETS[0].label, scenes=STREETS, scene=0)
+    flipped = edited.label.flip(1)
+    request = {"scene": 0, "flipped": True, "before_scene": 0, "before_flipped": False}
+    edited.paint(request, [ids_to_bytes(flipped), ids_to_bytes(edited.label)])
+    assert torch.equal(edited.label, flipped) and edited.flipped
+
+
+def test_an_opened_map_is_what_the_eraser_brings_back():
+    edited = EditedMap(CITYSCAPES, STREETS[0].label, scenes=STREETS, scene=0)
+    edited.open(STREETS[1].label)
+    assert edited.scene == -1 and torch.equal(edited.start[0], STREETS[1].label) and edited.photo() is None
+
+
+def test_the_scenes_own_picture_is_mirrored_with_it():
+    edited = EditedMap(CITYSCAPES, STREETS[0].label, scenes=STREETS, scene=0)
+    photo = edited.photo()
+    edited.paint({"scene": 0, "flipped": True}, [ids_to_bytes(edited.label.flip(1))])
+    assert torch.equal(edited.photo(), photo.flip(1)) and not torch.equal(edited.photo(), photo)

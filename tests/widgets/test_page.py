@@ -9,7 +9,7 @@ import pytest
 import trees
 
 from spade_edu import CITYSCAPES, SPADEGenerator, UserError
-from spade_edu.cli.paint import prepare
+from spade_edu.cli.paint import prepare, served
 from spade_edu.data import open_dataset
 from spade_edu.widgets.maps import EditedMap, blank
 from spade_edu.widgets.page import MOST_BYTES, PageServer
@@ -181,11 +181,11 @@ def test_a_taken_port_is_one_line(server):
 
 
 def test_the_command_serves_the_stored_network():
-    with prepare(None, 0) as server:
+    with served(prepare(), 0) as server:
         state = server.state()
     assert state["map"]["size"] == [64, 128] and state["map"]["scenes"] == 200
 
 
 def test_a_folder_without_a_run_is_one_line(tmp_path):
     with pytest.raises(UserError, match="not a run folder"):
-        prepare(tmp_path, 0)
+        prepare(tmp_path)

@@ -13,6 +13,7 @@ from spade_edu.data import Streets
 from spade_edu.evaluation.user_study import load_choices
 from spade_edu.fast.speed_up import speed_up
 from spade_edu.normalization import SPADE
+from spade_edu.pictures import to_uint8
 from spade_edu.widgets import Explorer, Painter, PicturePair, Sampler, Study, StyleBoard
 from spade_edu.widgets.looks import code, read_recipe
 from spade_edu.widgets.maps import ids_to_bytes
@@ -69,8 +70,12 @@ def test_a_ping_is_heard_and_nothing_else(painter, monkeypatch):
         ({"do": "paint"}, [bytes(2048)], "scene"),
         ({"do": "load", "scene": 4}, [], "from 0 to 3"),
         ({"do": "load", "scene": True}, [], "whole number"),
-        ({"do": "look", "seed": -1}, [], "seed"),
-        ({"do": "look", "seed": "x" * 1000}, [], "seed"),
+        ({"do": "look", "look": -1}, [], "look"),
+        ({"do": "look", "look": 4}, [], "from 0 to 3"),
+        ({"do": "draws", "seed": "x" * 1000}, [], "seed"),
+        ({"do": "thumbnail", "look": 9}, [], "look"),
+        ({"do": "style"}, [b"12"], "no style encoder"),
+        ({"do": "open"}, [b"12"], "expected a label map"),
         ({"do": "state"}, [], "no action 'state'"),
         ({}, [], "no action None"),
     ],
@@ -86,8 +91,8 @@ def test_a_failing_generator_is_told_in_the_widget(painter):
     def fail(*_):
         raise MemoryError("out of memory")
 
-    painter.core.generator.forward = fail
-    assert "MemoryError: out of memory" in painter.core.answer({"do": "look", "seed": 1}, [])
+    painter.core.generator.present().forward = fail
+    assert "MemoryError: out of memory" in painter.core.answer({"do": "look", "look": 1}, [])
 
 
 def make_all(generator) -> list:
@@ -138,19 +143,118 @@ def test_a_stroke_changes_counts_and_picture(painter):
 
 def test_a_look_follows_from_its_seed(painter, generator):
     first = painter.image
-    painter.core.answer({"do": "look", "seed": 7}, [])
+    painter.core.answer({"do": "draws", "seed": 7}, [])
     assert not torch.equal(painter.image, first)
     other = Painter(generator, CITYSCAPES, SCENE.label, code({"seed": 7}, 4), instance=SCENE.instance)
-    assert "fixed" in other.core.answer({"do": "look", "seed": 1}, [])
-    assert torch.equal(painter.image, other.image)
+    for request in ({"do": "look", "look": 0}, {"do": "draws", "seed": 1}, {"do": "thumbnail", "look": 0}):
+        assert "fixed" in other.core.answer(request, [])
+    assert torch.equal(painter.image, other.image) and other.core.state()["looks"] == []
 
 
 def test_a_generator_without_looks_paints_too():
     plain = SPADEGenerator(CITYSCAPES.num_channels, latent=(1, 2), ngf=2, hidden_channels=4)
     widget = Painter(plain, CITYSCAPES)
-    assert widget.state["seed"] is None
-    assert "fixed" in widget.core.answer({"do": "look", "seed": 1}, [])
+    assert widget.state["looks"] == []
+    assert "fixed" in widget.core.answer({"do": "look", "look": 1}, [])
     assert plain.training  # as it was found
+
+
+@pytest.fixture
+def styled(generator):
+    encoder = StyleEncoder(nef=2, z_dim=4, image_size=32)
+    styles = {"day": torch.ones(1, 4), "night": -torch.ones(1, 4)}
+    return Painter(generator, CITYSCAPES, SCENE.label, instance=SCENE.instance, styles=styles, encoder=encoder)
+
+
+def png_of(image: torch.Tensor) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(to_uint8(image).numpy()).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_named_styles_come_before_draws_and_each_look_is_its_code(styled, generator):
+    assert [look["name"] for look in styled.state["looks"]] == ["day", "night", "seed 0", "seed 1", "seed 2", "seed 3"]
+    assert styled.core.answer({"do": "look", "look": 1}, []) == ""
+    fixed = Painter(generator, CITYSCAPES, SCENE.label, -torch.ones(4), instance=SCENE.instance)
+    assert torch.equal(styled.image, fixed.image)
+
+
+def test_thumbnails_follow_the_map_when_they_are_asked_for(styled):
+    core = styled.core
+    for look in range(6):
+        core.answer({"do": "thumbnail", "look": look}, [])
+    old = [look["png"] for look in core.state()["looks"]]
+    assert all(look["fresh"] for look in core.state()["looks"]) and len(set(old)) == 6
+    core.answer({"do": "paint", "scene": -1}, [with_car()])
+    assert [look["fresh"] for look in core.state()["looks"]] == [True] + 5 * [False]  # the one that is shown
+    core.answer({"do": "thumbnail", "look": 4}, [])
+    assert core.state()["looks"][4]["fresh"] and core.state()["looks"][4]["png"] != old[4]
+    assert core.chosen == 0
+
+
+def test_a_pictures_style_becomes_a_look(styled):
+    assert styled.core.answer({"do": "style", "name": "dusk"}, [png_of(STREETS[1].image)]) == ""
+    core = styled.core
+    assert core.looks[core.chosen].recipe["style"] == "dusk"
+    with torch.no_grad():
+        mu, _ = core.encoder.present()(STREETS[1].image[None])
+    assert torch.allclose(torch.tensor(core.looks[core.chosen].recipe["z"]), mu[0], atol=1e-4)
+    for _ in range(20):
+        line = core.answer({"do": "style", "name": "again"}, [png_of(SCENE.image)])
+    assert "full" in line and len(core.looks) == 16
+
+
+def test_a_saved_picture_tells_how_it_was_made_and_comes_back(styled, generator, tmp_path):
+    styled.core.answer({"do": "look", "look": 1}, [])
+    (tmp_path / "night.png").write_bytes(styled.core.state()["image"])
+    recipe = read_recipe(tmp_path / "night.png")
+    assert recipe["style"] == "night" and recipe["network"] == "SPADEGenerator" and len(recipe["map"]) == 16
+    again = Painter(generator, CITYSCAPES, SCENE.label, code(recipe, 4), instance=SCENE.instance)
+    assert torch.equal(again.image, styled.image)
+
+
+def test_a_saved_map_is_opened_again_at_any_size(painter):
+    saved = painter.core.state()["saved"]
+    painter.core.answer({"do": "load", "scene": 1}, [])
+    assert painter.core.answer({"do": "open"}, [saved]) == ""
+    assert torch.equal(painter.label, SCENE.label) and painter.core.map.scene == -1
+    buffer = io.BytesIO()
+    Image.open(io.BytesIO(saved)).resize((128, 64), Image.Resampling.NEAREST).save(buffer, "PNG")
+    assert painter.core.answer({"do": "open"}, [buffer.getvalue()]) == "" and torch.equal(painter.label, SCENE.label)
+    assert "class ids" in painter.core.answer({"do": "open"}, [png_of(SCENE.image)])
+
+
+# ---- drawing beside a training --------------------------------------------------------------------------------------
+
+
+def test_no_widget_changes_the_mode_or_a_statistic_of_a_network(generator):
+    generator.train()
+    encoder = StyleEncoder(nef=2, z_dim=4, image_size=32).train()
+    modes = []
+    for network in (generator, encoder):
+        network.register_forward_pre_hook(lambda module, inputs: modes.append(module.training))
+    before = {name: value.clone() for name, value in generator.state_dict().items()}
+    asked = [
+        (Painter(generator, CITYSCAPES, encoder=encoder), {"do": "look", "look": 1}),
+        (Sampler(generator, SCENE.label, CITYSCAPES), {"do": "fresh", "seed": 1}),
+        (StyleBoard(generator, encoder, SCENE.label, CITYSCAPES, [SCENE.image]), {"do": "look", "seed": 1}),
+        (Explorer(generator, SCENE.label, CITYSCAPES), {"do": "choose", "layer": 0, "channel": 1}),
+    ]
+    assert all(widget.core.answer(request, []) == "" for widget, request in asked)
+    assert modes and not any(modes)  # all passes went through copies in evaluation mode
+    assert all(module.training for network in (generator, encoder) for module in network.modules())
+    assert all(torch.equal(value, before[name]) for name, value in generator.state_dict().items())
+
+
+def test_a_widget_follows_the_weights_of_its_network(painter, generator):
+    old = painter.image
+    with torch.no_grad():
+        for weight in generator.parameters():
+            weight.data.mul_(1.5)  # which leaves no trace in a tensor's version
+    painter.core.draw()
+    assert not torch.equal(painter.image, old)
+    copy = painter.core.generator.present()
+    assert painter.core.generator.present() is copy  # made anew only where something has changed
 
 
 def test_a_generator_of_any_size_needs_a_map():
@@ -234,7 +338,7 @@ def test_strength_goes_from_the_base_look_to_the_reference(board):
     assert (core.results[1].int() - core.base.int()).abs().max() <= 1
     assert core.cards[0]["strength"] == 1.0
     with torch.no_grad():
-        mu, _ = core.encoder(SCENE.image[None])
+        mu, _ = core.encoder.present()(SCENE.image[None])
     assert torch.allclose(core.cards[0]["mu"], mu[0])
 
 
@@ -360,6 +464,19 @@ def test_an_answer_that_cannot_be_written_is_asked_again(tmp_path):
     core.answer({"do": "begin", "participant": "p7"}, [])
     assert "Error" in core.answer({"do": "choose", "pair": 0, "side": "left", "seconds": 1}, [])
     assert core.at == 0
+
+
+def test_each_person_has_a_name_of_their_own_and_another_order_and_sides(tmp_path):
+    core = Study(make_pairs(12), tmp_path / "choices.jsonl", seed=1).core
+    seen = []
+    for name in ("p1", "p2"):
+        assert core.answer({"do": "begin", "participant": name}, []) == ""
+        seen.append(([pair.mask for pair in core.pairs], [systems[0] for systems in core.systems]))
+        assert core.answer({"do": "choose", "pair": 0, "side": "left", "seconds": 1}, []) == ""
+        for used in ("p1", name):
+            assert "answered already" in core.answer({"do": "begin", "participant": used}, [])
+        assert core.at == 1 and core.participant == name
+    assert seen[0][0] != seen[1][0] and seen[0][1] != seen[1][1]
 
 
 def test_a_pair_has_two_systems():

@@ -79,6 +79,10 @@ class Streets:
     """
 
     labels = CITYSCAPES
+    shows = (
+        "road", "sidewalk", "parking", "building", "wall", "fence", "pole", "traffic light", "traffic sign", "vegetation",
+        "terrain", "sky", "person", "rider", "car", "truck", "bus", "bicycle", "static",
+    )  # the classes that its scenes have; the others of Cityscapes never occur  # fmt: skip
 
     def __init__(
         self, length: int, *, split: str = "train", height: int = 64, width: int = 128, seed: int = 0,
