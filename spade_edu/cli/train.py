@@ -29,6 +29,10 @@ def train(
     data: Annotated[str, typer.Option(help="cityscapes, streets, camvid, ...; auto takes Cityscapes if found.")] = "",
     root: Annotated[str, typer.Option(help="Folder of the data set.")] = "",
     out: Annotated[Path, typer.Option(help="Run folder; an interrupted run in it goes on.")] = Path("runs/spade"),
+    epochs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Epochs in all; those after the schedule's end run at its last learning rate."),
+    ] = None,
     style: Annotated[bool, typer.Option(help="Train a style encoder with SPADE.")] = False,
     save_every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 250,
     workers: Annotated[int | None, typer.Option(min=0, help="Processes that read data.", show_default="auto")] = None,
@@ -42,11 +46,13 @@ def train(
     from ..data import open_splits
     from ..data.ade20k import ORDER
     from ..data.meaning import look_before_training
+    from ..runs.longer import with_epochs
 
     device = distributed.start(default_device())
     overrides = parse_settings(set_ or [])
     overrides |= {name: value for name, value in dict(data=data, root=root, style=style).items() if value}
     config = presets.preset(preset, overrides.pop("model", model), **overrides)
+    config = with_epochs(config, out, epochs)
     config, run_kind = _kind_of_run(code, config, overrides, str(device))
     training, preview, config, line = open_splits(config)
     print(line)

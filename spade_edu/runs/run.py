@@ -35,6 +35,7 @@ from .guards import LossWatch, check_state, memory_advice, only_one, reader_died
 from .holder import Holder
 from .identity import identity_of, note_classes, require_same_data, write_identity
 from .loading import load_config, require_package
+from .longer import MORE_EPOCHS, require_no_earlier_end, say_longer
 from .reading import Told, stack_or_error
 from .stops import Stop, finish_first, stop_asked
 
@@ -77,8 +78,8 @@ class Run:
                 f"A batch of {config.batch_size} needs as many images, but there are only {len(dataset)}: "
                 "set batch_size lower."
             )
-        self.total_steps = self.steps_per_epoch * (config.epochs + config.epochs_decay)
-        if not self.total_steps:
+        self.total_steps = self.steps_per_epoch * config.epochs_in_all
+        if not config.epochs_scheduled:
             raise UserError("epochs and epochs_decay are both 0: set one of them to the epochs to train for.")
         self.writes = distributed.rank() == 0
         with memory_advice(config, self.fixed):
@@ -121,6 +122,7 @@ class Run:
             if self.saved is not None:
                 note_classes(self.folder, self.dataset.labels)
             write_identity(self.folder, self.identity)
+            say_longer(self.config)
         last = min(until or self.total_steps, self.total_steps)
         bar = tqdm(
             total=last, initial=self.step, desc=self.folder.name, disable=not (progress and self.writes), unit="step"
@@ -263,13 +265,15 @@ class Run:
             return
         # A setting that is newer than the run had its default then.
         old, config = dataclasses.asdict(load_config(self.folder)), dataclasses.asdict(self.config)
-        changed = [name for name in config if old[name] != config[name] and name != "root"]
+        changed = [name for name in config if old[name] != config[name] and name not in ("root", "epochs_more")]
         if changed:
             name = changed[0]
+            advice = MORE_EPOCHS if name in ("epochs", "epochs_decay") else ""
             raise UserError(
                 f"{self.folder} holds a run with {name} = {old[name]!r}, now it is {config[name]!r}: choose "
-                "another --out, or the old setting."
+                f"another --out, or the old setting.{advice}"
             )
+        require_no_earlier_end(self.folder, self.config)
         if old["root"] != config["root"] and self.holder:  # on Colab, data and runs lie elsewhere in each session
             print(f"The data is now read from {config['root']!r}; before, it was {old['root']!r}.")
         require_same_data(self.folder, self.identity, changed=self.data_changed, say=self.holder is not None)
