@@ -67,6 +67,7 @@ class TrainingConfig:
     checkpointing: bool = False  # residual blocks compute their inside again in the backward pass: less memory, slower
     fast: bool = False  # same results in less time and memory (spade_edu.fast)
     seed: int = 0
+    start_from: str = ""  # weights to begin with (runs/beginning.py): a run, an official file, a stored network
 
     def __post_init__(self) -> None:
         for field in fields(self):

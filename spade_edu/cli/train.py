@@ -29,6 +29,10 @@ def train(
     data: Annotated[str, typer.Option(help="cityscapes, streets, camvid, ...; auto takes Cityscapes if found.")] = "",
     root: Annotated[str, typer.Option(help="Folder of the data set.")] = "",
     out: Annotated[Path, typer.Option(help="Run folder; an interrupted run in it goes on.")] = Path("runs/spade"),
+    start: Annotated[
+        str, typer.Option("--from", help="Begin from weights: a run, an official generator's file, a stored network.")
+    ] = "",
+    partial: Annotated[bool, typer.Option("--partial", help="Begin although less than half of them fits.")] = False,
     epochs: Annotated[
         int | None,
         typer.Option(min=1, help="Epochs in all; those after the schedule's end run at its last learning rate."),
@@ -44,13 +48,14 @@ def train(
     """Train a generator; the same command again goes on where a run was stopped."""
     from .. import distributed, presets
     from ..data import open_splits
-    from ..data.ade20k import ORDER
     from ..data.meaning import look_before_training
     from ..runs.longer import with_epochs
 
     device = distributed.start(default_device())
     overrides = parse_settings(set_ or [])
-    overrides |= {name: value for name, value in dict(data=data, root=root, style=style).items() if value}
+    overrides |= {
+        name: value for name, value in dict(data=data, root=root, style=style, start_from=start).items() if value
+    }
     config = presets.preset(preset, overrides.pop("model", model), **overrides)
     config = with_epochs(config, out, epochs)
     config, run_kind = _kind_of_run(code, config, overrides, str(device))
@@ -58,18 +63,22 @@ def train(
     print(line)
     seen = look_before_training(training, strict=strict)
     if distributed.rank() == 0:
-        for about in seen:
-            print(about)
-        for name, value in dataclasses.asdict(config).items():
-            print(f"{name:24} {value}")
-        if config.data.startswith("ade20k"):
-            print(ORDER)
-    options: dict = dict(device=device, save_every=save_every, workers=workers, data_changed=data_changed)
+        _show(config, seen)
+    options: dict = dict(device=device, save_every=save_every, workers=workers)
+    options |= dict(data_changed=data_changed, partial=partial)
     run = run_kind(out, config, training, preview, **options)
     run.train()
     distributed.stop()
     if run.writes:
         print(f"Done: {run.step} steps in {run.seconds / 60:.1f} minutes. Samples: {out / 'samples'}")
+
+
+def _show(config: TrainingConfig, seen: list[str]) -> None:
+    """Print what was seen in the label maps, every setting, and what ADE20K's channels are."""
+    from ..data.ade20k import ORDER
+
+    settings = [f"{name:24} {value}" for name, value in dataclasses.asdict(config).items()]
+    print("\n".join([*seen, *settings, *[ORDER] * config.data.startswith("ade20k")]))
 
 
 def _kind_of_run(code: Path | None, config: TrainingConfig, asked: dict, device: str) -> tuple[TrainingConfig, Any]:
@@ -80,6 +89,8 @@ def _kind_of_run(code: Path | None, config: TrainingConfig, asked: dict, device:
 
     if code is None:
         return resolve_precision(config, device), Run
+    if config.start_from:
+        raise UserError("--from begins with networks of the package, --code with your file's: leave one out.")
     return own_settings(config, asked, device), partial(OwnRun, code=read_code(code))
 
 

@@ -78,6 +78,11 @@ def load_generator(
     )
 
 
+def label_channels(source: Source) -> int:
+    """How many label channels a generator takes. Errors: a UserError where the file is another network."""
+    return int(_read(source, "SPADE generator")["head_0.norm_0.mlp_shared.0.weight"].shape[1])
+
+
 def official_latent_size(crop_size: int, aspect_ratio: float, num_upsampling_layers: str) -> tuple[int, int]:
     """(height, width) of the first map as the official code computes it: the width rounded down, then the height.
 

@@ -14,6 +14,7 @@ from ..labels import CITYSCAPES, LabelSpace
 from ..models import Networks, build
 from .identity import note_classes, require_same_classes
 
+STORED = ("spade", "pix2pixhd", "pix2pixhd_pp")  # the networks that come with the package
 TEXTS = "code"  # the folder in a run's that says what the student's file said; nothing in it is ever run
 
 
@@ -105,7 +106,7 @@ def load_stored(name: str = "spade", folder: Path = ASSETS) -> Networks:
     """
     path = folder / f"{name}.json"
     if not path.exists():
-        raise UserError(f"No weights are stored for {name!r}; there are: spade, pix2pixhd, pix2pixhd_pp.")
+        raise UserError(f"No weights are stored for {name!r}; there are: {', '.join(STORED)}.")
     networks = build(stored_config(json.loads(path.read_text())), CITYSCAPES)
     load_weights(networks.generator.eval(), folder / f"{name}.safetensors")
     if networks.encoder is not None:

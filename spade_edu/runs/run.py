@@ -31,6 +31,7 @@ from ..models import build
 from ..pictures import grid, save_png, to_uint8
 from ..sampling import generate, spread, to_batch
 from ..training import Batch, Trainer
+from .beginning import begin_from
 from .guards import LossWatch, check_state, memory_advice, only_one, reader_died
 from .holder import Holder
 from .identity import identity_of, note_classes, require_same_data, write_identity
@@ -46,7 +47,8 @@ class Run:
     folder: where all is kept; a run in it goes on, if `config` is its own. device: where the networks train.
     `dataset` is trained on, `preview` (of the same kind) gives the label maps of the sample grids. Every `save_every`
     steps a checkpoint and a grid are written. `workers` processes read the data (None: see `data_workers`); the samples
-    are the same for any number of them. data_changed: go on although the data is other than the run's.
+    are the same for any number of them. data_changed: go on although the data is other than the run's. partial:
+    begin from weights of which less than half fit.
     Errors: a UserError where the folder holds another run, or the data set is smaller than a batch.
     """
 
@@ -63,11 +65,12 @@ class Run:
         save_every: int = 250,
         workers: int | None = None,
         data_changed: bool = False,
+        partial: bool = False,
     ):
         self.folder, self.device = Path(folder), torch.device(device)
         self.config = config = resolve_precision(config, self.device)
         self.dataset, self.preview = dataset, preview
-        self.identity, self.data_changed = identity_of(dataset), data_changed
+        self.identity, self.data_changed, self.partial = identity_of(dataset), data_changed, partial
         self.workers = data_workers(dataset, self.device) if workers is None else workers
         self.save_every, self.step, self.seconds = save_every, 0, 0.0
         self.saved: int | None = None  # step of the last checkpoint
@@ -89,7 +92,10 @@ class Run:
 
     def make_trainer(self) -> Trainer:
         """What trains: networks as the configuration says."""
-        return Trainer(*build(self.config, self.dataset.labels).to(self.device), self.config)
+        networks = build(self.config, self.dataset.labels)
+        if self.config.start_from and not checkpoints(self.folder / "checkpoints"):
+            begin_from(networks, self.config, self.dataset.labels, partial=self.partial)
+        return Trainer(*networks.to(self.device), self.config)
 
     def train(self, until: int | None = None, *, progress: bool = True) -> Trainer:
         """Train to step `until` (default: the end), from the last checkpoint if there is one.

@@ -60,7 +60,7 @@ def stored() -> Source:
 def from_run(folder: Path, load: Callable[[Path, LabelSpace], Networks]) -> Source:
     """A run's generator; load(folder, labels) gives it, and the encoder where there is one."""
     config = load_config(folder)
-    labels, values = _meaning(folder, config)
+    labels, values = classes_of(folder, config)
     generator, encoder = load(folder, labels)
     newest = checkpoints(folder / "checkpoints")[-1].name
     note = {"weights": f"{folder.name}, step {int(newest)}"}
@@ -71,7 +71,7 @@ def from_official(file: Path, data: str, label_order: str) -> Source:
     """A generator of the official code, and the encoder where latest_net_E.pth lies beside latest_net_G.pth."""
     from ..pretrained.official import load_encoder
 
-    reader = _reader(data)
+    reader = reader_of(data)
     if reader is None:
         raise UserError("--official needs --data: which data set was it trained on (cityscapes, ade20k, coco-stuff)?")
     labels, values = reader.labels, reader.label_values
@@ -83,17 +83,17 @@ def from_official(file: Path, data: str, label_order: str) -> Source:
     return Source(generator, encoder, labels, values, official_size(data), {"weights": digest})
 
 
-def _reader(data: str) -> type[SplitFiles] | None:
+def reader_of(data: str) -> type[SplitFiles] | None:
     """The reader of a data set whose classes are published."""
     reader = READERS.get(data)
     return reader if isinstance(reader, type) and issubclass(reader, SplitFiles) else None
 
 
-def _meaning(folder: Path, config: TrainingConfig) -> tuple[LabelSpace, Values]:
+def classes_of(folder: Path, config: TrainingConfig) -> tuple[LabelSpace, Values]:
     """Classes and pixel values: of a data set that is known, else as the run noted them, else read from its data."""
     if config.data == "streets":
         return CITYSCAPES, identity_values(CITYSCAPES)
-    reader = _reader(config.data)
+    reader = reader_of(config.data)
     if reader is not None:
         return reader.labels, reader.label_values
     noted = read_identity(folder)
