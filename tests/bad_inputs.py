@@ -383,6 +383,10 @@ def _folders() -> list[Case]:
         Case(area, "an empty folder", [*look, "cityscapes", "--root", "set"], "both archives", Path("set").mkdir),
         Case(area, "a file in place of the folder", [*look, "camvid", "--root", "f"], "f", Path("f").touch),
         Case(area, "a split left out", LOOK, "images is not a folder", then(lambda: shutil.rmtree("set/train"))),
+        Case(
+            area, "one pair and no val", LOOK, "holds one pair and no val folder",
+            then(lambda: [shutil.rmtree("set/val"), LABEL.unlink(), PHOTO.unlink()]),
+        ),
         Case(area, "a split that doesn't exist", [*LOOK, "--split", "tset"], "set/tset/images is not a folder", pairs),
         Case(
             area, "no photograph in the folder", LOOK, "has no photograph",
@@ -558,6 +562,7 @@ def _fine() -> list[Case]:
         ("folders below folders, blanks, emoji, .JPG, litter of archives", LOOK, renamed),
         ("pictures of odd sizes, each another", LOOK, then(lambda: (trees.photo(PHOTO, height=7, width=301), trees.ids(LABEL, 3, height=7, width=301)))),
         ("a picture of one pixel", LOOK, then(lambda: (trees.photo(PHOTO, height=1, width=1), trees.ids(LABEL, 3, height=1, width=1)))),
+        ("no val folder: pairs are split by the hashes of their names", LOOK, then(lambda: shutil.rmtree("set/val"))),
         ("an odd size asked for", [*LOOK, "--height", "33", "--width", "47"], pairs),
         ("a photograph without label map among others", LOOK, then(LABEL.unlink)),
         ("classes.json as Windows' editor saves it (BOM)", LOOK, classes('\ufeff{"names": ["sky", "road", "car"]}')),

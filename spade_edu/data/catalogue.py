@@ -13,8 +13,8 @@ from .camvid import CamVid
 from .cityscapes import ROOT_VARIABLE, Cityscapes, is_cityscapes
 from .coco_stuff import COCOStuff
 from .flickr_landscapes import FlickrLandscapes
-from .folder import Folder
 from .paired import PairedFiles
+from .splitting import open_folder
 from .streets import Streets
 
 DOWNLOADS = Path("datasets")  # where `spade-edu data get` puts what it fetches
@@ -27,7 +27,7 @@ READERS: dict[str, Callable[..., PairedFiles]] = {
     "ade20k-outdoor": ADE20KOutdoor,
     "coco-stuff": COCOStuff,
     "flickr-landscapes": FlickrLandscapes,
-    "folder": Folder.from_root,
+    "folder": open_folder,
 }
 NAMES = (*READERS, "streets")
 
@@ -55,7 +55,8 @@ def open_dataset(
     if chosen == "streets":
         return Streets(length, split=split, **options), f"Data: Streets ({why})."
     dataset = READERS[chosen](folder, split, **options)
-    return dataset, f"Data: {dataset.labels.name} in {folder}, {len(dataset)} {split} pairs ({why})."
+    line = f"Data: {dataset.labels.name} in {folder}, {len(dataset)} {split} pairs ({why})."
+    return dataset, " ".join([line, *dataset.remarks])
 
 
 class Splits(NamedTuple):
