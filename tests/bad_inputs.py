@@ -495,6 +495,7 @@ def _weights() -> list[Case]:
         Case(area, "an official checkpoint that isn't there", ["evaluate", "--official", "G.pth", *streets], "G.pth"),
         Case(area, "code in an official checkpoint", ["evaluate", "--official", "G.pth", *streets], "G.pth", lambda: malicious(Path("G.pth")), process=PROCESS),
         Case(area, "text in place of an official checkpoint", ["evaluate", "--official", "G.pth", *streets], "G.pth", lambda: Path("G.pth").write_text("text")),
+        Case(area, "own pairs, for which there is no segmenter, without distances", [*score[:3], "--data", "folder", "--root", "set", "--no-distance"], "no segmenter is published for folder", lambda: (pairs(), images("a.png", "b.png"))),
         Case(area, "weights that don't exist", ["weights", "resnet"], "no weights 'resnet'"),
         Case(area, "grading a folder without notebooks", ["grade", "class"], "holds no notebook", Path("class").mkdir),
         Case(area, "grading a folder that isn't there", ["grade", "class"], "class is not a folder"),

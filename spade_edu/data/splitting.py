@@ -26,7 +26,8 @@ def open_folder(root: str | Path, split: str = "train", **options: Any) -> Folde
     count = len(dataset)
     if count == 1:
         raise DataError(
-            f"{root} holds one pair and no val folder: training shows a picture that it doesn't learn from."
+            f"{root} holds one pair and no val folder: training shows a picture that it doesn't learn from. Add a "
+            "pair, or copy train to val."
         )
     dataset.pairs = [pair for pair in dataset.pairs if (pair.name in kept) == (split == "val")]
     dataset.remarks = [

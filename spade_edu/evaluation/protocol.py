@@ -24,7 +24,7 @@ Size = Literal["label", "generated", "square"]
 class Protocol:
     """One way of scoring generated images on one data set.
 
-    segmenter: whose predictions are scored.
+    segmenter: whose predictions are scored; "" where none is published.
     fed, filter: size of the images that it sees, and the filter that brings them there.
     multiple: both sides are then rounded up to a multiple of this (UPerNet's own code; by stretching).
     compared: size at which predictions and labels meet; "fed" shrinks labels by nearest neighbour, "label" enlarges
@@ -105,6 +105,10 @@ _OWN_CODE: dict[str, dict] = {
     "ade20k-outdoor": dict(segmenter="upernet101", multiple=32, ignored=(255,), absent="zero", images=None),
     "coco-stuff": dict(segmenter="deeplabv2_resnet101", multiple=1, ignored=(255,), absent="gt", images=5000),
     "streets": dict(segmenter="Streets judge", multiple=1, ignored=(255,), absent="skip", images=None),
+    # For these nobody published one: their images have distances only.
+    "camvid": dict(segmenter="", multiple=1, ignored=(255,), absent="skip", images=None),
+    "flickr-landscapes": dict(segmenter="", multiple=1, ignored=(255,), absent="skip", images=None),
+    "folder": dict(segmenter="", multiple=1, ignored=(255,), absent="skip", images=None),
 }
 
 _CHOICES: dict[str, dict] = {
@@ -154,15 +158,17 @@ def protocol(name: str, data: str) -> Protocol:
     """A named protocol on a data set; a UserError where either is unknown.
 
     name: "paper", "oasis", "clade", "gan-compression" or "cc-fpse"; on Streets also "streets".
-    data: cityscapes, ade20k, ade20k-outdoor, coco-stuff or streets.
+    data: a name of spade_edu.data.
     """
     if name not in _CHOICES:
         raise UserError(f"there is no protocol {name!r}: expected one of {', '.join(_CHOICES)}.")
     if data not in _OWN_CODE:
-        raise UserError(f"no segmenter is published for {data}: expected one of {', '.join(_OWN_CODE)}.")
+        raise UserError(f"there is no protocol for {data!r}: expected one of {', '.join(_OWN_CODE)}.")
     if name == "streets" != data:
         raise UserError(f"the protocol 'streets' is for Streets, not {data}: expected one of {', '.join(NAMES)}.")
     choices = dict(_CHOICES[name])
+    if name == "paper" and not _OWN_CODE[data]["segmenter"]:
+        choices |= dict(origin="pytorch-fid's way: the distance to the validation photographs as they are.")
     if (name, data) == ("gan-compression", "coco-stuff"):
         choices |= dict(
             fed="label", origin="GAN Compression (Li et al. 2020), code: images enlarged to the label's size."

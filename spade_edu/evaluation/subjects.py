@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 
 import torch
@@ -53,22 +54,28 @@ class Place:
 
 @dataclass(frozen=True)
 class Subject:
-    """images: 0..255, in the order of the place's label maps. title: what they are called in the table.
+    """What is scored. title: what it is called in the table. paint: gives the images.
 
-    generator: the one that painted them, where there is one.
+    generator: the one that paints them, where there is one.
     """
 
     title: str
     place: Place
-    images: Sequence[Tensor]
+    paint: Callable[[], Sequence[Tensor]]
     generator: Generator | None = None
+
+    @cached_property
+    def images(self) -> Sequence[Tensor]:
+        """The images, 0..255, in the order of the place's label maps; painted when they are asked for first."""
+        return self.paint()
 
 
 def from_folder(folder: Path, data: str, root: str, count: int | None) -> Subject:
     """Images that somebody generated."""
     name, found, _ = choose(data or None, root or None)
     place = Place(name, found, first_size(folder), count)
-    return Subject(str(folder), place, ImageFolder(folder, place.originals().names()))
+    images = ImageFolder(folder, place.originals().names())
+    return Subject(str(folder), place, lambda: images)
 
 
 def from_run(
@@ -146,7 +153,8 @@ def _in_order(generator: Generator, file: Path, data: str, asked: str) -> Genera
 
 
 def _generated(title: str, place: Place, generator: Generator, seed: int, device: str) -> Subject:
-    images = paint(generator.to(device), place.inputs(), count=place.count, device=device, seed=seed)
+    count = len(place.originals())
+    images = partial(paint, generator.to(device), place.inputs(), count=count, device=device, seed=seed)
     return Subject(title, place, images, generator)
 
 
