@@ -18,6 +18,7 @@ from spade_edu.evaluation.scoring import (
     Features,
     Judges,
     bootstrap,
+    judges_of,
     generated_statistics,
     real_statistics,
     score,
