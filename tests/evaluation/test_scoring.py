@@ -18,8 +18,8 @@ from spade_edu.evaluation.scoring import (
     Features,
     Judges,
     bootstrap,
-    judges_of,
     generated_statistics,
+    judges_of,
     real_statistics,
     score,
 )
