@@ -1,4 +1,4 @@
-"""`spade-edu train` and `spade-edu sample`."""
+"""`spade-edu train`."""
 
 import dataclasses
 from difflib import get_close_matches
@@ -8,9 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from ..config import KINDS, MOST_SEED, TrainingConfig, resolve_precision
+from ..config import KINDS, TrainingConfig, resolve_precision
 from ..errors import UserError
-from .own import Code, generator_of
 
 Settings = Annotated[
     list[str] | None, typer.Option("--set", help="Override one setting, as name=value; may be repeated.")
@@ -18,9 +17,8 @@ Settings = Annotated[
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands to the command line."""
+    """Add the command to the command line."""
     app.command()(train)
-    app.command()(sample)
 
 
 def train(
@@ -92,31 +90,6 @@ def _kind_of_run(code: Path | None, config: TrainingConfig, asked: dict, device:
     if config.start_from:
         raise UserError("--from begins with networks of the package, --code with your file's: leave one out.")
     return own_settings(config, asked, device), partial(OwnRun, code=read_code(code))
-
-
-def sample(
-    run: Annotated[Path, typer.Argument(help="Run folder.")],
-    out: Annotated[Path, typer.Option(help="Picture to write.")] = Path("samples.png"),
-    count: Annotated[int, typer.Option(min=1, max=1000, help="Label maps (rows).")] = 4,
-    styles: Annotated[int, typer.Option(min=1, max=1000, help="Styles of each (columns).")] = 4,
-    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Seed of the styles.")] = 0,
-    code: Code = None,
-) -> None:
-    """Draw images of a trained run: a row for each label map, a column for each style."""
-    from ..data import open_splits
-    from ..pictures import grid, save_png, to_uint8
-    from ..runs.loading import load_local_config
-    from ..sampling import generate, spread
-
-    _, preview, _, line = open_splits(load_local_config(run))
-    print(line)
-    generator = generator_of(run, preview.labels, code)
-    batch = spread(preview, count)
-    columns = styles if generator.z_dim else 1
-    images = [generate(generator, batch, preview.labels, seed=seed + i) for i in range(columns)]
-    tiles = [preview.labels.colourise(batch.label), *(to_uint8(image) for image in images)]
-    save_png(grid([list(row) for row in zip(*tiles)]), out)
-    print(f"Wrote {out}: label map, then {columns} image(s) a row.")
 
 
 def parse_settings(settings: list[str]) -> dict:

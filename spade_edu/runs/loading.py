@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from torch import nn
@@ -42,12 +43,15 @@ def require_package(folder: Path) -> None:
         raise UserError(f"{folder} was trained with a file of your own: name it, --code my_spade.py.")
 
 
-def load_local_config(folder: Path) -> TrainingConfig:
+def load_local_config(folder: Path, root: str = "") -> TrainingConfig:
     """The configuration of a run folder whose data is to be opened: the folder may come from a stranger.
 
+    root: where the data is, if not where the run has it.
     Errors: a UserError as for `load_config`, or where it names data on another computer, which would be contacted.
     """
     config = load_config(folder)
+    if root:
+        return replace(config, root=root)
     if config.root.replace("/", "\\").startswith("\\\\"):  # \\host\share, also written //host/share
         raise UserError(
             f"{Path(folder) / 'config.json'} names data on another computer ({config.root}), which is not contacted "

@@ -44,13 +44,34 @@ def paint_folder(
         paths = [out / f"{maps.pairs[i].name.rsplit('/', 1)[-1]}.png" for i in places]
         if all(path.exists() for path in paths):
             continue
-        codes = noise(generator.z_dim, range(seed + start, seed + start + len(places))) if z is None else z
-        sample = stack([maps[i] for i in places])
-        codes = codes if codes is None else codes.expand(len(places), -1)
-        for path, picture in zip(paths, to_uint8(generate(generator, sample, maps.labels, device, z=codes))):
-            save_png(Image.fromarray(picture.cpu().numpy()), path)
+        for path, picture in zip(paths, _painted(generator, maps, places, z, seed, device)):
+            save_png(picture, path)
         painted += len(places)
     return painted
+
+
+def paint_one(
+    generator: Generator,
+    maps: LabelMaps,
+    out: Path,
+    *,
+    z: Float[Tensor, "1 z"] | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+) -> None:
+    """Write the picture of the first label map to a file; z and seed as for `paint_folder`."""
+    (picture,) = _painted(generator, maps, range(1), z, seed, device)
+    save_png(picture, out)
+
+
+def _painted(
+    generator: Generator, maps: LabelMaps, places: range, z: Tensor | None, seed: int, device: str
+) -> list[Image.Image]:
+    codes = noise(generator.z_dim, [seed + place for place in places]) if z is None else z
+    codes = None if codes is None else codes.expand(len(places), -1)
+    sample = stack([maps[i] for i in places])
+    pixels = to_uint8(generate(generator, sample, maps.labels, device, z=codes))
+    return [Image.fromarray(picture.cpu().numpy()) for picture in pixels]
 
 
 def _claim(out: Path, note: dict) -> None:

@@ -38,17 +38,22 @@ class Source(NamedTuple):
     size: tuple[int, int]
     note: dict[str, Any]
 
-    @torch.no_grad()
     def code_of(self, picture: Path) -> Float[Tensor, "1 z"]:
-        """The style of a picture: mu of E(picture). (The official test.py draws from E's distribution.)
+        """The style of a picture, as for `style_of`."""
+        return style_of(self.encoder, picture, self.size)
 
-        Errors: a UserError where there is no encoder, a DataError where the picture can't be read.
-        """
-        if self.encoder is None:
-            raise UserError("--style needs a style encoder, and this generator has none (`spade-edu train --style`).")
-        height, width = self.size
-        photo = read_photo(picture).resize((width, height))
-        return self.encoder.eval()(from_uint8(torch.from_numpy(np.array(photo)))[None])[0]
+
+@torch.no_grad()
+def style_of(encoder: nn.Module | None, picture: Path, size: tuple[int, int]) -> Float[Tensor, "1 z"]:
+    """The style of a picture at (height, width): mu of E(picture). (The official test.py draws from E's distribution.)
+
+    Errors: a UserError where there is no encoder, a DataError where the picture can't be read.
+    """
+    if encoder is None:
+        raise UserError("--style needs a style encoder, and this generator has none (`spade-edu train --style`).")
+    height, width = size
+    photo = read_photo(picture).resize((width, height))
+    return encoder.eval()(from_uint8(torch.from_numpy(np.array(photo)))[None])[0]
 
 
 def stored() -> Source:
@@ -57,10 +62,10 @@ def stored() -> Source:
     return Source(networks.generator, networks.encoder, CITYSCAPES, values, (64, 128), {"weights": "stored"})
 
 
-def from_run(folder: Path, load: Callable[[Path, LabelSpace], Networks]) -> Source:
-    """A run's generator; load(folder, labels) gives it, and the encoder where there is one."""
+def from_run(folder: Path, load: Callable[[Path, LabelSpace], Networks], root: str = "") -> Source:
+    """A run's generator; load(folder, labels) gives it, and the encoder where there is one. root: where its data is."""
     config = load_config(folder)
-    labels, values = classes_of(folder, config)
+    labels, values = classes_of(folder, config, root)
     generator, encoder = load(folder, labels)
     newest = checkpoints(folder / "checkpoints")[-1].name
     note = {"weights": f"{folder.name}, step {int(newest)}"}
@@ -89,7 +94,7 @@ def reader_of(data: str) -> type[SplitFiles] | None:
     return reader if isinstance(reader, type) and issubclass(reader, SplitFiles) else None
 
 
-def classes_of(folder: Path, config: TrainingConfig) -> tuple[LabelSpace, Values]:
+def classes_of(folder: Path, config: TrainingConfig, root: str = "") -> tuple[LabelSpace, Values]:
     """Classes and pixel values: of a data set that is known, else as the run noted them, else read from its data."""
     if config.data == "streets":
         return CITYSCAPES, identity_values(CITYSCAPES)
@@ -99,7 +104,7 @@ def classes_of(folder: Path, config: TrainingConfig) -> tuple[LabelSpace, Values
     noted = read_identity(folder)
     if noted.classes and noted.colours and noted.values:
         return _from_note(folder, noted)
-    data: Any = open_splits(load_local_config(folder)).validation
+    data: Any = open_splits(load_local_config(folder, root)).validation
     return data.labels, data.label_values
 
 

@@ -179,7 +179,7 @@ def test_a_run_on_own_pairs_paints_without_its_data(tmp_path):
 
 def _paint(rank, place, out):
     source = from_run(place / "run", partial(networks_of, code=None))
-    maps = LabelMaps(Path(maps_of(place)), source.labels, source.values, height=32, width=64)
+    maps = LabelMaps([Path(maps_of(place))], source.labels, source.values, height=32, width=64)
     paint_folder(source.generator, maps, out, source.note, batch=2)
 
 
