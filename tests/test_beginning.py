@@ -169,10 +169,10 @@ def test_official_files_are_taken_with_what_lies_beside_and_in_their_own_order(t
 
 def test_official_files_of_unknown_classes_give_all_but_their_labels(tmp_path, capsys):
     torch.save(
-        to_official(SPADEGenerator(5, ngf=4, hidden_channels=8, latent=(8, 8), z_dim=3)), tmp_path / "a_net_G.pth"
+        to_official(SPADEGenerator(5, ngf=4, hidden_channels=8, latent=(2, 4), z_dim=3)), tmp_path / "a_net_G.pth"
     )
-    torch.save(to_official(StyleEncoder(nef=4, z_dim=3, image_size=256)), tmp_path / "a_net_E.pth")
-    config = preset("test", height=256, width=256, style=True, z_dim=3)
+    torch.save(to_official(StyleEncoder(nef=4, z_dim=3, image_size=64)), tmp_path / "a_net_E.pth")
+    config = preset("test", height=64, width=128, style=True, z_dim=3)
     begun(config, CITYSCAPES, str(tmp_path / "a_net_G.pth"), partial=True)
     out = capsys.readouterr().out
     assert "D: none there" in out and "taken:" not in out and "100 % of its weights" in out

@@ -78,9 +78,12 @@ def load_generator(
     )
 
 
-def label_channels(source: Source) -> int:
-    """How many label channels a generator takes. Errors: a UserError where the file is another network."""
-    return int(_read(source, "SPADE generator")["head_0.norm_0.mlp_shared.0.weight"].shape[1])
+def options_of_any_size(source: Source) -> dict[str, Any]:
+    """Options with which `load_generator` takes any file: its weights are right, the size that it paints is not."""
+    state = _read(source, "SPADE generator")
+    cells = len(state["fc.weight"]) // len(state["head_0.conv_0.bias"])  # with VAE those of the first map, else 1
+    plan = "most" if "up_4.conv_0.bias" in state else "normal"
+    return dict(crop_size=cells * 2 ** UPSAMPLINGS[plan], aspect_ratio=cells)
 
 
 def official_latent_size(crop_size: int, aspect_ratio: float, num_upsampling_layers: str) -> tuple[int, int]:

@@ -11,9 +11,11 @@ from torch import Tensor, nn
 
 from .. import distributed
 from ..config import TrainingConfig
+from ..data import ADE20K
 from ..errors import UserError
 from ..labels import CITYSCAPES, LabelSpace
 from ..models import Networks, build
+from ..pretrained import official
 from .loading import STORED, load_config, load_networks, load_stored, own_texts
 from .sources import classes_of, reader_of
 
@@ -100,20 +102,16 @@ def _of_run(folder: Path) -> Weights:
 
 
 def _of_official(file: Path) -> Weights:
-    from ..evaluation.subjects import OFFICIAL
-    from ..pretrained.official import DATA_SETS, label_order, load_discriminator, load_encoder, load_generator
-    from ..pretrained.official import label_channels as channels_in
-
-    count = channels_in(file)
-    data = DATA_SETS.get(count, "").lower()
-    networks: dict[str, nn.Module] = {"G": load_generator(file, **OFFICIAL.get(data, {}))}
-    for letter, load in (("D", load_discriminator), ("E", load_encoder)):
+    generator = official.load_generator(file, **official.options_of_any_size(file))
+    networks: dict[str, nn.Module] = {"G": generator}
+    for letter, load in (("D", official.load_discriminator), ("E", official.load_encoder)):
         beside = file.with_name(file.name.replace("_G.", f"_{letter}."))
         if beside != file and beside.is_file():
             networks[letter] = load(beside)
-    reader = reader_of(data)
+    count = generator.label_channels
+    reader = reader_of(official.DATA_SETS.get(count, "").lower())
     channels = channels_of(reader.labels) if reader else [""] * count
-    if data == "ade20k" and label_order(file) == "official":  # which has "other", our "don't care", at 0
+    if reader is ADE20K and official.label_order(file) == "official":  # which has "other", our "don't care", at 0
         channels = channels[-1:] + channels[:-1]
     return Weights(networks, channels)
 
