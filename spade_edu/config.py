@@ -64,6 +64,7 @@ class TrainingConfig:
     beta2: float = 0.9
     epochs: int = 50  # at the full rate
     epochs_decay: int = 0  # then falling linearly to 0
+    epochs_more: int = 0  # after these, at the last of their rates
     ema: float = 0.0  # decay of the averaged generator, once it is old enough (n steps: n / (n + 10)); 0: none
     reuse_fake: bool = False  # D step on the G step's images instead of new ones
     d_steps_per_g: int = 1  # D learns from each batch, G from every so many-th
@@ -73,6 +74,7 @@ class TrainingConfig:
     checkpointing: bool = False  # residual blocks compute their inside again in the backward pass: less memory, slower
     fast: bool = False  # same results in less time and memory (spade_edu.fast)
     seed: int = 0
+    start_from: str = ""  # weights to begin with (runs/beginning.py): a run, an official file, a stored network
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -99,13 +101,23 @@ class TrainingConfig:
             return self.lr * 2
         return self.lr
 
+    @property
+    def epochs_scheduled(self) -> int:
+        """The epochs over which the learning rate is planned."""
+        return self.epochs + self.epochs_decay
+
+    @property
+    def epochs_in_all(self) -> int:
+        """The epochs after which a training ends."""
+        return self.epochs_scheduled + self.epochs_more
+
     def lr_factor(self, epoch: int) -> float:
         """What both rates are multiplied by in `epoch`, counted from 1.
 
         As in the official code the fall begins after epoch epochs + 1: with 100 + 100, epochs 1 to 101 run at the full
-        rate and epoch 200 at 1 % of it.
+        rate and epoch 200 at 1 % of it. Those after the schedule have the rate of its last.
         """
-        return 1.0 - max(0, epoch - 1 - self.epochs) / max(1, self.epochs_decay)
+        return 1.0 - max(0, min(epoch, self.epochs_scheduled) - 1 - self.epochs) / max(1, self.epochs_decay)
 
     def kl_weight(self, epoch: int) -> float:
         """The weight of the KL divergence in `epoch`, counted from 1: lambda_kl epoch / kl_epochs, then lambda_kl."""
@@ -177,6 +189,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "kl_epochs": (0, 1_000_000),
     "epochs": (0, 1_000_000),
     "epochs_decay": (0, 1_000_000),
+    "epochs_more": (0, 1_000_000),
     "ema": (0.0, 0.999999),
     "seed": (0, MOST_SEED),
 }

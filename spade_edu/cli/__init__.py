@@ -10,7 +10,7 @@ from typing import Any
 import typer
 
 from ..errors import UserError
-from . import data, demo, doctor, evaluate, grade, paint, paper, plan, reproduce, start, test, train, weights
+from . import data, demo, doctor, evaluate, grade, paint, paper, plan, reproduce, sample, start, test, train, weights
 
 # click's, which newer versions of typer bring along themselves
 UsageError: Any = typer.BadParameter.__base__
@@ -25,7 +25,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Learn SPADE by building it: train, sample, evaluate, look at data.",
 )
-for command in (start, demo, train, test, evaluate, data, doctor, grade, paint, paper, plan, reproduce, weights):
+for command in (
+    start, demo, train, sample, test, evaluate, data, doctor, grade, paint, paper, plan, reproduce, weights,
+):  # fmt: skip
     command.register(app)
 
 

@@ -28,7 +28,9 @@ def evaluate(
     label_order: Annotated[
         str, typer.Option(help="Of an --official file's ADE20K channels: official or package.", show_default="by file")
     ] = "",
-    data: Annotated[str, typer.Option(help="cityscapes, ade20k, ade20k-outdoor, coco-stuff or streets.")] = "",
+    data: Annotated[
+        str, typer.Option(help="cityscapes, ade20k, coco-stuff, streets, ...; camvid, folder: FID only.")
+    ] = "",
     root: Annotated[str, typer.Option(help="Folder of the data set.")] = "",
     protocol: Annotated[
         str,
@@ -75,7 +77,8 @@ def evaluate(
         warnings.simplefilter("always", UserWarning)
         results = _score(subject, names, segmentation, distance, real, seed, fid_network, segmenter)
         diversity = diversity_of(subject, seed, default_device())
-    notes = sorted({str(w.message) for w in caught if issubclass(w.category, UserWarning)})
+        remarks = subject.place.originals().remarks
+    notes = remarks + sorted({str(w.message) for w in caught if issubclass(w.category, UserWarning)})
     _show(subject, results, notes, diversity)
     if json_file is not None:
         _write_json(json_file, subject, results, notes, diversity)
@@ -125,14 +128,12 @@ def _score(
 
 def _show(subject: Any, results: list, notes: list[str], diversity: dict | None) -> None:
     """Print the table: a row a protocol, how far they differ, the paper's row."""
-    from ..evaluation.protocol import COUNTS_VOID, PAPER_ROW
-
     first = results[0]
     expected = first.protocol.images
     amount = f"{first.n} images"
     if expected and first.n != expected:
         amount += f" of the protocol's {expected}"
-    segmenters = " and ".join(dict.fromkeys(scores.protocol.segmenter for scores in results))
+    segmenters = " and ".join(dict.fromkeys(scores.protocol.segmenter for scores in results)) or "none"
     print(f"{subject.title}: {amount}, {subject.place.data}, segmenter {segmenters}\n")
     heads = ["mIoU %", "accuracy %", "accuracy_with_void %"]
     heads += [first.distance_name or "distance", first.kernel_name or "kernel distance"]
@@ -141,19 +142,27 @@ def _show(subject: Any, results: list, notes: list[str], diversity: dict | None)
         print(_row(scores.protocol.name, _cells(scores)))
     if len(results) > 1:
         print(_row("largest - smallest", _spread(results)))
-    data = subject.place.data if subject.place.data in PAPER_ROW else "cityscapes"
-    miou, accuracy, fid = PAPER_ROW[data]
-    accuracies = ["-", f"{accuracy}"] if data in COUNTS_VOID else [f"{accuracy}", "-"]
-    print(_row(f"SPADE, {data}", [f"{miou}", *accuracies, f"FID {fid}", "-"]) + "   (the paper's Table 1)")
-    if first.distance_name == "FID":
-        print("The paper's FID is of pytorch-fid before 27 May 2019: --fid-network torchvision-2019 compares with it.")
-    if data != subject.place.data:
-        print("\nOn Streets the judge, the images and the features are others than the paper's: only its rows compare.")
+    if first.protocol.segmenter:
+        _show_paper(subject.place.data, first.distance_name)
     print(f"\nProtocol {first.protocol.name}: {first.protocol.origin}" if len(results) == 1 else "")
     for note in notes:
         print(f"Note: {note}")
     if diversity:
         print(f"Diversity ({diversity['features']}): {diversity['mean']:.4f} over {diversity['maps']} label maps.")
+
+
+def _show_paper(place: str, distance: str | None) -> None:
+    """The paper's row, and what to mind when comparing with it."""
+    from ..evaluation.protocol import COUNTS_VOID, PAPER_ROW
+
+    data = place if place in PAPER_ROW else "cityscapes"
+    miou, accuracy, fid = PAPER_ROW[data]
+    accuracies = ["-", f"{accuracy}"] if data in COUNTS_VOID else [f"{accuracy}", "-"]
+    print(_row(f"SPADE, {data}", [f"{miou}", *accuracies, f"FID {fid}", "-"]) + "   (the paper's Table 1)")
+    if distance == "FID":
+        print("The paper's FID is of pytorch-fid before 27 May 2019: --fid-network torchvision-2019 compares with it.")
+    if data != place:
+        print("\nOn Streets the judge, the images and the features are others than the paper's: only its rows compare.")
 
 
 def _row(title: str, cells: list[str]) -> str:
@@ -215,7 +224,7 @@ def draw(scores: Any, title: str, path: Path) -> None:
     from ..pictures import save_figure
 
     if not scores.iou:
-        raise UserError("--picture shows the IoU of classes: leave out --no-segmentation.")
+        raise UserError("--picture shows the IoU of classes, which needs a segmenter: leave one of both out.")
     names, values = zip(*sorted(scores.iou.items(), key=lambda item: item[1]))
     figure = Figure(figsize=(7, 1.4 + 0.22 * len(names)), layout="constrained")
     axes = figure.add_subplot()

@@ -30,7 +30,7 @@ def plan(
     name, room, rate = parse_card(gpu)
     overrides = {"lambda_vgg": 0.0, "data": data} | parse_settings(set_ or [])
     config = named_preset(preset, overrides.pop("model", "spade"), **overrides)
-    epochs = config.epochs + config.epochs_decay
+    epochs = config.epochs_in_all
     print(f"{preset} preset at {config.height}x{config.width} on {data}, {gpus} x {name}")
     print(f"{'arithmetic':12}{'checkpointing':15}{'batch a GPU':>12}{'peak GB':>9}{'hours':>8}")
     for precision in ("fp32", "fp16"):

@@ -6,10 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from ..config import MOST_SEED
 from ..errors import UserError
 from .own import Code, networks_of
-from .train import default_device
+from .sample import Instances, Seed, Style, paint_maps
 
 
 def register(app: typer.Typer) -> None:
@@ -28,12 +27,12 @@ def test(
     label_order: Annotated[
         str, typer.Option(help="Of an --official file's ADE20K channels: official or package.", show_default="by file")
     ] = "",
-    instance_dir: Annotated[Path | None, typer.Option(help="Folder of instance maps, named as the label maps.")] = None,
-    style: Annotated[Path | None, typer.Option(help="Picture whose style all get; needs a style encoder.")] = None,
+    instance_dir: Instances = None,
+    style: Style = None,
     image_dir: Annotated[
         Path | None, typer.Option(help="Folder of photographs, named as the label maps: each gives its own style.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Of the styles, where none is given.")] = 0,
+    seed: Seed = 0,
     batch_size: Annotated[int, typer.Option(min=1, max=1000, help="Label maps at a time.")] = 20,
     truncate: Annotated[
         bool, typer.Option("--truncate", help="Cut off to whole grey levels, as the official test.py.")
@@ -41,33 +40,11 @@ def test(
     code: Code = None,
 ) -> None:
     """Paint a picture for each label map of a folder; the same command again goes on where it was stopped."""
-    from .. import distributed
-    from ..data.label_maps import LabelMaps
-    from ..data.paired import hash_of_names
-    from ..runs.results import paint_folder
-
     if style is not None and image_dir is not None:
         raise UserError("give --style PICTURE for all, or --image-dir FOLDER for each, not both.")
     source = _source(run, official, data, label_order, code)
-    device = str(distributed.start(default_device()))
-    height, width = source.size
-    folders: dict[str, Any] = dict(instances=instance_dir, photos=image_dir)
-    maps = LabelMaps(label_dir, source.labels, source.values, height=height, width=width, **folders)
-    maps.check()
-    z = None if style is None else source.code_of(style)
-    encoder = None if image_dir is None else source.require_encoder("--image-dir").to(device)
-    note = source.note | {
-        "maps": hash_of_names(pair.name for pair in maps.pairs),
-        "seed": seed,
-        "batch size": batch_size,
-    }
-    note |= {"style": str(style or image_dir or "drawn")} | ({"grey levels": "cut off"} if truncate else {})
-    options: dict[str, Any] = dict(z=z, encoder=encoder, seed=seed, batch=batch_size, truncate=truncate, device=device)
-    painted = paint_folder(source.generator.to(device).eval(), maps, results_dir, note, **options)
-    if distributed.rank() == 0:
-        by = " by the first process" if distributed.processes() > 1 else ""
-        print(f"{results_dir}: {len(maps)} pictures of {height}x{width}, {painted} painted now{by}.")
-    distributed.stop()
+    options: dict[str, Any] = dict(instances=instance_dir, style=style, photos=image_dir, seed=seed)
+    paint_maps(source, [label_dir], results_dir, **options, batch_size=batch_size, truncate=truncate)
 
 
 def _source(run: Path | None, official: Path | None, data: str, label_order: str, code: Path | None) -> Any:

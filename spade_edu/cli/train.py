@@ -1,4 +1,4 @@
-"""`spade-edu train` and `spade-edu sample`."""
+"""`spade-edu train`."""
 
 import dataclasses
 from difflib import get_close_matches
@@ -8,9 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from ..config import KINDS, MOST_SEED, TrainingConfig, resolve_precision
+from ..config import KINDS, TrainingConfig, resolve_precision
 from ..errors import UserError
-from .own import Code, generator_of
 
 Settings = Annotated[
     list[str] | None, typer.Option("--set", help="Override one setting, as name=value; may be repeated.")
@@ -18,9 +17,8 @@ Settings = Annotated[
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands to the command line."""
+    """Add the command to the command line."""
     app.command()(train)
-    app.command()(sample)
 
 
 def train(
@@ -29,6 +27,14 @@ def train(
     data: Annotated[str, typer.Option(help="cityscapes, streets, camvid, ...; auto takes Cityscapes if found.")] = "",
     root: Annotated[str, typer.Option(help="Folder of the data set.")] = "",
     out: Annotated[Path, typer.Option(help="Run folder; an interrupted run in it goes on.")] = Path("runs/spade"),
+    start: Annotated[
+        str, typer.Option("--from", help="Begin from weights: a run, an official generator's file, a stored network.")
+    ] = "",
+    partial: Annotated[bool, typer.Option("--partial", help="Begin although less than half of them fits.")] = False,
+    epochs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Epochs in all; those after the schedule's end run at its last learning rate."),
+    ] = None,
     style: Annotated[bool, typer.Option(help="Train a style encoder with SPADE.")] = False,
     save_every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 250,
     workers: Annotated[int | None, typer.Option(min=0, help="Processes that read data.", show_default="auto")] = None,
@@ -40,30 +46,37 @@ def train(
     """Train a generator; the same command again goes on where a run was stopped."""
     from .. import distributed, presets
     from ..data import open_splits
-    from ..data.ade20k import ORDER
     from ..data.meaning import look_before_training
+    from ..runs.longer import with_epochs
 
     device = distributed.start(default_device())
     overrides = parse_settings(set_ or [])
-    overrides |= {name: value for name, value in dict(data=data, root=root, style=style).items() if value}
+    overrides |= {
+        name: value for name, value in dict(data=data, root=root, style=style, start_from=start).items() if value
+    }
     config = presets.preset(preset, overrides.pop("model", model), **overrides)
+    config = with_epochs(config, out, epochs)
     config, run_kind = _kind_of_run(code, config, overrides, str(device))
     training, preview, config, line = open_splits(config)
     print(line)
     seen = look_before_training(training, strict=strict)
     if distributed.rank() == 0:
-        for about in seen:
-            print(about)
-        for name, value in dataclasses.asdict(config).items():
-            print(f"{name:24} {value}")
-        if config.data.startswith("ade20k"):
-            print(ORDER)
-    options: dict = dict(device=device, save_every=save_every, workers=workers, data_changed=data_changed)
+        _show(config, seen)
+    options: dict = dict(device=device, save_every=save_every, workers=workers)
+    options |= dict(data_changed=data_changed, partial=partial)
     run = run_kind(out, config, training, preview, **options)
     run.train()
     distributed.stop()
     if run.writes:
         print(f"Done: {run.step} steps in {run.seconds / 60:.1f} minutes. Samples: {out / 'samples'}")
+
+
+def _show(config: TrainingConfig, seen: list[str]) -> None:
+    """Print what was seen in the label maps, every setting, and what ADE20K's channels are."""
+    from ..data.ade20k import ORDER
+
+    settings = [f"{name:24} {value}" for name, value in dataclasses.asdict(config).items()]
+    print("\n".join([*seen, *settings, *[ORDER] * config.data.startswith("ade20k")]))
 
 
 def _kind_of_run(code: Path | None, config: TrainingConfig, asked: dict, device: str) -> tuple[TrainingConfig, Any]:
@@ -74,32 +87,9 @@ def _kind_of_run(code: Path | None, config: TrainingConfig, asked: dict, device:
 
     if code is None:
         return resolve_precision(config, device), Run
+    if config.start_from:
+        raise UserError("--from begins with networks of the package, --code with your file's: leave one out.")
     return own_settings(config, asked, device), partial(OwnRun, code=read_code(code))
-
-
-def sample(
-    run: Annotated[Path, typer.Argument(help="Run folder.")],
-    out: Annotated[Path, typer.Option(help="Picture to write.")] = Path("samples.png"),
-    count: Annotated[int, typer.Option(min=1, max=1000, help="Label maps (rows).")] = 4,
-    styles: Annotated[int, typer.Option(min=1, max=1000, help="Styles of each (columns).")] = 4,
-    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Seed of the styles.")] = 0,
-    code: Code = None,
-) -> None:
-    """Draw images of a trained run: a row for each label map, a column for each style."""
-    from ..data import open_splits
-    from ..pictures import grid, save_png, to_uint8
-    from ..runs.loading import load_local_config
-    from ..sampling import generate, spread
-
-    _, preview, _, line = open_splits(load_local_config(run))
-    print(line)
-    generator = generator_of(run, preview.labels, code)
-    batch = spread(preview, count)
-    columns = styles if generator.z_dim else 1
-    images = [generate(generator, batch, preview.labels, seed=seed + i) for i in range(columns)]
-    tiles = [preview.labels.colourise(batch.label), *(to_uint8(image) for image in images)]
-    save_png(grid([list(row) for row in zip(*tiles)]), out)
-    print(f"Wrote {out}: label map, then {columns} image(s) a row.")
 
 
 def parse_settings(settings: list[str]) -> dict:

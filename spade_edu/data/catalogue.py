@@ -14,8 +14,8 @@ from .camvid import CamVid
 from .cityscapes import ROOT_VARIABLE, Cityscapes, is_cityscapes
 from .coco_stuff import COCOStuff, portraits
 from .flickr_landscapes import FlickrLandscapes
-from .folder import Folder
 from .paired import PairedFiles
+from .splitting import open_folder
 from .streets import Streets
 from .transforms import preprocessed
 
@@ -29,7 +29,7 @@ READERS: dict[str, Callable[..., PairedFiles]] = {
     "ade20k-outdoor": ADE20KOutdoor,
     "coco-stuff": COCOStuff,
     "flickr-landscapes": FlickrLandscapes,
-    "folder": Folder.from_root,
+    "folder": open_folder,
 }
 NAMES = (*READERS, "streets")
 
@@ -61,7 +61,8 @@ def open_dataset(
         streets.labels = replace(streets.labels, instances=edges)
         return streets, f"Data: Streets ({why})."
     dataset = READERS[chosen](folder, split, edges=edges, **options)
-    return dataset, f"Data: {dataset.labels.name} in {folder}, {len(dataset)} {split} pairs ({why})."
+    line = f"Data: {dataset.labels.name} in {folder}, {len(dataset)} {split} pairs ({why})."
+    return dataset, " ".join([line, *dataset.remarks])
 
 
 class Splits(NamedTuple):

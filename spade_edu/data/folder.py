@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .base import DataError
+from .base import DataError, NoSplitError
 from .classes import CLASS_FILES, read_classes
 from .files import ID_SUFFIXES, PHOTO_SUFFIXES
 from .paired import (
@@ -72,8 +72,8 @@ class Folder(PairedFiles):
         photos, labels, instances = (root / split / part for part in ("images", "labels", "instances"))
         if not photos.is_dir() and (root / f"{split}_img").is_dir():
             photos, labels, instances = (root / f"{split}_{part}" for part in ("img", "label", "inst"))
-        if split == "val" and not photos.is_dir() and (root / "train").is_dir():
-            raise DataError(
+        if split == "val" and not photos.is_dir() and any((root / train).is_dir() for train in ("train", "train_img")):
+            raise NoSplitError(
                 f"{photos} is not a folder: training shows pictures that it doesn't learn from. Move some pairs from "
                 f"{root / 'train'} to {root / 'val'}."
             )

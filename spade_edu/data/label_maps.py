@@ -1,6 +1,7 @@
 """Label maps, with or without photographs: what a generator paints when nothing is known but the labels."""
 
-from collections.abc import Iterable
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from PIL import Image
 from ..labels import LabelSpace
 from .base import DataError
 from .files import read_ids, read_photo, require_same_size
-from .paired import Pair, PairedFiles, Pairs, ids_in, photos_in, require_folder
+from .paired import Pair, PairedFiles, Pairs, hash_of_names, ids_in, photos_in, require_folder
 from .transforms import JointTransform
 
 # Cityscapes keeps both kinds of maps in one folder, and has endings for all.
@@ -18,17 +19,17 @@ LABELS, INSTANCES, PHOTOS = "_gtFine_labelIds", "_gtFine_instanceIds", "_leftImg
 
 
 class LabelMaps(PairedFiles):
-    """The label maps under a folder; a sample's image is black where there are no photographs.
+    """Label maps; a sample's image is black where there are no photographs.
 
-    folder: NAME.png, holding the values of the data set's label files. instances: a folder of instance maps of the same
-    names, for a space with edges; in Cityscapes' layout they lie beside the label maps. Samples: height x width.
-    photos: a folder of photographs of the same names.
+    paths: files, and folders of NAME.png, holding the values of the data set's label files. instances: a folder of
+    instance maps of the same names, for a space with edges; in Cityscapes' layout they lie beside the label maps.
+    photos: a folder of photographs of the same names. Samples: height x width.
     Errors: a DataError where there are none, two have one name, or an instance map or a photograph is missing.
     """
 
     def __init__(
         self,
-        folder: Path,
+        paths: Sequence[Path],
         labels: LabelSpace,
         label_values: Int32[np.ndarray, "values"],
         *,
@@ -37,16 +38,12 @@ class LabelMaps(PairedFiles):
         instances: Path | None = None,
         photos: Path | None = None,
     ):
-        require_folder(folder, "label maps", "Check the path.")
-        ending = LABELS if ids_in(folder, LABELS) else ""
-        found = ids_in(folder, ending)
-        if not found:
-            raise DataError(f"{folder} holds no label maps: expected PNG files, one a picture to paint.")
-        _require_names(found.values())
-        beside = ids_in(folder, INSTANCES) if ending and instances is None else {}
-        edges = _edges(labels, folder, beside if instances is None else ids_in(instances))
-        pictures = found if photos is None else _photos(photos, PHOTOS if ending else "", found)
-        pairs = [Pair(name, pictures[name], path, _of(edges, name, path)) for name, path in sorted(found.items())]
+        found = [_found_at(path) for path in paths]
+        named = dict(_with_other_names(item for maps, _ in found for item in maps.items()))
+        beside = {name: path for _, edges in found for name, path in edges.items()}
+        edges = _edges(labels, paths[0], beside if instances is None else ids_in(instances))
+        pictures = named if photos is None else _photos(photos, named)
+        pairs = [Pair(name, pictures[name], path, _of(edges, name, path)) for name, path in sorted(named.items())]
         super().__init__(Pairs(pairs, []), labels, JointTransform(height, width), label_values)
 
     def read(self, pair: Pair) -> tuple[Image.Image, Int32[np.ndarray, "h w"], Int32[np.ndarray, "h w"] | None]:
@@ -66,14 +63,36 @@ class LabelMaps(PairedFiles):
         for pair in self.pairs:
             self.read(pair)
 
+    def fingerprint(self) -> str:
+        """A hash of what is to be painted: names, label maps, instance maps, photographs."""
+        files = [path for pair in self.pairs for path in dict.fromkeys((pair.label, pair.instance, pair.photo)) if path]
+        contents = (hashlib.sha256(path.read_bytes()).hexdigest() for path in files)
+        return hash_of_names([*(pair.name for pair in self.pairs), *contents])
 
-def _require_names(paths: Iterable[Path]) -> None:
-    """Pictures are named after their maps, without folders: two of one name would be one picture."""
+
+def _found_at(path: Path) -> tuple[dict[str, Path], dict[str, Path]]:
+    """The label maps at a path, and the instance maps that lie beside them in Cityscapes' layout; by name."""
+    if path.is_file():
+        name = path.stem.removesuffix(LABELS)
+        edges = path.with_name(f"{name}{INSTANCES}{path.suffix}")
+        return {name: path}, {name: edges} if name != path.stem and edges.is_file() else {}
+    if not path.is_dir():
+        raise DataError(f"{path} isn't there: expected a label map, or a folder of them. Check the path.")
+    ending = LABELS if ids_in(path, LABELS) else ""
+    found = ids_in(path, ending)
+    if not found:
+        raise DataError(f"{path} holds no label maps: expected PNG files, one a picture to paint.")
+    return found, ids_in(path, INSTANCES) if ending else {}
+
+
+def _with_other_names(maps: Iterable[tuple[str, Path]]) -> Iterator[tuple[str, Path]]:
+    """The maps. Pictures are named after them, without folders: two of one name would be one picture, a DataError."""
     seen: dict[str, Path] = {}
-    for path in paths:
-        other = seen.setdefault(path.stem, path)
+    for name, path in maps:
+        other = seen.setdefault(name.rsplit("/", 1)[-1], path)
         if other is not path:
             raise DataError(f"{other} and {path} have one name, and their pictures would have: rename one of them.")
+        yield name, path
 
 
 def _edges(labels: LabelSpace, folder: Path, found: dict[str, Path]) -> dict[str, Path]:
@@ -86,9 +105,10 @@ def _edges(labels: LabelSpace, folder: Path, found: dict[str, Path]) -> dict[str
     return found if labels.instances else {}
 
 
-def _photos(folder: Path, ending: str, maps: dict[str, Path]) -> dict[str, Path]:
+def _photos(folder: Path, maps: dict[str, Path]) -> dict[str, Path]:
     """The photographs of label maps, by name."""
-    photos = photos_in(require_folder(folder, "photographs", "Check the path."), ending)
+    require_folder(folder, "photographs", "Check the path.")
+    photos = photos_in(folder, PHOTOS) or photos_in(folder)
     missing = [path for name, path in maps.items() if name not in photos]
     if missing:
         raise DataError(f"{missing[0]} has no photograph of its name among {len(photos)} in {folder}.")

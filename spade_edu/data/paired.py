@@ -5,7 +5,7 @@ import os
 import unicodedata
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -67,6 +67,7 @@ class PairedFiles:
     """
 
     published: dict[str, int] = {}  # number of pairs in the published data set, by split
+    remarks: Sequence[str] = ()  # sentences on how files were found
 
     def __init__(
         self,

@@ -60,6 +60,11 @@ class Originals:
             image, label, name = to_bytes(sample.image), sample.label, str(sample.name)
         return Original(name, self.labels.to_score_ids(label), image)
 
+    @property
+    def remarks(self) -> list[str]:
+        """Sentences on how the files were found."""
+        return list(self.dataset.remarks) if isinstance(self.dataset, PairedFiles) else []
+
     def names(self) -> list[str]:
         """The names of all, in order."""
         if isinstance(self.dataset, PairedFiles):

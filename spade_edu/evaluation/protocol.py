@@ -29,7 +29,7 @@ FIVE_SCALES = (300, 375, 450, 525, 600)  # its short sides: config/ade20k-resnet
 class Protocol:
     """One way of scoring generated images on one data set.
 
-    segmenter: whose predictions are scored.
+    segmenter: whose predictions are scored; "" where none is published.
     fed, filter: size of the images that it sees, and the filter that brings them there.
     multiple: both sides are then rounded up to a multiple of this (UPerNet's own code; by stretching).
     short_sides: in place of `fed`, UPerNet's own evaluation: the image's short side at each of these, the long one at
@@ -139,6 +139,10 @@ _OWN_CODE: dict[str, dict] = {
     "ade20k-outdoor": dict(**_ADE20K, images=None),
     "coco-stuff": dict(segmenter="deeplabv2_resnet101", multiple=1, ignored=(255,), absent="gt", images=5000),
     "streets": dict(segmenter="Streets judge", multiple=1, ignored=(255,), absent="skip", images=None),
+    # For these nobody published one: their images have distances only.
+    "camvid": dict(segmenter="", multiple=1, ignored=(255,), absent="skip", images=None),
+    "flickr-landscapes": dict(segmenter="", multiple=1, ignored=(255,), absent="skip", images=None),
+    "folder": dict(segmenter="", multiple=1, ignored=(255,), absent="skip", images=None),
 }
 
 _CHOICES: dict[str, dict] = {
@@ -201,13 +205,12 @@ def protocol(name: str, data: str, segmenter: str = "") -> Protocol:
     """A named protocol on a data set; a UserError where either is unknown.
 
     name: "paper", "oasis", "clade", "gan-compression" or "cc-fpse"; on Streets also "streets", on ADE20K also "csail".
-    data: cityscapes, ade20k, ade20k-outdoor, coco-stuff or streets. segmenter: on ADE20K another than the protocol's,
-    one of UPERNETS.
+    data: a name of spade_edu.data. segmenter: on ADE20K another than the protocol's, one of UPERNETS.
     """
     if name not in _CHOICES:
         raise UserError(f"there is no protocol {name!r}: expected one of {', '.join(_CHOICES)}.")
     if data not in _OWN_CODE:
-        raise UserError(f"no segmenter is published for {data}: expected one of {', '.join(_OWN_CODE)}.")
+        raise UserError(f"there is no protocol for {data!r}: expected one of {', '.join(_OWN_CODE)}.")
     if name == "streets" != data:
         raise UserError(f"the protocol 'streets' is for Streets, not {data}: expected one of {', '.join(NAMES)}.")
     if name == "csail" and not data.startswith("ade20k"):
@@ -240,6 +243,8 @@ def _exceptions(name: str, data: str) -> dict[str, Any]:
 
 def _papers_photographs(data: str, origin: str) -> dict[str, Any]:
     """The real side that the FID of the paper can have had, and what else there is to say."""
+    if not _OWN_CODE[data]["segmenter"]:
+        return dict(origin="pytorch-fid's way: the distance to the validation photographs as they are.")
     if data in ("cityscapes", "streets"):
         void = (
             "The published Cityscapes accuracy (81.9) counts void pixels as wrong (TSIT, issue 1): accuracy_with_void"

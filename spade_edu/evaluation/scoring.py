@@ -1,5 +1,6 @@
 """Scoring generated images under a protocol."""
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import NamedTuple
@@ -95,7 +96,10 @@ def judges_of(
 
     segmentation, distance: leave out the segmenter, or the features, where False. fid_network: a name of
     inception.FID_NETWORKS; "" is today's pytorch-fid. Streets has none to choose. size: (height, width) of the images.
+    Errors: a UserError where nothing is left that could judge, or weights are missing.
     """
+    if segmentation and not plan.segmenter:
+        segmentation = _without_segmenter(plan.data, distance)
     options: dict = dict(segmentation=segmentation, distance=distance, device=device)
     if plan.data != "streets":
         return published_judges(plan.segmenter, **options, fid_network=fid_network or "pytorch-fid")
@@ -104,6 +108,14 @@ def judges_of(
     if plan.name != "streets":
         return streets_judges(**options)
     return streets_judges(**options, at_one_size=False, size=size)
+
+
+def _without_segmenter(data: str, distance: bool) -> bool:
+    """Say that nobody can segment; False."""
+    if not distance:
+        raise UserError(f"no segmenter is published for {data}: without distances there is nothing to score.")
+    warnings.warn(f"no segmenter is published for {data}: mIoU and accuracy are left out.", stacklevel=3)
+    return False
 
 
 def published_judges(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 
 import torch
@@ -55,22 +56,28 @@ class Place:
 
 @dataclass(frozen=True)
 class Subject:
-    """images: 0..255, in the order of the place's label maps. title: what they are called in the table.
+    """What is scored. title: what it is called in the table. paint: gives the images.
 
-    generator: the one that painted them, where there is one.
+    generator: the one that paints them, where there is one.
     """
 
     title: str
     place: Place
-    images: Sequence[Tensor]
+    paint: Callable[[], Sequence[Tensor]]
     generator: Generator | None = None
+
+    @cached_property
+    def images(self) -> Sequence[Tensor]:
+        """The images, 0..255, in the order of the place's label maps; painted when they are asked for first."""
+        return self.paint()
 
 
 def from_folder(folder: Path, data: str, root: str, count: int | None) -> Subject:
     """Images that somebody generated."""
     name, found, _ = choose(data or None, root or None)
     place = Place(name, found, first_size(folder), count)
-    return Subject(str(folder), place, ImageFolder(folder, place.originals().names()))
+    images = ImageFolder(folder, place.originals().names())
+    return Subject(str(folder), place, lambda: images)
 
 
 def from_run(
@@ -176,8 +183,8 @@ def _generated(
     title: str, place: Place, generator: Generator, seed: int, device: str, encoder: nn.Module | None, use_vae: bool
 ) -> Subject:
     encoder = require_encoder(encoder, "--use-vae").to(device) if use_vae else None
-    options: dict = dict(count=place.count, device=device, seed=seed, encoder=encoder)
-    images = paint(generator.to(device), place.inputs(), **options)
+    options: dict = dict(count=len(place.originals()), device=device, seed=seed, encoder=encoder)
+    images = partial(paint, generator.to(device), place.inputs(), **options)
     return Subject(title, place, images, generator)
 
 

@@ -31,6 +31,7 @@ from ..data.files import open_picture
 from ..data.paired import hash_of_names
 from ..errors import UserError
 from ..evaluation.pipeline import Scorer
+from ..evaluation.protocol import default_protocol, protocol
 from ..evaluation.subjects import STREETS_COUNT, Place
 from ..files import write_whole
 from ..generators import Generator
@@ -209,6 +210,8 @@ class Bench:
         """Scores generators on the validation split: the Streets judge, or the published networks of the data set."""
         count = self.scenes if self.data == "streets" else None
         place = Place(self.data, Path(self.base.root) if self.base.root else None, self.size, count)
+        if not protocol(default_protocol(self.data), self.data).segmenter:
+            raise UserError(f"no segmenter is published for {self.data}, and the tables need one.")
         return Scorer(place, device=self.device)
 
     @cached_property

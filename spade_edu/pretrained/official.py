@@ -78,6 +78,14 @@ def load_generator(
     )
 
 
+def options_of_any_size(source: Source) -> dict[str, Any]:
+    """Options with which `load_generator` takes any file: its weights are right, the size that it paints is not."""
+    state = _read(source, "SPADE generator")
+    cells = len(state["fc.weight"]) // len(state["head_0.conv_0.bias"])  # with VAE those of the first map, else 1
+    plan = "most" if "up_4.conv_0.bias" in state else "normal"
+    return dict(crop_size=cells * 2 ** UPSAMPLINGS[plan], aspect_ratio=cells)
+
+
 def official_latent_size(crop_size: int, aspect_ratio: float, num_upsampling_layers: str) -> tuple[int, int]:
     """(height, width) of the first map as the official code computes it: the width rounded down, then the height.
 

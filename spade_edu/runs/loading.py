@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from torch import nn
@@ -14,6 +15,7 @@ from ..labels import CITYSCAPES, LabelSpace
 from ..models import Networks, build
 from .identity import note_classes, require_same_classes
 
+STORED = ("spade", "pix2pixhd", "pix2pixhd_pp")  # the networks that come with the package
 TEXTS = "code"  # the folder in a run's that says what the student's file said; nothing in it is ever run
 
 
@@ -41,12 +43,15 @@ def require_package(folder: Path) -> None:
         raise UserError(f"{folder} was trained with a file of your own: name it, --code my_spade.py.")
 
 
-def load_local_config(folder: Path) -> TrainingConfig:
+def load_local_config(folder: Path, root: str = "") -> TrainingConfig:
     """The configuration of a run folder whose data is to be opened: the folder may come from a stranger.
 
+    root: where the data is, if not where the run has it.
     Errors: a UserError as for `load_config`, or where it names data on another computer, which would be contacted.
     """
     config = load_config(folder)
+    if root:
+        return replace(config, root=root)
     if config.root.replace("/", "\\").startswith("\\\\"):  # \\host\share, also written //host/share
         raise UserError(
             f"{Path(folder) / 'config.json'} names data on another computer ({config.root}), which is not contacted "
@@ -105,7 +110,7 @@ def load_stored(name: str = "spade", folder: Path = ASSETS) -> Networks:
     """
     path = folder / f"{name}.json"
     if not path.exists():
-        raise UserError(f"No weights are stored for {name!r}; there are: spade, pix2pixhd, pix2pixhd_pp.")
+        raise UserError(f"No weights are stored for {name!r}; there are: {', '.join(STORED)}.")
     networks = build(stored_config(json.loads(path.read_text())), CITYSCAPES)
     load_weights(networks.generator.eval(), folder / f"{name}.safetensors")
     if networks.encoder is not None:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from jaxtyping import Float
 from PIL import Image
@@ -47,16 +48,40 @@ def paint_folder(
         paths = [out / f"{maps.pairs[i].name.rsplit('/', 1)[-1]}.png" for i in places]
         if all(path.exists() for path in paths):
             continue
-        sample, seeds = stack([maps[i] for i in places]), range(seed + start, seed + start + len(places))
-        if z is not None:
-            codes: Tensor | None = z.expand(len(places), -1)
-        else:
-            codes = noise(generator.z_dim, seeds) if encoder is None else codes_of(encoder, sample.image, seeds)
-        images = generate(generator, sample, maps.labels, device, z=codes)
-        for path, picture in zip(paths, to_uint8(images, truncate=truncate)):
-            save_png(Image.fromarray(picture.cpu().numpy()), path)
+        options: dict = dict(z=z, encoder=encoder, seed=seed, truncate=truncate, device=device)
+        for path, picture in zip(paths, _painted(generator, maps, places, **options)):
+            save_png(picture, path)
         painted += len(places)
     return painted
+
+
+def paint_one(generator: Generator, maps: LabelMaps, out: Path, **options: Any) -> None:
+    """Write the picture of the first label map to a file.
+
+    options: those of `paint_folder`: z, encoder, seed, truncate, device.
+    """
+    (picture,) = _painted(generator, maps, range(1), **options)
+    save_png(picture, out)
+
+
+def _painted(
+    generator: Generator,
+    maps: LabelMaps,
+    places: range,
+    *,
+    z: Tensor | None = None,
+    encoder: nn.Module | None = None,
+    seed: int = 0,
+    truncate: bool = False,
+    device: str = "cpu",
+) -> list[Image.Image]:
+    sample, seeds = stack([maps[i] for i in places]), [seed + place for place in places]
+    if z is not None:
+        codes: Tensor | None = z.expand(len(places), -1)
+    else:
+        codes = noise(generator.z_dim, seeds) if encoder is None else codes_of(encoder, sample.image, seeds)
+    images = generate(generator, sample, maps.labels, device, z=codes)
+    return [Image.fromarray(picture.cpu().numpy()) for picture in to_uint8(images, truncate=truncate)]
 
 
 def _claim(out: Path, note: dict) -> None:

@@ -31,10 +31,12 @@ from ..models import build
 from ..pictures import grid, save_png, to_uint8
 from ..sampling import generate, spread, to_batch
 from ..training import Batch, Trainer
+from .beginning import begin_from
 from .guards import LossWatch, check_state, memory_advice, only_one, reader_died
 from .holder import Holder
 from .identity import identity_of, note_classes, require_same_data, write_identity
 from .loading import load_config, require_package
+from .longer import MORE_EPOCHS, require_no_earlier_end, say_longer
 from .reading import Told, stack_or_error
 from .stops import Stop, finish_first, stop_asked
 
@@ -45,7 +47,8 @@ class Run:
     folder: where all is kept; a run in it goes on, if `config` is its own. device: where the networks train.
     `dataset` is trained on, `preview` (of the same kind) gives the label maps of the sample grids. Every `save_every`
     steps a checkpoint and a grid are written. `workers` processes read the data (None: see `data_workers`); the samples
-    are the same for any number of them. data_changed: go on although the data is other than the run's.
+    are the same for any number of them. data_changed: go on although the data is other than the run's. partial:
+    begin from weights of which less than half fit.
     Errors: a UserError where the folder holds another run, or the data set is smaller than a batch.
     """
 
@@ -62,11 +65,12 @@ class Run:
         save_every: int = 250,
         workers: int | None = None,
         data_changed: bool = False,
+        partial: bool = False,
     ):
         self.folder, self.device = Path(folder), torch.device(device)
         self.config = config = resolve_precision(config, self.device)
         self.dataset, self.preview = dataset, preview
-        self.identity, self.data_changed = identity_of(dataset), data_changed
+        self.identity, self.data_changed, self.partial = identity_of(dataset), data_changed, partial
         self.workers = data_workers(dataset, self.device) if workers is None else workers
         self.save_every, self.step, self.seconds = save_every, 0, 0.0
         self.saved: int | None = None  # step of the last checkpoint
@@ -77,8 +81,8 @@ class Run:
                 f"A batch of {config.batch_size} needs as many images, but there are only {len(dataset)}: "
                 "set batch_size lower."
             )
-        self.total_steps = self.steps_per_epoch * (config.epochs + config.epochs_decay)
-        if not self.total_steps:
+        self.total_steps = self.steps_per_epoch * config.epochs_in_all
+        if not config.epochs_scheduled:
             raise UserError("epochs and epochs_decay are both 0: set one of them to the epochs to train for.")
         self.writes = distributed.rank() == 0
         with memory_advice(config, self.fixed):
@@ -88,7 +92,10 @@ class Run:
 
     def make_trainer(self) -> Trainer:
         """What trains: networks as the configuration says."""
-        return Trainer(*build(self.config, self.dataset.labels).to(self.device), self.config)
+        networks = build(self.config, self.dataset.labels)
+        if self.config.start_from and not checkpoints(self.folder / "checkpoints"):
+            begin_from(networks, self.config, self.dataset.labels, partial=self.partial)
+        return Trainer(*networks.to(self.device), self.config)
 
     def train(self, until: int | None = None, *, progress: bool = True) -> Trainer:
         """Train to step `until` (default: the end), from the last checkpoint if there is one.
@@ -121,6 +128,7 @@ class Run:
             if self.saved is not None:
                 note_classes(self.folder, self.dataset.labels)
             write_identity(self.folder, self.identity)
+            say_longer(self.config)
         last = min(until or self.total_steps, self.total_steps)
         bar = tqdm(
             total=last, initial=self.step, desc=self.folder.name, disable=not (progress and self.writes), unit="step"
@@ -263,13 +271,15 @@ class Run:
             return
         # A setting that is newer than the run had its default then.
         old, config = dataclasses.asdict(load_config(self.folder)), dataclasses.asdict(self.config)
-        changed = [name for name in config if old[name] != config[name] and name != "root"]
+        changed = [name for name in config if old[name] != config[name] and name not in ("root", "epochs_more")]
         if changed:
             name = changed[0]
+            advice = MORE_EPOCHS if name in ("epochs", "epochs_decay") else ""
             raise UserError(
                 f"{self.folder} holds a run with {name} = {old[name]!r}, now it is {config[name]!r}: choose "
-                "another --out, or the old setting."
+                f"another --out, or the old setting.{advice}"
             )
+        require_no_earlier_end(self.folder, self.config)
         if old["root"] != config["root"] and self.holder:  # on Colab, data and runs lie elsewhere in each session
             print(f"The data is now read from {config['root']!r}; before, it was {old['root']!r}.")
         require_same_data(self.folder, self.identity, changed=self.data_changed, say=self.holder is not None)

@@ -39,20 +39,25 @@ class Source(NamedTuple):
     size: tuple[int, int]
     note: dict[str, Any]
 
-    @torch.no_grad()
     def code_of(self, picture: Path) -> Float[Tensor, "1 z"]:
-        """The style of a picture: mu of E(picture). (The official test.py draws from E's distribution.)
-
-        Errors: a UserError where there is no encoder, a DataError where the picture can't be read.
-        """
-        encoder = self.require_encoder("--style")
-        height, width = self.size
-        photo = read_photo(picture).resize((width, height))
-        return encoder.eval()(from_uint8(torch.from_numpy(np.array(photo)))[None])[0]
+        """The style of a picture, as for `style_of`."""
+        return style_of(self.encoder, picture, self.size)
 
     def require_encoder(self, option: str) -> nn.Module:
         """The encoder. Errors: a UserError where there is none."""
         return require_encoder(self.encoder, option)
+
+
+@torch.no_grad()
+def style_of(encoder: nn.Module | None, picture: Path, size: tuple[int, int]) -> Float[Tensor, "1 z"]:
+    """The style of a picture at (height, width): mu of E(picture). (The official test.py draws from E's distribution.)
+
+    Errors: a UserError where there is no encoder, a DataError where the picture can't be read.
+    """
+    encoder = require_encoder(encoder, "--style")
+    height, width = size
+    photo = read_photo(picture).resize((width, height))
+    return encoder.eval()(from_uint8(torch.from_numpy(np.array(photo)))[None])[0]
 
 
 def stored() -> Source:
@@ -61,10 +66,10 @@ def stored() -> Source:
     return Source(networks.generator, networks.encoder, CITYSCAPES, values, (64, 128), {"weights": "stored"})
 
 
-def from_run(folder: Path, load: Callable[[Path, LabelSpace], Networks]) -> Source:
-    """A run's generator; load(folder, labels) gives it, and the encoder where there is one."""
+def from_run(folder: Path, load: Callable[[Path, LabelSpace], Networks], root: str = "") -> Source:
+    """A run's generator; load(folder, labels) gives it, and the encoder where there is one. root: where its data is."""
     config = load_config(folder)
-    labels, values = _meaning(folder, config)
+    labels, values = classes_of(folder, config, root)
     generator, encoder = load(folder, labels)
     newest = checkpoints(folder / "checkpoints")[-1].name
     note = {"weights": f"{folder.name}, step {int(newest)}"}
@@ -73,7 +78,7 @@ def from_run(folder: Path, load: Callable[[Path, LabelSpace], Networks]) -> Sour
 
 def from_official(file: Path, data: str, label_order: str) -> Source:
     """A generator of the official code, and the encoder where latest_net_E.pth lies beside latest_net_G.pth."""
-    reader = _reader(data)
+    reader = reader_of(data)
     if reader is None:
         raise UserError("--official needs --data: which data set was it trained on (cityscapes, ade20k, coco-stuff)?")
     labels, values = reader.labels, reader.label_values
@@ -83,23 +88,23 @@ def from_official(file: Path, data: str, label_order: str) -> Source:
     return Source(generator, official_encoder(file), labels, values, official_size(data), {"weights": digest})
 
 
-def _reader(data: str) -> type[SplitFiles] | None:
+def reader_of(data: str) -> type[SplitFiles] | None:
     """The reader of a data set whose classes are published."""
     reader = READERS.get(data)
     return reader if isinstance(reader, type) and issubclass(reader, SplitFiles) else None
 
 
-def _meaning(folder: Path, config: TrainingConfig) -> tuple[LabelSpace, Values]:
+def classes_of(folder: Path, config: TrainingConfig, root: str = "") -> tuple[LabelSpace, Values]:
     """Classes and pixel values: of a data set that is known, else as the run noted them, else read from its data."""
     if config.data == "streets":
         return _with_edges(CITYSCAPES, config.edges), identity_values(CITYSCAPES)
-    reader = _reader(config.data)
+    reader = reader_of(config.data)
     if reader is not None:
         return _with_edges(reader.labels, config.edges), reader.label_values
     noted = read_identity(folder)
     if noted.classes and noted.colours and noted.values:
         return _from_note(folder, noted)
-    data: Any = open_splits(load_local_config(folder)).validation
+    data: Any = open_splits(load_local_config(folder, root)).validation
     return data.labels, data.label_values
 
 

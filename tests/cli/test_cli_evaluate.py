@@ -12,7 +12,7 @@ import trees
 import typer
 from PIL import Image
 
-from spade_edu.cli import evaluate, weights
+from spade_edu.cli import evaluate, main, weights
 from spade_edu.data.streets import Streets
 from spade_edu.data.streets.dataset import write
 from spade_edu.errors import UserError
@@ -22,6 +22,7 @@ from spade_edu.evaluation.protocol import protocol
 from spade_edu.evaluation.scoring import Features, Judges, judges_of
 from spade_edu.evaluation.segmenters.drn import DRN
 from spade_edu.evaluation.subjects import from_folder
+from spade_edu.experiments.cells import Bench
 from spade_edu.generators import SPADEGenerator
 from spade_edu.pictures import to_uint8
 from spade_edu.pretrained.judge import ASSETS
@@ -208,13 +209,7 @@ def quiet():
 
 
 def test_a_run_is_scored_by_its_own_generator(place, tmp_path, capsys):
-    from spade_edu.cli import train
-
-    trainer = typer.Typer(pretty_exceptions_enable=False)
-    train.register(trainer)
-    trainer(
-        ["train", "--preset", "test", "--data", "streets", "--style", "--out", str(tmp_path)], standalone_mode=False
-    )
+    main(["train", "--preset", "test", "--data", "streets", "--style", "--out", str(tmp_path)])
     source = ["evaluate", "--run", tmp_path, "--data", "cityscapes", "--root", place / "data", "--no-distance"]
     run(*source, "--count", 2, "--json", tmp_path / "scores.json")
     table = json.loads((tmp_path / "scores.json").read_text())
@@ -258,3 +253,89 @@ def test_an_official_checkpoint_is_scored(place, tmp_path):
     torch.save(to_official(SPADEGenerator(12, latent=(4, 8), ngf=2, hidden_channels=4)), tmp_path / "other.pth")
     with pytest.raises(UserError, match="takes 12 label channels, cityscapes has 36"):
         run("evaluate", "--official", tmp_path / "other.pth", *source[3:])
+
+
+def own_pairs(root, count=3):
+    for split in "train", "val":
+        for i in range(count):
+            trees.photo(root / split / f"images/{i}.jpg", i)
+            trees.ids(root / split / f"labels/{i}.png", 12, i)
+    (root / "classes.txt").write_text("\n".join(f"class {i}" for i in range(12)))
+    return root
+
+
+@pytest.fixture(scope="module")
+def own(place):
+    """Runs on own pairs and on CamVid, and what one of them painted."""
+    root = place / "own"
+    own_pairs(root / "folder")
+    for split in "train", "val":
+        trees.camvid_small(root / "camvid", split)
+    for name in "folder", "camvid":
+        train = ["train", "--preset", "test", "--set", "epochs_decay=0", "--data", name, "--root", str(root / name)]
+        main([*train, "--out", str(root / f"run-{name}")])
+    return root
+
+
+@pytest.mark.parametrize("data", ["folder", "camvid"])
+def test_own_data_has_fid_and_kid_against_its_own_photographs(place, own, capsys, data):
+    run("evaluate", "--run", own / f"run-{data}", "--json", own / "scores.json")
+    out = capsys.readouterr().out
+    assert f"no segmenter is published for {data}" in out and "segmenter none" in out and "Table 1" not in out
+    (scores,) = json.loads((own / "scores.json").read_text())["scores"]
+    assert (scores["distance_name"], scores["kernel_name"], scores["n_real"]) == ("FID", "KID", 3)
+    assert scores["distance"] > 0 and scores["miou"] is None and scores["iou"] == {}
+    main(["test", "--run", str(own / f"run-{data}"), "--label-dir", str(own / data / "val/labels"),
+          "--results-dir", str(own / f"images-{data}")])  # fmt: skip
+    given = ["evaluate", "--images", own / f"images-{data}", "--data", data, "--root", own / data]
+    run(*given, "--json", own / "again.json")
+    assert json.loads((own / "again.json").read_text())["scores"] == [scores]
+
+
+def test_photographs_as_images_are_at_no_distance(place, own, tmp_path):
+    (tmp_path / "images").mkdir()
+    for path in (own / "folder/val/images").iterdir():
+        Image.open(path).save(tmp_path / "images" / f"{path.stem}.png")
+    source = ["evaluate", "--images", tmp_path / "images", "--data", "folder", "--root", own / "folder"]
+    run(*source, "--json", tmp_path / "scores.json")
+    assert json.loads((tmp_path / "scores.json").read_text())["scores"][0]["distance"] == pytest.approx(0, abs=1e-6)
+
+
+def test_the_real_side_of_own_data_is_kept_and_is_of_these_files(place, own, tmp_path):
+    data, file = shutil.copytree(own / "folder", tmp_path / "data"), tmp_path / "real.safetensors"
+    source = ["evaluate", "--run", own / "run-folder", "--data", "folder", "--root", data, "--real", file]
+    run(*source)
+    written = file.stat().st_mtime_ns
+    run(*source)
+    assert file.stat().st_mtime_ns == written
+    trees.photo(data / "val/images/1.jpg", 9, quality=40)
+    with pytest.raises(UserError, match=r"real.safetensors holds features of 3 of folder val.*sizes"):
+        run(*source)
+
+
+def test_what_own_data_cannot_have_is_said_before_anything_is_painted(place, own, tmp_path, monkeypatch):
+    monkeypatch.setattr("spade_edu.evaluation.subjects.paint", lambda *_, **__: pytest.fail("painted"))
+    source = ["evaluate", "--run", own / "run-folder"]
+    with pytest.raises(UserError, match="no segmenter is published for folder: without distances there is nothing"):
+        run(*source, "--no-distance")
+    with pytest.raises(UserError, match="count 4: folder has 3"):
+        run(*source, "--count", "4")
+    monkeypatch.setenv("SPADE_EDU_WEIGHTS", str(tmp_path))
+    with pytest.raises(UserError, match="weights missing.*pytorch-fid"):
+        run(*source)
+
+
+def test_a_split_by_rule_is_scored_as_it_was_trained(place, tmp_path, capsys):
+    root = own_pairs(tmp_path / "set", 20)
+    shutil.rmtree(root / "val")
+    train = ["train", "--preset", "test", "--set", "epochs_decay=0", "--data", "folder", "--root", str(root)]
+    main([*train, "--set", "batch_size=18", "--out", str(tmp_path / "run")])
+    capsys.readouterr()
+    run("evaluate", "--run", tmp_path / "run")
+    out = capsys.readouterr().out
+    assert "2 images, folder" in out and "Note: There is no val folder: 2 of the 20 pairs" in out
+
+
+def test_tables_need_a_segmenter(own, tmp_path):
+    with pytest.raises(UserError, match="no segmenter is published for camvid, and the tables need one"):
+        Bench(tmp_path, "camvid", preset_name="test", root=str(own / "camvid"), steps=1).scorer  # noqa: B018

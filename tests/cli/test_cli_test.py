@@ -182,7 +182,7 @@ def test_a_run_on_own_pairs_paints_without_its_data(tmp_path):
 
 def _paint(rank, place, out):
     source = from_run(place / "run", partial(networks_of, code=None))
-    maps = LabelMaps(Path(maps_of(place)), source.labels, source.values, height=32, width=64)
+    maps = LabelMaps([Path(maps_of(place))], source.labels, source.values, height=32, width=64)
     paint_folder(source.generator, maps, out, source.note, batch=2)
 
 
@@ -211,7 +211,7 @@ def test_each_photograph_gives_its_own_style(place, tmp_path):
     photos = place / "data/leftImg8bit/val"
     given = test(place, tmp_path / "out", "--run", place / "run", "--image-dir", photos, "--seed", "3")
     source = from_run(place / "run", partial(networks_of, code=None))
-    maps = LabelMaps(Path(maps_of(place)), source.labels, source.values, height=32, width=64)
+    maps = LabelMaps([Path(maps_of(place))], source.labels, source.values, height=32, width=64)
     for i, pair in enumerate(maps.pairs):
         photo = np.array(Image.open(photos / f"{pair.name}_leftImg8bit.png"))
         with torch.no_grad():
@@ -232,6 +232,12 @@ def test_a_photograph_that_is_not_there_or_not_wanted(place, tmp_path, capsys):
     assert "not both" in line
     options = ["--run", place / "own", "--code", FILE, "--image-dir", place / "data/leftImg8bit/val"]
     assert "--image-dir needs a style encoder" in refused(capsys, place, tmp_path / "out", *options)
+    shutil.copytree(place / "data/leftImg8bit/val", tmp_path / "photos", dirs_exist_ok=True)
+    test(place, tmp_path / "begun", "--run", place / "run", "--image-dir", tmp_path / "photos")
+    Image.new("RGB", (64, 32)).save(next((tmp_path / "photos").rglob("*.png")))
+    assert "another maps" in refused(
+        capsys, place, tmp_path / "begun", "--run", place / "run", "--image-dir", tmp_path / "photos"
+    )
     with pytest.raises(SystemExit):
         main(["evaluate", "--images", str(tmp_path), "--use-vae", "--data", "streets"])
     assert "--use-vae is for a generator with a style encoder" in capsys.readouterr().err

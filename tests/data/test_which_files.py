@@ -11,7 +11,6 @@ from PIL import Image
 from spade_edu.data import DataError, Folder
 from spade_edu.data.files import read_photo
 from spade_edu.data.paired import common_ending, photos_in
-from spade_edu.data.validation import open_for_check
 
 
 def names(tmp_path, label=lambda name: f"{name}.png", photo=lambda name: f"{name}.jpg", count=3):
@@ -24,7 +23,7 @@ def names(tmp_path, label=lambda name: f"{name}.png", photo=lambda name: f"{name
 
 
 def pairs(root):
-    return [pair.name for pair in open_for_check("folder", str(root), "train").pairs]
+    return [pair.name for pair in Folder.from_root(root).pairs]
 
 
 @pytest.mark.parametrize("folder", [".ipynb_checkpoints", ".cache/more", ".AppleDouble"])

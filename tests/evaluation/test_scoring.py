@@ -1,3 +1,4 @@
+import importlib
 import math
 
 import numpy as np
@@ -18,6 +19,7 @@ from spade_edu.evaluation.scoring import (
     Judges,
     bootstrap,
     generated_statistics,
+    judges_of,
     real_statistics,
     score,
 )
@@ -125,8 +127,21 @@ def test_protocols_follow_each_data_sets_own_code():
     assert seen.shape[2:] == (64, 96)
     with pytest.raises(UserError, match="no protocol 'mine'"):
         protocol("mine", "streets")
-    with pytest.raises(UserError, match="no segmenter is published for camvid"):
-        protocol("paper", "camvid")
+    with pytest.raises(UserError, match="no protocol for 'kitti'"):
+        protocol("paper", "kitti")
+
+
+@pytest.mark.parametrize("data", ["camvid", "folder", "flickr-landscapes"])
+def test_data_that_nobody_can_segment_has_distances_only(data, monkeypatch):
+    plan = protocol("paper", data)
+    assert not plan.segmenter and (plan.real_split, plan.real_size) == ("val", "label")
+    module = importlib.import_module("spade_edu.evaluation.inception")  # whose name is also its function's
+    monkeypatch.setattr(module, "inception", lambda **_: torch.nn.Identity())
+    with pytest.warns(UserWarning, match=f"no segmenter is published for {data}: mIoU and accuracy are left out"):
+        judges = judges_of(plan, device=torch.device("cpu"))
+    assert judges.segmenter is None and judges.features.distance == "FID" and judges.features.kernel == "KID"
+    with pytest.raises(UserError, match="nothing to score"):
+        judges_of(plan, distance=False, device=torch.device("cpu"))
 
 
 def test_what_is_square_by_claim_and_what_by_the_images():
