@@ -91,6 +91,8 @@ def _check_split(name: str | None, root: str | None, split: str, strict: bool) -
     good, published, problems = check_split(dataset, split, bar)
     for problem in problems:
         print(f"bad: {problem}")
+    for remark in dataset.remarks:
+        print(f"note: {remark}")
     found = look_through(dataset)
     for finding in found:
         print(f"{finding.severity}: {finding.text}")

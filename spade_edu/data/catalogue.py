@@ -55,7 +55,8 @@ def open_dataset(
     if chosen == "streets":
         return Streets(length, split=split, **options), f"Data: Streets ({why})."
     dataset = READERS[chosen](folder, split, **options)
-    return dataset, f"Data: {dataset.labels.name} in {folder}, {len(dataset)} {split} pairs ({why})."
+    line = f"Data: {dataset.labels.name} in {folder}, {len(dataset)} {split} pairs ({why})."
+    return dataset, " ".join([line, *dataset.remarks])
 
 
 class Splits(NamedTuple):
@@ -114,7 +115,7 @@ def choose(name: str | None, root: str | Path | None) -> tuple[str, Path | None,
         if folder is None:
             raise DataError(f"{name} is not in {DOWNLOADS / name}: give its folder as root, or `spade-edu data get`.")
         return name, folder, "as asked for"
-    if root is not None and not is_cityscapes(root):
+    if folder is not None and root is not None and not is_cityscapes(folder):
         raise DataError(f"{root} holds no leftImg8bit and gtFine. If it is not Cityscapes, name the data set as well.")
     if folder is not None and is_cityscapes(folder):
         return "cityscapes", folder, "no data set named, Cityscapes found"

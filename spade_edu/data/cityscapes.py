@@ -41,7 +41,8 @@ class Cityscapes(SplitFiles):
             ids_in(labels, "_gtFine_labelIds"),
             ids_in(labels, "_gtFine_instanceIds"),
         )
-        return require_pairs(pairs, str(folder), f"CITY/NAME_leftImg8bit.png, NAME_gtFine_labelIds.png, split {split}")
+        expected = f"CITY/NAME_leftImg8bit.png, NAME_gtFine_labelIds.png, split {split}"
+        return require_pairs(pairs, str(folder), expected, _other_maps(labels))
 
     def load_size(self, height: int, width: int) -> None:
         """No window is cut out: the paper resizes to the size of the samples."""
@@ -50,6 +51,17 @@ class Cityscapes(SplitFiles):
         """The style that Streets notes beside its label maps; None for Cityscapes itself."""
         note = pair.label.with_name(pair.label.name.replace("_labelIds.png", "_style.json"))
         return _read_style(note) if note.is_file() else None
+
+
+def _other_maps(folder: Path) -> list[str]:
+    """What lies in the place of label maps."""
+    kinds = sorted({name.rpartition("_")[2] for name in ids_in(folder)} - {"labelIds"})
+    if not kinds:
+        return []
+    said = f"{folder} holds only *_{', *_'.join(kinds[:4])}.png."
+    if "labelTrainIds" in kinds:
+        said += " trainIds are other numbers: of all that isn't scored they make one class."
+    return [f"{said} gtFine_trainvaltest.zip has the *_labelIds.png."]
 
 
 def _read_style(note: Path) -> str:
