@@ -30,9 +30,11 @@ from spade_edu.checkpoints import save_checkpoint
 from spade_edu.cli import main
 from spade_edu.data.download import unpack
 from spade_edu.errors import UserError
+from spade_edu.generators import SPADEGenerator
 from spade_edu.labels import CITYSCAPES
 from spade_edu.models import build
 from spade_edu.presets import preset
+from spade_edu.pretrained.official import to_official
 
 PROCESS = "import sys; from spade_edu.cli import main; main(sys.argv[1:])"
 # Files of more than 20 kB can't be written: writing fails with an error, as on a full disk.
@@ -286,6 +288,11 @@ def malicious_run() -> None:
     malicious(Path("run/checkpoints/0000001/state.pt"))
 
 
+def two_generators() -> None:
+    state = to_official(SPADEGenerator(36, ngf=2))
+    torch.save({"netG": dict(state), "netG_ema": dict(state)}, "G.pth")
+
+
 def bare_pickle() -> None:
     run_folder()
     Path("run/checkpoints/0000001/checksums.json").unlink()
@@ -520,6 +527,7 @@ def _weights() -> list[Case]:
         Case(area, "an official checkpoint, but of which data set?", ["evaluate", "--official", "G.pth"], "--official needs --data"),
         Case(area, "an official checkpoint that isn't there", ["evaluate", "--official", "G.pth", *streets], "G.pth"),
         Case(area, "code in an official checkpoint", ["evaluate", "--official", "G.pth", *streets], "G.pth", lambda: malicious(Path("G.pth")), process=PROCESS),
+        Case(area, "two generators in an official checkpoint", ["evaluate", "--official", "G.pth", *streets], "several networks of the kind SPADE generator: 'netG', 'netG_ema'", two_generators),
         Case(area, "text in place of an official checkpoint", ["evaluate", "--official", "G.pth", *streets], "G.pth", lambda: Path("G.pth").write_text("text")),
         Case(area, "weights that don't exist", ["weights", "resnet"], "no weights 'resnet'"),
         Case(area, "grading a folder without notebooks", ["grade", "class"], "holds no notebook", Path("class").mkdir),

@@ -15,6 +15,10 @@ class DataError(UserError):
     """A data set that cannot be read; the message says what was expected, what came and how to repair it."""
 
 
+class NoSplitError(DataError):
+    """A data set of your own without a val split."""
+
+
 class Sample(NamedTuple):
     """One picture with its labels; a batch is the same with a leading axis (see `stack`).
 

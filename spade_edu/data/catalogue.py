@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..config import TrainingConfig
+from ..files import meant
 from .ade20k import ADE20K, ADE20KOutdoor
 from .base import DataError, Dataset
 from .camvid import CamVid
@@ -88,14 +89,6 @@ def find(name: str) -> Path | None:
     if name == "cityscapes" and os.environ.get(ROOT_VARIABLE):
         folder = meant(os.environ[ROOT_VARIABLE])
     return folder if folder.is_dir() else None
-
-
-def meant(root: str | Path) -> Path:
-    """A folder as it was meant: without the quotes that a copied path brings along, with ~ for the home folder."""
-    text = str(root).strip()
-    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
-        text = text[1:-1]
-    return Path(os.path.expanduser(text))  # leaves ~ where there is no such home, and no error
 
 
 def choose(name: str | None, root: str | Path | None) -> tuple[str, Path | None, str]:

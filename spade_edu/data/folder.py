@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .base import DataError
+from .base import DataError, NoSplitError
 from .classes import CLASS_FILES, FileSettings, read_classes, read_table
 from .files import ID_SUFFIXES, PHOTO_SUFFIXES, has_palette
 from .layouts import find_layout
@@ -76,8 +76,8 @@ class Folder(PairedFiles):
         classes = _classes_file(root)
         photos, labels, instances = (root / split / part for part in ("images", "labels", "instances"))
         layout = None if photos.is_dir() and labels.is_dir() else find_layout(root, split)
-        if layout is None and split == "val" and not photos.is_dir() and (root / "train").is_dir():
-            raise DataError(
+        if layout is None and split == "val" and not photos.is_dir() and find_layout(root, "train"):
+            raise NoSplitError(
                 f"{photos} is not a folder: training shows pictures that it doesn't learn from. Move some pairs from "
                 f"{root / 'train'} to {root / 'val'}."
             )
