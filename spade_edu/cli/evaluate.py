@@ -58,10 +58,10 @@ def evaluate(
         raise UserError("--real holds the real side of one protocol: leave out --compare-protocols.")
     if label_order and official is None:
         raise UserError("--label-order is for --official: other networks say themselves what they were trained with.")
-    subject = _open(images, run, official, data, root, count, seed, label_order, code)
     names = NAMES if compare_protocols else (protocol,)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
+        subject = _open(images, run, official, data, root, count, seed, label_order, code)
         results = _score(subject, names, segmentation, distance, real, seed, fid_network)
         diversity = diversity_of(subject, seed, default_device())
     notes = sorted({str(w.message) for w in caught if issubclass(w.category, UserWarning)})

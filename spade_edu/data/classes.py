@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Int32
 
-from ..labels import LabelClass, LabelSpace
+from ..labels import IGNORE, LabelClass, LabelSpace
 from .base import DataError
 
 CLASS_FILES = ("classes.json", "classes.txt", "labelmap.txt", "_classes.csv")  # ours, then CVAT's and Roboflow's
@@ -77,9 +77,14 @@ def read_classes(path: Path, name: str | None = None, instances: bool = False) -
     if not names or len(colours) != len(names) or len(set(names)) != len(names):
         raise DataError(f"{path}: expected different names, one colour each; found {len(names)} and {len(colours)}.")
     kept = [i for i, value in enumerate(values) if value != dont_care]
-    classes = tuple(LabelClass(names[old], colours[old], score_id=new) for new, old in enumerate(kept))
+    classes = tuple(LabelClass(names[old], colours[old], score_id_of(new)) for new, old in enumerate(kept))
     space = LabelSpace(name or path.parent.name or "Folder", classes, dont_care is not None, instances)
     return Classes(space, _label_values([values[i] for i in kept], dont_care))
+
+
+def score_id_of(index: int) -> int:
+    """The score id of a class of your own: its index, but IGNORE is none."""
+    return index + (index >= IGNORE)
 
 
 def read_table(path: Path) -> Table:
