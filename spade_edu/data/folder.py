@@ -1,5 +1,6 @@
 """Your own pairs: a folder of photographs, a folder of label maps, a file that names the classes."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -53,9 +54,8 @@ class Folder(PairedFiles):
                 require_folder(folder, what, "Check the path.")
         ours, theirs = _files(photos, labels, settings)
         naming = find_naming(ours, theirs) or Naming()
-        pairs = match(
-            _named(naming.photo, ours, naming), _named(naming.label, theirs, naming), _edges(instances, naming)
-        )
+        maps = _named(naming.label, theirs, naming)
+        pairs = match(_named(naming.photo, ours, naming), maps, _edges(instances, naming, maps))
         kinds = passed_over(photos, PHOTO_SUFFIXES, NO_PHOTOS)
         kinds += passed_over(labels, ID_SUFFIXES, NO_MAPS) if labels != photos else []
         hints = kinds if pairs.complete else [*kinds, *_several(endings(ours, theirs), Path(classes))]
@@ -129,12 +129,14 @@ def _named(affix: Affix, files: dict[str, Path], naming: Naming) -> dict[str, Pa
     return {core: files[name] for core, name in naming.cores(files, affix).items()}
 
 
-def _edges(instances: Path | None, naming: Naming) -> dict[str, Path] | None:
-    """Instance maps are named as label maps are, or as photographs."""
+def _edges(instances: Path | None, naming: Naming, names: Iterable[str]) -> dict[str, Path] | None:
+    """Instance maps are named as label maps are, or as photographs, or by an affix of their own around `names`."""
     if instances is None:
         return None
     files = ids_in(instances)
-    return _named(naming.label, files, naming) or _named(naming.photo, files, naming)
+    found = _named(naming.label, files, naming) or _named(naming.photo, files, naming)
+    own = None if found else find_naming(names, files)
+    return _named(own.label, files, own) if own else found
 
 
 def _several(found: list[str], classes: Path) -> list[str]:
