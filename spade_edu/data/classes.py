@@ -14,7 +14,8 @@ from jaxtyping import Int32
 from ..labels import IGNORE, LabelClass, LabelSpace
 from .base import DataError
 
-CLASS_FILES = ("classes.json", "classes.txt", "labelmap.txt", "_classes.csv")  # ours, then CVAT's and Roboflow's
+# Ours, then CVAT's, Roboflow's and labelme's.
+CLASS_FILES = ("classes.json", "classes.txt", "labelmap.txt", "_classes.csv", "class_names.txt")
 FORMS = {
     ".json": '{"names": ["sky", ...], "colours": [[r, g, b], ...], "dont_care": 255}, the last two optional',
     ".txt": "a class a line, `name` or `name, r, g, b`, and perhaps `dont_care = 255`",

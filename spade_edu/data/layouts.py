@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 PHOTOS = ("images", "image", "img", "imgs", "photos", "jpegimages", "rgb")
-LABELS = ("labels", "label", "masks", "mask", "annotations", "segmentationclass", "gt", "ids")
+LABELS = ("labels", "label", "masks", "mask", "annotations", "segmentationclasspng", "segmentationclass", "gt", "ids")
 INSTANCES = ("instances", "inst")
 SPLITS = {"train": ("train", "training"), "val": ("val", "valid", "validation", "test")}
 
@@ -43,6 +43,6 @@ def _places(root: Path, split: str) -> Iterable[list[tuple[Path | None, list[str
 
 
 def _child(folder: Path | None, names: Iterable[str]) -> Path | None:
-    """The first folder in a folder that has one of these names, capitals aside."""
-    inside = {path.name.lower(): path for path in folder.iterdir() if path.is_dir()} if folder else {}
+    """The first folder in a folder that has one of these names, capitals aside; "." is the folder itself."""
+    inside = {path.name.lower(): path for path in folder.iterdir() if path.is_dir()} | {".": folder} if folder else {}
     return next((inside[name] for name in names if name in inside), None)
