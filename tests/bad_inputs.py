@@ -459,7 +459,7 @@ def _classes() -> list[Case]:
         ("a colour beyond 255", '{"names": ["sky"], "colours": [[1, 2, 300]]}', "outside 0 to 255"),
         ("a colour as a word", '{"names": ["sky"], "colours": ["blue"]}', "classes.json"),
         ("a colour of two numbers", '{"names": ["sky"], "colours": [[1, 2]]}', "classes.json"),
-        ("`dont_care` is -1", f'{{{three}, "dont_care": -1}}', "dont_care -1"),
+        ("`dont_care` is -1", f'{{{three}, "dont_care": -1}}', "write 255 in the maps for -1"),
         ("`dont_care` is a million", f'{{{three}, "dont_care": 1000000}}', "no pixel value"),
         ("`dont_care` is Infinity", f'{{{three}, "dont_care": Infinity}}', "classes.json"),
         ("`dont_care` is a name", f'{{{three}, "dont_care": "sky"}}', "classes.json"),

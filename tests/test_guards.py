@@ -227,4 +227,4 @@ def test_a_training_says_it(tmp_path, capsys):
 
     training.trainer.step_tensors = idle
     training.train(60, progress=False)
-    assert capsys.readouterr().out.count("losses have been 0 for 50 steps") == 1
+    assert capsys.readouterr().out.count("losses have been 0 for 30 steps") == 1

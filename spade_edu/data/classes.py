@@ -184,7 +184,8 @@ def _different(values: list[int]) -> list[int]:
 
 def _require_value(value: int, what: str) -> None:
     if not 0 <= value <= MOST_VALUE:
-        raise ValueError(f"{what} {value}, which is no pixel value (0 to {MOST_VALUE})")
+        repair = ": write 255 in the maps for -1, and dont_care = 255" if (what, value) == ("dont_care", -1) else ""
+        raise ValueError(f"{what} {value}, which is no pixel value (0 to {MOST_VALUE}){repair}")
 
 
 def _byte_triple(values: list) -> Colour:

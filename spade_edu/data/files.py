@@ -50,6 +50,18 @@ def turn_untold(path: Path) -> bool:
         return False
 
 
+def is_transparent(path: Path) -> bool:
+    """Whether a photograph has pixels that aren't opaque."""
+    try:
+        with open_picture(path, "a photograph", whole=False) as picture:
+            if not picture.has_transparency_data:
+                return False
+        alpha = open_picture(path, "a photograph").convert("RGBA").getchannel("A")
+        return bool(np.array(alpha).min() < 255)
+    except BROKEN + (DataError,):
+        return False
+
+
 def _opaque(picture: Image.Image) -> Image.Image:
     """In RGB; on white where it is transparent, as colours under that are whatever a program left there."""
     if not picture.has_transparency_data:

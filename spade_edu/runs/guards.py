@@ -14,7 +14,7 @@ from ..files import hold, remove_parts
 from ..training import Trainer
 from .holder import Holder
 
-LONG = 50  # steps
+LONG = 30  # steps
 NOTHING = 1e-4  # of a loss
 
 

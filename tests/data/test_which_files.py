@@ -10,6 +10,7 @@ from PIL import Image
 
 from spade_edu.data import DataError, Folder
 from spade_edu.data.files import read_photo
+from spade_edu.data.meaning import look_through
 from spade_edu.data.naming import Naming, endings, find_naming
 from spade_edu.data.paired import photos_in
 from spade_edu.data.validation import open_for_check
@@ -185,6 +186,18 @@ def test_transparent_photographs_lie_on_white(tmp_path, mode):
     Image.fromarray(pixels).convert(mode).save(tmp_path / "a.png", **({"transparency": 0} if mode == "P" else {}))
     photo = np.array(read_photo(tmp_path / "a.png"))
     assert (photo[2:] == 255).all() and (mode == "P" or (photo[:2] == 0).all())
+
+
+@pytest.mark.parametrize(("alpha", "said"), [([0, 255], 1), ([254, 255], 1), ([255, 255], 0)])
+def test_transparency_is_counted_where_there_is_some(tmp_path, alpha, said):
+    root = names(tmp_path, count=3)
+    pixels = trees.noise(0, channels=4).astype(np.uint8)
+    pixels[:6, :, 3], pixels[6:, :, 3] = alpha
+    (root / "train/images/img_0.jpg").unlink()
+    trees.save(root / "train/images/img_0.png", pixels)
+    found = look_through(open_for_check("folder", str(root), "train"))
+    texts = [finding.text for finding in found if finding.severity == "note"]
+    assert len(texts) == said and all("1 of 3 photographs are transparent in places" in text for text in texts)
 
 
 def test_pix2pixhds_layout_is_read(tmp_path):
