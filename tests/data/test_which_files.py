@@ -13,7 +13,6 @@ from spade_edu.data.files import read_photo
 from spade_edu.data.meaning import look_through
 from spade_edu.data.naming import Naming, endings, find_naming
 from spade_edu.data.paired import photos_in
-from spade_edu.data.validation import open_for_check
 
 
 def names(tmp_path, label=lambda name: f"{name}.png", photo=lambda name: f"{name}.jpg", count=3):
@@ -26,7 +25,7 @@ def names(tmp_path, label=lambda name: f"{name}.png", photo=lambda name: f"{name
 
 
 def pairs(root):
-    return [pair.name for pair in open_for_check("folder", str(root), "train").pairs]
+    return [pair.name for pair in Folder.from_root(root).pairs]
 
 
 @pytest.mark.parametrize("folder", [".ipynb_checkpoints", ".cache/more", ".AppleDouble"])
@@ -144,7 +143,7 @@ def test_layouts_of_tools_are_read(tmp_path, case):
         trees.photo(tmp_path / photos / f"{i}{suffix}")
         trees.ids(tmp_path / labels / f"{i}{ending}.png", 3, i)
     (tmp_path / "classes.txt").write_text("a\nb\nc")
-    dataset = open_for_check("folder", str(tmp_path), "train")
+    dataset = Folder.from_root(tmp_path)
     assert [pair.name for pair in dataset.pairs] == ["1", "10"] and dataset[0].label.max() < 3
     assert all(pair.photo != pair.label for pair in dataset.pairs)
     assert dataset.remarks[0].startswith("train is read from")
@@ -155,7 +154,7 @@ def test_another_name_of_the_split_is_read_and_said(tmp_path):
         trees.photo(tmp_path / split / "a.jpg")
         trees.ids(tmp_path / split / "a_mask.png", 3)
     (tmp_path / "train/_classes.csv").write_text("Pixel Value, Class\n0, a\n1, b\n2, c")
-    assert str(tmp_path / "valid") in open_for_check("folder", str(tmp_path), "val").remarks[0]
+    assert str(tmp_path / "valid") in Folder.from_root(tmp_path, "val").remarks[0]
 
 
 KINDS = {"train/images/p.HEIC": ".heic", "train/labels/p.jpg": ".jpg", "train/labels/p.npy": ".npy"}
@@ -195,7 +194,7 @@ def test_transparency_is_counted_where_there_is_some(tmp_path, alpha, said):
     pixels[:6, :, 3], pixels[6:, :, 3] = alpha
     (root / "train/images/img_0.jpg").unlink()
     trees.save(root / "train/images/img_0.png", pixels)
-    found = look_through(open_for_check("folder", str(root), "train"))
+    found = look_through(Folder.from_root(root))
     texts = [finding.text for finding in found if finding.severity == "note"]
     assert len(texts) == said and all("1 of 3 photographs are transparent in places" in text for text in texts)
 
