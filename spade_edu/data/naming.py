@@ -75,16 +75,25 @@ def endings(photos: Iterable[str], labels: Iterable[str]) -> list[str]:
 def _candidates(photos: list[str], labels: list[str]) -> Iterator[tuple[Affix, Affix]]:
     """No affixes; what one side appends to the other's names; what all names of a side begin and end with."""
     yield Affix(), Affix()
-    for photo, label in [(name, labels[0]) for name in photos] + [(photos[0], name) for name in labels]:
-        if label.startswith(photo):
+    beside = [(name, labels[0]) for name in photos] + [(photos[0], name) for name in labels]
+    for photo, label in sorted(beside, key=lambda pair: abs(len(pair[0]) - len(pair[1]))):  # img_10, not img_1 and 0
+        if _goes_on(label, photo, len(beside) > 2):
             yield Affix(), Affix(after=label.removeprefix(photo))
-        elif photo.startswith(label):
+        elif _goes_on(photo, label, len(beside) > 2):
             yield Affix(after=photo.removeprefix(label)), Affix()
     folders, befores, afters = _folders(photos, labels), [("", "")], [("", "")]
     if min(len(photos), len(labels)) > 1:  # of one name alone, all of it is what it begins with
         befores, afters = _beginnings(photos, labels), _ends(photos, labels)
     for (f, g), (b, c), (a, z) in product(folders, befores, afters):
         yield Affix(b, a, f), Affix(c, z, g)
+
+
+def _goes_on(name: str, start: str, several: bool) -> bool:
+    """Whether a name appends an ending to another: no number, and of one pair alone no letters that may be its own."""
+    ending = name.removeprefix(start)
+    if ending in ("", name) or ending[0].isdigit():
+        return False
+    return several or not ending[0].isalpha()
 
 
 def _folders(photos: list[str], labels: list[str]) -> list[tuple[str, str]]:

@@ -6,6 +6,8 @@ import unicodedata
 import numpy as np
 import pytest
 import trees
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from spade_edu.data import DataError, Folder
@@ -95,6 +97,22 @@ UNRELATED = [
 @pytest.mark.parametrize(("photos", "labels"), UNRELATED)
 def test_no_naming_is_guessed(photos, labels):
     assert find_naming(photos, labels) is None
+
+
+WORD = st.text("ab_01", min_size=1, max_size=5)
+AFFIX = st.text("xy-", max_size=3)
+
+
+@given(st.sets(WORD, min_size=2, max_size=6), AFFIX, AFFIX, AFFIX, AFFIX, st.booleans())
+def test_a_naming_never_pairs_strangers(cores, before, after, other_before, other_after, fewer):
+    photos = {before + core + after: core for core in sorted(cores)}
+    labels = {other_before + core + other_after: core for core in sorted(cores)[fewer:]}
+    naming = find_naming(photos, labels)
+    if naming is None:
+        assert fewer or "_" in "".join(cores)
+        return
+    ours, theirs = naming.cores(photos, naming.photo), naming.cores(labels, naming.label)
+    assert all(photos[ours[core]] == labels[theirs[core]] for core in ours.keys() & theirs.keys())
 
 
 def test_equal_names_need_no_naming():
