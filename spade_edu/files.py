@@ -16,6 +16,14 @@ FOLDER_VARIABLE = "SPADE_EDU_FOLDER"
 NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # Windows lets only administrators make links
 
 
+def meant(path: str | Path) -> Path:
+    """A path as it was meant: without the quotes that a copied one brings along, with ~ for the home folder."""
+    text = str(path).strip()
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+        text = text[1:-1]
+    return Path(os.path.expanduser(text))  # leaves ~ where there is no such home, and no error
+
+
 def student_folder() -> Path:
     """Where the student's file and scorecard lie: the folder that SPADE_EDU_FOLDER names, else the current one."""
     return Path(os.environ.get(FOLDER_VARIABLE) or ".").expanduser().absolute()

@@ -30,9 +30,11 @@ from spade_edu.checkpoints import save_checkpoint
 from spade_edu.cli import main
 from spade_edu.data.download import unpack
 from spade_edu.errors import UserError
+from spade_edu.generators import SPADEGenerator
 from spade_edu.labels import CITYSCAPES
 from spade_edu.models import build
 from spade_edu.presets import preset
+from spade_edu.pretrained.official import to_official
 
 PROCESS = "import sys; from spade_edu.cli import main; main(sys.argv[1:])"
 # Files of more than 20 kB can't be written: writing fails with an error, as on a full disk.
@@ -153,6 +155,37 @@ def cut(path: Path, keep: int) -> None:
     path.write_bytes(path.read_bytes()[:keep])
 
 
+def renamed_maps(ending: str) -> None:
+    """Label maps whose names append something to their photographs'."""
+    for path in Path("set/train/labels").glob("*.png"):
+        path.rename(path.with_stem(path.stem + ending))
+
+
+def flat() -> None:
+    """Photographs and label maps in one folder."""
+    pairs()
+    renamed_maps("_mask")
+    for folder in "images", "labels":
+        for path in [*Path("set/train", folder).iterdir()]:
+            path.rename(Path("set/train", path.name))
+        Path("set/train", folder).rmdir()
+
+
+def only_train_ids() -> None:
+    """Cityscapes without its labelIds."""
+    trees.cityscapes(Path("set"))
+    for path in Path("set").rglob("*_labelIds.png"):
+        path.rename(path.with_name(path.name.replace("labelIds", "labelTrainIds")))
+
+
+def upside_down() -> None:
+    """A photograph that its EXIF notes as upside down: its label map can't tell whether it was turned."""
+    pairs()
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    trees.photo(PHOTO, exif=exif)
+
+
 def rotated() -> None:
     """A photograph that lies on its side with the camera's note to turn it; its label stands."""
     pairs()
@@ -253,6 +286,11 @@ def malicious_run() -> None:
     for name in ("state.json", "state.safetensors", "checksums.json"):  # version 0.1 had state.pt
         Path("run/checkpoints/0000001", name).unlink()
     malicious(Path("run/checkpoints/0000001/state.pt"))
+
+
+def two_generators() -> None:
+    state = to_official(SPADEGenerator(36, ngf=2))
+    torch.save({"netG": dict(state), "netG_ema": dict(state)}, "G.pth")
 
 
 def bare_pickle() -> None:
@@ -394,8 +432,15 @@ def _folders() -> list[Case]:
         ),
         Case(
             area, "names that don't match", LOOK, "files without partner",
-            then(lambda: [move(p, p.with_stem(f"mask_{p.stem}")) for p in Path("set/train/labels").glob("*.png")]),
+            then(lambda: [move(p, p.with_stem(3 * p.stem)) for p in Path("set/train/labels").glob("*.png")]),
         ),
+        Case(
+            area, "masks and pictures of them in one folder", LOOK, "Label maps are named NAME_color, NAME_mask: which",
+            then(lambda: [renamed_maps("_mask"), [trees.photo(LABEL.with_stem(f"{n}_color")) for n in "ab"]]),
+        ),
+        Case(area, "only *_labelTrainIds.png", [*look, "cityscapes", "--root", "set"], "*_labelTrainIds.png. trainIds are other numbers", only_train_ids),
+        Case(area, "CamVid's first label maps", [*look, "camvid", "--root", "set"], "32 classes in colours", then(lambda: renamed_maps("_L"))),
+        Case(area, "the full ADE20K", [*look, "ade20k", "--root", "set"], "full ADE20K", lambda: Path("set/images/ADE").mkdir(parents=True)),
         Case(area, "two photographs of one name", LOOK, "share a name", then(lambda: trees.photo(PHOTO.with_suffix(".png")))),
         Case(area, "photographs to label: none in the folder", ["data", "label", "mine", "out"], "found none", Path("mine").mkdir),
         Case(area, "labels to be written among the photographs", ["data", "label", "set", "set/out"], "lies inside", pairs),
@@ -418,7 +463,7 @@ def _classes() -> list[Case]:
         ("a colour beyond 255", '{"names": ["sky"], "colours": [[1, 2, 300]]}', "outside 0 to 255"),
         ("a colour as a word", '{"names": ["sky"], "colours": ["blue"]}', "classes.json"),
         ("a colour of two numbers", '{"names": ["sky"], "colours": [[1, 2]]}', "classes.json"),
-        ("`dont_care` is -1", f'{{{three}, "dont_care": -1}}', "dont_care -1"),
+        ("`dont_care` is -1", f'{{{three}, "dont_care": -1}}', "write 255 in the maps for -1"),
         ("`dont_care` is a million", f'{{{three}, "dont_care": 1000000}}', "no pixel value"),
         ("`dont_care` is Infinity", f'{{{three}, "dont_care": Infinity}}', "classes.json"),
         ("`dont_care` is a name", f'{{{three}, "dont_care": "sky"}}', "classes.json"),
@@ -499,6 +544,7 @@ def _weights() -> list[Case]:
         Case(area, "an official checkpoint, but of which data set?", ["evaluate", "--official", "G.pth"], "--official needs --data"),
         Case(area, "an official checkpoint that isn't there", ["evaluate", "--official", "G.pth", *streets], "G.pth"),
         Case(area, "code in an official checkpoint", ["evaluate", "--official", "G.pth", *streets], "G.pth", lambda: malicious(Path("G.pth")), process=PROCESS),
+        Case(area, "two generators in an official checkpoint", ["evaluate", "--official", "G.pth", *streets], "several networks of the kind SPADE generator: 'netG', 'netG_ema'", two_generators),
         Case(area, "text in place of an official checkpoint", ["evaluate", "--official", "G.pth", *streets], "G.pth", lambda: Path("G.pth").write_text("text")),
         Case(area, "own pairs, for which there is no segmenter, without distances", [*score[:3], "--data", "folder", "--root", "set", "--no-distance"], "no segmenter is published for folder", lambda: (pairs(), images("a.png", "b.png"))),
         Case(area, "weights that don't exist", ["weights", "resnet"], "no weights 'resnet'"),
@@ -569,6 +615,9 @@ def _fine() -> list[Case]:
         ("pictures of odd sizes, each another", LOOK, then(lambda: (trees.photo(PHOTO, height=7, width=301), trees.ids(LABEL, 3, height=7, width=301)))),
         ("a picture of one pixel", LOOK, then(lambda: (trees.photo(PHOTO, height=1, width=1), trees.ids(LABEL, 3, height=1, width=1)))),
         ("no val folder: pairs are split by the hashes of their names", LOOK, then(lambda: shutil.rmtree("set/val"))),
+        ("label maps named NAME_mask.png", LOOK, then(lambda: renamed_maps("_mask"))),
+        ("label maps in capitals", LOOK, then(lambda: [p.rename(p.with_name(p.name.upper())) for p in Path("set/train/labels").glob("*.png")])),
+        ("photographs and masks in one folder", LOOK, flat),
         ("an odd size asked for", [*LOOK, "--height", "33", "--width", "47"], pairs),
         ("a photograph without label map among others", LOOK, then(LABEL.unlink)),
         ("classes.json as Windows' editor saves it (BOM)", LOOK, classes('\ufeff{"names": ["sky", "road", "car"]}')),
@@ -576,6 +625,7 @@ def _fine() -> list[Case]:
     ]  # fmt: skip
     cases = [Case(area, did, call, "Wrote preview.png", make, works=True) for did, call, make in rows]
     return cases + [
+        Case(area, "a photograph noted as upside down (EXIF)", ["data", "check", "folder", "--root", "set"], "1 of 2 photographs are noted as turned", upside_down, works=True),
         Case(area, "one class only", [*TRAIN_SET, *small], "Done: 1 steps", one_class, works=True),
         Case(area, "a batch of one", [*TRAIN_SET, *small, "--set", "batch_size=1"], "Done: 2 steps", pairs, works=True),
         Case(area, "the newest checkpoint cut off: the one before is taken", ["sample", "run", "--count", "1"], "Passing over a broken checkpoint", broken_run(2), works=True),

@@ -15,7 +15,7 @@ from spade_edu.config import TrainingConfig
 from spade_edu.data.streets import Streets
 from spade_edu.errors import UserError
 from spade_edu.presets import preset
-from spade_edu.runs.guards import TrainingError, memory_advice, only_one
+from spade_edu.runs.guards import LONG, LossWatch, TrainingError, memory_advice, only_one
 from spade_edu.runs.run import Run
 
 CONFIG = preset("test", epochs=3)  # four steps an epoch
@@ -190,3 +190,41 @@ def test_a_full_disk_costs_no_older_checkpoint(tmp_path, monkeypatch):
     again = run(tmp_path, save_every=2)
     again.train(4, progress=False)
     assert [path.name for path in checkpoints(tmp_path / "checkpoints")] == ["0000002", "0000004"]
+
+
+def watched(tmp_path, steps):
+    """The watch's words over losses (D_Fake, D_real) of each step, looked at every ten."""
+    watch = LossWatch()
+    for step, (fake, real) in enumerate(steps, 1):
+        watch.see({"GAN": torch.tensor(1.0), "D_Fake": torch.tensor(fake), "D_real": torch.tensor(real)}, step)
+        if step % 10 == 0:
+            watch.check(tmp_path, None)
+
+
+IDLE = {
+    "from the start": ([(0.0, 0.0)] * 3 * LONG, 1),
+    "later": ([(1.0, 0.5)] * 20 + [(0.0, 1e-6)] * LONG, 1),
+    "one of two": ([(0.0, 0.4)] * 2 * LONG, 0),
+    "with breaks": (([(0.0, 0.0)] * (LONG - 1) + [(0.1, 0.0)]) * 3, 0),
+    "too short": ([(0.0, 0.0)] * (LONG - 1), 0),
+}
+
+
+@pytest.mark.parametrize("case", IDLE)
+def test_a_discriminator_with_nothing_to_learn_gets_one_line(tmp_path, capsys, case):
+    steps, times = IDLE[case]
+    watched(tmp_path, steps)
+    assert capsys.readouterr().out.count("it tells all images apart") == times
+
+
+def test_a_training_says_it(tmp_path, capsys):
+    """purple images: a rate so high that D's losses are 0"""
+    training = run(tmp_path, preset("test", epochs=20))
+    step = training.trainer.step_tensors
+
+    def idle(batch):
+        return {name: loss * (not name.startswith("D_")) for name, loss in step(batch).items()}
+
+    training.trainer.step_tensors = idle
+    training.train(60, progress=False)
+    assert capsys.readouterr().out.count("losses have been 0 for 30 steps") == 1

@@ -10,6 +10,7 @@ from typing import Any
 import typer
 
 from ..errors import UserError
+from ..files import meant
 from . import data, demo, doctor, evaluate, grade, paint, paper, plan, reproduce, sample, start, test, train, weights
 
 # click's, which newer versions of typer bring along themselves
@@ -33,8 +34,9 @@ for command in (
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; a mistake of the user's gives one line and exit code 2, never a traceback."""
+    words = [_meant(word) for word in (sys.argv[1:] if arguments is None else arguments)]
     try:
-        code = app(args=arguments, prog_name="spade-edu", standalone_mode=False)  # else typer ends it by itself
+        code = app(args=words, prog_name="spade-edu", standalone_mode=False)  # else typer ends it by itself
     except UsageError as error:
         code = _misused(error)
     except UserError as error:
@@ -50,6 +52,12 @@ def main(arguments: list[str] | None = None) -> None:
         print("\nStopped.", file=sys.stderr)
     if code:
         sys.exit(code)
+
+
+def _meant(word: str) -> str:
+    """A word with ~ and quotes in its path as they were meant: the shell leaves them in --root=~/x and in '~/x'."""
+    option, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
+    return option + equals + str(meant(value)) if value[:1] in ("~", '"', "'") else word
 
 
 def _misused(error: Any) -> int:

@@ -71,10 +71,10 @@ def evaluate(
         raise UserError("--label-order is for --official: other networks say themselves what they were trained with.")
     if use_vae and images is not None:
         raise UserError("--use-vae is for a generator with a style encoder: give --run or --official.")
-    subject = _open(images, run, official, data, root, count, seed, label_order, code, use_vae)
     names = NAMES if compare_protocols else (protocol,)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
+        subject = _open(images, run, official, data, root, count, seed, label_order, code, use_vae)
         results = _score(subject, names, segmentation, distance, real, seed, fid_network, segmenter)
         diversity = diversity_of(subject, seed, default_device())
         remarks = subject.place.originals().remarks

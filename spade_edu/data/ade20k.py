@@ -43,6 +43,8 @@ class ADE20K(SplitFiles):
         """The pairs of a split."""
         part = FOLDERS.get(split, split)
         repair = f"Is {folder} the unpacked ADEChallengeData2016.zip?"
+        if (folder / "images" / "ADE").is_dir():
+            repair = "This is the full ADE20K, of which only the benchmark is read: ADEChallengeData2016.zip."
         photos = require_folder(folder / "images" / part, f"the {split} photographs of ADE20K", repair)
         labels = require_folder(folder / "annotations" / part, f"the {split} label maps of ADE20K", repair)
         return require_pairs(match(photos_in(photos), ids_in(labels)), str(folder), f"NAME.jpg, NAME.png in {part}")

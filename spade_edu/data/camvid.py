@@ -27,4 +27,8 @@ class CamVid(SplitFiles):
         require_folder(photos, f"the {split} photographs of CamVid", repair)
         require_folder(labels, f"the {split} label maps of CamVid", repair)
         pairs = match(photos_in(photos), ids_in(labels))
-        return require_pairs(pairs, str(folder), f"NAME.jpg, NAME.png, split {split}")
+        original = [
+            f"{labels} holds NAME_L.png: these are CamVid's first label maps, 32 classes in colours. `spade-edu data "
+            "get camvid` fetches the 11 read here; for all 32, `data convert` with their colours and data set folder."
+        ] * any(pair.endswith("_L") for pair in ids_in(labels))
+        return require_pairs(pairs, str(folder), f"NAME.jpg, NAME.png, split {split}", original)

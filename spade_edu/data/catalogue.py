@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from ..config import TrainingConfig
 from ..errors import UserError
+from ..files import meant
 from .ade20k import ADE20K, ADE20KOutdoor
 from .base import DataError, Dataset
 from .camvid import CamVid
@@ -118,14 +119,6 @@ def find(name: str) -> Path | None:
     return folder if folder.is_dir() else None
 
 
-def meant(root: str | Path) -> Path:
-    """A folder as it was meant: without the quotes that a copied path brings along, with ~ for the home folder."""
-    text = str(root).strip()
-    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
-        text = text[1:-1]
-    return Path(os.path.expanduser(text))  # leaves ~ where there is no such home, and no error
-
-
 def choose(name: str | None, root: str | Path | None) -> tuple[str, Path | None, str]:
     """Name, folder and reason of the data set that `open_dataset` would open."""
     name = name and name.lower()
@@ -143,7 +136,7 @@ def choose(name: str | None, root: str | Path | None) -> tuple[str, Path | None,
         if folder is None:
             raise DataError(f"{name} is not in {DOWNLOADS / name}: give its folder as root, or `spade-edu data get`.")
         return name, folder, "as asked for"
-    if root is not None and not is_cityscapes(root):
+    if folder is not None and root is not None and not is_cityscapes(folder):
         raise DataError(f"{root} holds no leftImg8bit and gtFine. If it is not Cityscapes, name the data set as well.")
     if folder is not None and is_cityscapes(folder):
         return "cityscapes", folder, "no data set named, Cityscapes found"

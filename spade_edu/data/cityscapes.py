@@ -2,6 +2,8 @@
 
 ROOT/leftImg8bit/{train,val}/CITY/NAME_leftImg8bit.png
 ROOT/gtFine/{train,val}/CITY/NAME_gtFine_labelIds.png, NAME_gtFine_instanceIds.png
+
+Or train_img, train_label and train_inst with the same names of files, as pix2pixHD's repository has some.
 """
 
 import json
@@ -34,14 +36,19 @@ class Cityscapes(SplitFiles):
     def find_pairs(self, folder: Path, split: str) -> Pairs:
         """The pairs of a split, all cities together."""
         repair = f"Is {folder} the folder that holds leftImg8bit and gtFine, with both archives unpacked in it?"
-        photos = require_folder(folder / "leftImg8bit" / split, f"the {split} photographs of Cityscapes", repair)
-        labels = require_folder(folder / "gtFine" / split, f"the {split} label maps of Cityscapes", repair)
+        photos, labels = folder / "leftImg8bit" / split, folder / "gtFine" / split
+        instances = labels
+        if not photos.is_dir() and (folder / f"{split}_img").is_dir():
+            photos, labels, instances = (folder / f"{split}_{part}" for part in ("img", "label", "inst"))
+        require_folder(photos, f"the {split} photographs of Cityscapes", repair)
+        require_folder(labels, f"the {split} label maps of Cityscapes", repair)
         pairs = match(
             photos_in(photos, "_leftImg8bit"),
             ids_in(labels, "_gtFine_labelIds"),
-            ids_in(labels, "_gtFine_instanceIds") if self.labels.instances else None,
+            ids_in(instances, "_gtFine_instanceIds") if self.labels.instances else None,
         )
-        return require_pairs(pairs, str(folder), f"CITY/NAME_leftImg8bit.png, NAME_gtFine_labelIds.png, split {split}")
+        expected = f"CITY/NAME_leftImg8bit.png, NAME_gtFine_labelIds.png, split {split}"
+        return require_pairs(pairs, str(folder), expected, _other_maps(labels))
 
     def load_size(self, height: int, width: int) -> None:
         """No window is cut out: the paper resizes to the size of the samples."""
@@ -50,6 +57,17 @@ class Cityscapes(SplitFiles):
         """The style that Streets notes beside its label maps; None for Cityscapes itself."""
         note = pair.label.with_name(pair.label.name.replace("_labelIds.png", "_style.json"))
         return _read_style(note) if note.is_file() else None
+
+
+def _other_maps(folder: Path) -> list[str]:
+    """What lies in the place of label maps."""
+    kinds = sorted({name.rpartition("_")[2] for name in ids_in(folder)} - {"labelIds"})
+    if not kinds:
+        return []
+    said = f"{folder} holds only *_{', *_'.join(kinds[:4])}.png."
+    if "labelTrainIds" in kinds:
+        said += " trainIds are other numbers: of all that isn't scored they make one class."
+    return [f"{said} gtFine_trainvaltest.zip has the *_labelIds.png."]
 
 
 def _read_style(note: Path) -> str:

@@ -3,23 +3,28 @@
 import colorsys
 import json
 import re
+from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Int32
 
-from ..labels import LabelClass, LabelSpace
+from ..labels import IGNORE, LabelClass, LabelSpace
 from .base import DataError
 
-CLASS_FILES = ("classes.json", "classes.txt", "labelmap.txt", "_classes.csv")  # ours, then CVAT's and Roboflow's
+# Ours, then CVAT's, Roboflow's and labelme's.
+CLASS_FILES = ("classes.json", "classes.txt", "labelmap.txt", "_classes.csv", "class_names.txt")
 FORMS = {
     ".json": '{"names": ["sky", ...], "colours": [[r, g, b], ...], "dont_care": 255}, the last two optional',
     ".txt": "a class a line, `name` or `name, r, g, b`, and perhaps `dont_care = 255`",
 }
 MOST_VALUE = 65535  # of a pixel in a label file of 16 bits
-KEYS = ("names", "colours", "colors", "dont_care")
+FILE_SETTINGS = ("exif", "image_suffix", "label_suffix")  # how the files beside are to be read
+KEYS = ("names", "colours", "colors", "dont_care", *FILE_SETTINGS)
+EXIF = {"turned": True, "stored": False}
+SETTING = re.compile(rf"(dont_care|{'|'.join(FILE_SETTINGS)})\s*=\s*(.*)")
 NUMBERED = re.compile(r"(\d+)\s*[\s,:;=]\s*(\D.*)")  # 0 sky / 0, sky / 0: sky
 COLOURED = re.compile(r"(.+?)\s*,\s*(-?\d+)\s*,\s*(-?\d+)\s*,\s*(-?\d+)")  # sky, r, g, b
 CVAT = re.compile(r"(.+?)\s*:\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*:.*")  # sky:r,g,b:parts:actions
@@ -35,6 +40,18 @@ class Classes(NamedTuple):
     label_values: Int32[np.ndarray, "values"]
 
 
+class FileSettings(NamedTuple):
+    """How the pairs beside a classes file are to be read.
+
+    turned: were photographs turned as their EXIF says before they were labelled? None: unknown.
+    image_suffix, label_suffix: what the names of photographs and label maps append to what they share; None: to find.
+    """
+
+    turned: bool | None = None
+    image_suffix: str | None = None
+    label_suffix: str | None = None
+
+
 class Table(NamedTuple):
     """What a classes file says: a name, a pixel value and perhaps a colour for each class, the value of "unknown"."""
 
@@ -42,6 +59,7 @@ class Table(NamedTuple):
     values: list[int]
     colours: list[Colour]
     dont_care: int | None
+    files: FileSettings
 
 
 def read_classes(path: Path, name: str | None = None, instances: bool = False) -> Classes:
@@ -50,18 +68,24 @@ def read_classes(path: Path, name: str | None = None, instances: bool = False) -
     .json: {"names": [...], "colours": [[r, g, b], ...], "dont_care": 255}, the last two optional; a name may be an
     object with id, name and color. Else a class a line, `name` or `name, r, g, b`; an optional line `dont_care = 255`;
     lines that begin with # are comments. Where each line begins with a number, that is its pixel value.
+    Likewise exif ("turned" or "stored"), image_suffix and label_suffix, see FileSettings.
     dont_care is the pixel value that means "unknown". It may lie beyond the names, or have a name of its own,
     which is dropped; ids then close up (as for ADE20K: 0 is unknown, 1 to 150 become 0 to 149).
     Errors: a DataError where the file is missing or names no classes.
     """
-    names, values, colours, dont_care = read_table(path)
+    names, values, colours, dont_care, _ = read_table(path)
     colours = colours or [_colour(i) for i in range(len(names))]
     if not names or len(colours) != len(names) or len(set(names)) != len(names):
         raise DataError(f"{path}: expected different names, one colour each; found {len(names)} and {len(colours)}.")
     kept = [i for i, value in enumerate(values) if value != dont_care]
-    classes = tuple(LabelClass(names[old], colours[old], score_id=new) for new, old in enumerate(kept))
+    classes = tuple(LabelClass(names[old], colours[old], score_id_of(new)) for new, old in enumerate(kept))
     space = LabelSpace(name or path.parent.name or "Folder", classes, dont_care is not None, instances)
     return Classes(space, _label_values([values[i] for i in kept], dont_care))
+
+
+def score_id_of(index: int) -> int:
+    """The score id of a class of your own: its index, but IGNORE is none."""
+    return index + (index >= IGNORE)
 
 
 def read_table(path: Path) -> Table:
@@ -105,7 +129,8 @@ def _from_json(text: str) -> Table:
     if not all(isinstance(entry, str) for entry in names):
         raise ValueError("names that are no words")
     dont_care = table.get("dont_care")
-    return Table(names, values, [_byte_triple(c) for c in colours], None if dont_care is None else int(dont_care))
+    dont_care = None if dont_care is None else int(dont_care)
+    return Table(names, values, [_byte_triple(c) for c in colours], dont_care, _file_settings(table))
 
 
 def _from_text(text: str) -> Table:
@@ -113,9 +138,9 @@ def _from_text(text: str) -> Table:
     lines = [line for line in lines if line and not line.startswith("#")]
     if lines and re.fullmatch(r"pixel value\s*,\s*class", lines[0].lower()):  # Roboflow's first line
         del lines[0]
-    unknown = [line for line in lines if line.replace(" ", "").startswith("dont_care=")]
-    lines = [line for line in lines if line not in unknown]
-    dont_care = int(unknown[-1].split("=")[1]) if unknown else None
+    settings = {match[1]: match[2] for line in lines if (match := SETTING.fullmatch(line))}
+    lines = [line for line in lines if not SETTING.fullmatch(line)]
+    dont_care = int(settings["dont_care"]) if "dont_care" in settings else None
     if LABELME_UNKNOWN in lines:
         lines.remove(LABELME_UNKNOWN)
         dont_care = 255 if dont_care is None else dont_care
@@ -124,7 +149,18 @@ def _from_text(text: str) -> Table:
         values = _different([int(match[1]) for match in numbered if match])
         lines = [match[2] for match in numbered if match]
     rows = [_row(line) for line in lines]
-    return Table([name for name, _ in rows], values, [colour for _, colour in rows if colour], dont_care)
+    colours = [colour for _, colour in rows if colour]
+    return Table([name for name, _ in rows], values, colours, dont_care, _file_settings(settings))
+
+
+def _file_settings(table: Mapping[str, Any]) -> FileSettings:
+    exif, *suffixes = (table.get(name) for name in FILE_SETTINGS)
+    if exif is not None and exif not in EXIF:
+        raise ValueError(f"exif is turned or stored, not {exif!r:.40}")
+    for suffix in suffixes:
+        if not isinstance(suffix, str | None):
+            raise ValueError(f"a suffix {suffix!r:.40} that is no word")
+    return FileSettings(None if exif is None else EXIF[exif], *suffixes)
 
 
 def _row(line: str) -> tuple[str, Colour | None]:
@@ -148,7 +184,8 @@ def _different(values: list[int]) -> list[int]:
 
 def _require_value(value: int, what: str) -> None:
     if not 0 <= value <= MOST_VALUE:
-        raise ValueError(f"{what} {value}, which is no pixel value (0 to {MOST_VALUE})")
+        repair = ": write 255 in the maps for -1, and dont_care = 255" if (what, value) == ("dont_care", -1) else ""
+        raise ValueError(f"{what} {value}, which is no pixel value (0 to {MOST_VALUE}){repair}")
 
 
 def _byte_triple(values: list) -> Colour:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int32
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from .base import DataError
 
@@ -21,19 +21,45 @@ MOST_PIXELS = 100_000_000  # 400 MB as RGB with all that conversion needs
 BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
 
 
-def read_photo(path: Path, size: tuple[int, int] | None = None) -> Image.Image:
+def read_photo(path: Path, size: tuple[int, int] | None = None, *, as_stored: bool = False) -> Image.Image:
     """Read a photograph as 8-bit RGB; grey and CMYK ones are converted, transparent ones laid on white.
 
     A rotation noted by the camera (EXIF) is applied, unless only the unrotated picture has `size` (height,
-    width): the size of the label map tells which of the two was labelled.
+    width): the size of the label map tells which of the two was labelled. as_stored: where it can't tell, the
+    picture isn't turned.
     Errors: a DataError where the file is missing, unreadable or not 8 bits deep.
     """
     stored = open_picture(path, "a photograph")
     if stored.mode.startswith(("I", "F")):
         raise DataError(f"{path}: expected 8 bits per colour, found mode {stored.mode}. Save it as 8-bit RGB.")
     upright = ImageOps.exif_transpose(stored)
-    labelled_as_stored = size in (None, _size(upright)) or size != _size(stored)
-    return _opaque(upright if labelled_as_stored else stored)
+    if size == _size(stored) and (as_stored or size != _size(upright)):
+        return _opaque(stored)
+    return _opaque(upright)
+
+
+def turn_untold(path: Path) -> bool:
+    """Whether a photograph is noted as turned (EXIF) in a way that leaves its size: no label map can tell of it."""
+    try:
+        with open_picture(path, "a photograph", whole=False) as picture:
+            if picture.format == "TIFF" or not picture.info.keys() & {"exif", "xmp"}:  # Pillow turns TIFFs by itself
+                return False
+            turn = picture.getexif().get(ExifTags.Base.Orientation, 1)
+            return turn in (2, 3, 4) or turn in (5, 6, 7, 8) and picture.width == picture.height
+    except BROKEN + (DataError,):
+        return False
+
+
+def is_transparent(path: Path) -> bool:
+    """Whether a photograph has pixels that aren't opaque."""
+    try:
+        with open_picture(path, "a photograph", whole=False) as picture:
+            if not picture.has_transparency_data:
+                return False
+        alpha = open_picture(path, "a photograph").convert("RGBA").getchannel("A")
+        return bool(np.array(alpha).min() < 255)
+    except BROKEN + (DataError,):
+        return False
 
 
 def _opaque(picture: Image.Image) -> Image.Image:
@@ -72,6 +98,12 @@ def _found(picture: Image.Image) -> str:
         f"found a picture of colours (mode {picture.mode}). Give the map of ids (Cityscapes: *_labelIds.png, not "
         "*_color.png), or make ids of colours with `spade-edu data convert`."
     )
+
+
+def has_palette(path: Path) -> bool:
+    """Whether a map's values stand for colours of a palette."""
+    with open_picture(path, "a map of ids", whole=False) as picture:
+        return picture.mode == "P"
 
 
 def _stretched(path: Path) -> int:

@@ -17,7 +17,7 @@ from jaxtyping import Int32
 from .base import DataError, Dataset
 from .cityscapes import Cityscapes
 from .coco_stuff import COCOStuff
-from .files import open_picture, read_ids
+from .files import is_transparent, open_picture, read_ids, turn_untold
 from .flickr_landscapes import FlickrLandscapes
 from .folder import Folder
 from .paired import PairedFiles, values_of_ids
@@ -121,7 +121,25 @@ def look_through(dataset: PairedFiles, most: int | None = None) -> list[Finding]
     chosen = range(count) if most is None else sorted({i * count // most for i in range(most)})
     with ThreadPoolExecutor() as pool:
         looks = list(pool.map(look_at, [dataset.pairs[i].label for i in chosen]))
-    return findings(dataset, [look for look in looks if look])
+        photos = [dataset.pairs[i].photo for i in chosen]
+        untold = list(pool.map(turn_untold, photos if dataset.turned is None else []))
+        clear = sum(pool.map(is_transparent, photos))
+    said = f"{photos[0].parent}: {clear} of {len(photos)} photographs are transparent in places. White shows there."
+    transparent = [Finding("note", said)] if clear else []
+    return turns(dataset, untold) + findings(dataset, [look for look in looks if look]) + transparent
+
+
+def turns(dataset: PairedFiles, untold: Sequence[bool]) -> list[Finding]:
+    """Photographs of which nothing says whether they were turned before they were labelled."""
+    if not any(untold):
+        return []
+    first = dataset.pairs[0].photo.parent
+    text = (
+        f"{first}: {sum(untold)} of {len(untold)} photographs are noted as turned (EXIF: upside down, mirrored, or "
+        "square on their side), and size can't tell whether they were before they were labelled. They are turned now: "
+        "look at `spade-edu data preview` and write `exif = turned` or `exif = stored` in the classes file."
+    )
+    return [Finding("warning", text)]
 
 
 def look_before_training(dataset: Dataset, *, strict: bool) -> list[str]:

@@ -17,12 +17,13 @@ from PIL import Image
 from ..files import write_whole_with
 from .base import DataError
 from .catalogue import READERS, choose
-from .files import read_ids, read_photo
-from .paired import Pair
+from .classes import CLASS_FILES
+from .files import read_ids
+from .paired import Pair, PairedFiles
 from .transforms import resize_ids
 
 SPLITS = ("train", "val")
-TABLES = ("classes.json", "classes.txt", "sceneCategories.txt")  # what readers want beside the pictures
+TABLES = (*CLASS_FILES, "sceneCategories.txt")  # what readers want beside the pictures
 
 
 def pack(
@@ -45,17 +46,17 @@ def pack(
     datasets = [READERS[chosen](folder, split) for split in SPLITS]
     loaded = datasets[0].transform.loaded
     size = (height or loaded[0], width or loaded[1])
-    pairs = [pair for dataset in datasets for pair in dataset.pairs]
+    pairs = [(dataset, pair) for dataset in datasets for pair in dataset.pairs]
     write_whole_with(out, lambda part: _write(part, folder, progress(pairs), size))
     return len(pairs), out.stat().st_size
 
 
-def _write(archive: Path, folder: Path, pairs: Iterable[Pair], size: tuple[int, int]) -> None:
+def _write(archive: Path, folder: Path, pairs: Iterable[tuple[PairedFiles, Pair]], size: tuple[int, int]) -> None:
     with tarfile.open(archive, "w") as tar:
         for path in _tables(folder):
             _add(tar, path.relative_to(folder), path.read_bytes())
-        for pair in pairs:
-            _add_pair(tar, pair, folder, size)
+        for dataset, pair in pairs:
+            _add_pair(tar, dataset, pair, folder, size)
 
 
 def _tables(folder: Path) -> Iterable[Path]:
@@ -63,10 +64,10 @@ def _tables(folder: Path) -> Iterable[Path]:
     return [d / name for d in (folder, *inner) for name in TABLES if (d / name).is_file()]
 
 
-def _add_pair(tar: tarfile.TarFile, pair: Pair, folder: Path, size: tuple[int, int]) -> None:
+def _add_pair(tar: tarfile.TarFile, dataset: PairedFiles, pair: Pair, folder: Path, size: tuple[int, int]) -> None:
     height, width = size
     values = read_ids(pair.label)
-    photo = read_photo(pair.photo, size=values.shape).resize((width, height), Image.Resampling.BICUBIC)
+    photo = dataset.photo(pair, values.shape).resize((width, height), Image.Resampling.BICUBIC)
     name = pair.photo.relative_to(folder)
     if name.suffix.lower() in (".jpg", ".jpeg"):
         _add(tar, name, _encode(photo, "JPEG", quality=95))

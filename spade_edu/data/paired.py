@@ -5,7 +5,7 @@ import os
 import unicodedata
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -19,11 +19,14 @@ from .base import DataError, Sample
 from .files import ID_SUFFIXES, PHOTO_SUFFIXES, read_ids, read_photo, require_same_size
 from .transforms import JointTransform, paper_load_size
 
-SAVE_AS = "save them as JPEG or PNG."
-PASSED_OVER = {
-    **dict.fromkeys((".heic", ".heif", ".avif", ".gif", ".jp2", ".dng", ".psd"), SAVE_AS),
+# What looks like a picture and isn't read as a photograph, as a label map.
+NO_PHOTOS = dict.fromkeys((".heic", ".heif", ".avif", ".gif", ".jp2", ".dng", ".psd"), "save them as JPEG or PNG.")
+NO_MAPS = {
     **dict.fromkeys((".jpg", ".jpeg"), "JPEG blurs ids. Export them as PNG."),
-    **dict.fromkeys((".npy", ".npz", ".mat", ".webp", ".json", ".xml"), "save or export them as PNG, an id per pixel."),
+    **dict.fromkeys(
+        (".npy", ".npz", ".mat", ".webp", ".gif", ".json", ".xml", ".ppm"),
+        "save or export them as PNG, an id per pixel.",
+    ),
 }
 
 
@@ -68,6 +71,7 @@ class PairedFiles:
 
     published: dict[str, int] = {}  # number of pairs in the published data set, by split
     remarks: Sequence[str] = ()  # sentences on how files were found
+    turned: bool | None = None  # were photographs turned as their EXIF says before they were labelled? None: unknown
 
     def __init__(
         self,
@@ -111,7 +115,7 @@ class PairedFiles:
         Errors: a DataError naming a file that is missing, unreadable, of another size or of other values.
         """
         values = read_ids(pair.label)
-        photo = read_photo(pair.photo, size=values.shape)
+        photo = self.photo(pair, values.shape)
         require_same_size(photo, values, pair.photo, pair.label)
         label = self._ids(values, pair.label)
         if pair.instance is None:
@@ -119,6 +123,10 @@ class PairedFiles:
         instance = read_ids(pair.instance)
         require_same_size(photo, instance, pair.photo, pair.instance)
         return photo, label, instance
+
+    def photo(self, pair: Pair, size: tuple[int, int]) -> Image.Image:
+        """The photograph of a pair, turned as it was when its label map of `size` was drawn."""
+        return read_photo(pair.photo, size=size, as_stored=self.turned is False)
 
     def style(self, pair: Pair) -> str | None:
         """What is known about a picture's style (None for photographs)."""
@@ -132,12 +140,12 @@ class PairedFiles:
             shown = ", ".join(str(v) for v in strange[:6]) + (", ..." if len(strange) > 6 else "")
             raise DataError(
                 f"{path}: pixel values {shown} are no ids of {self.labels.name} (expected "
-                f"{_ranges(self.label_values)}). {self.advice(strange)}"
+                f"{_ranges(self.label_values)}). {self.advice(strange, path)}"
             )
         return ids.astype(np.int32)
 
-    def advice(self, strange: np.ndarray) -> str:
-        """What most likely repairs pixel values that are no ids."""
+    def advice(self, strange: np.ndarray, path: Path) -> str:
+        """What most likely repairs pixel values of a file that are no ids."""
         return "Is it a label map of this data set, and not a map of trainIds, instances or grey levels?"
 
 
@@ -208,9 +216,12 @@ def match(photos: dict[str, Path], labels: dict[str, Path], instances: dict[str,
     return Pairs(complete, incomplete)
 
 
-def photos_in(folder: Path, ending: str = "") -> dict[str, Path]:
-    """The photographs under a folder, by name: path relative to the folder, without `ending` and suffix."""
-    return _files_in(folder, PHOTO_SUFFIXES, ending)
+def photos_in(folder: Path, ending: str = "", but: Iterable[str] = ()) -> dict[str, Path]:
+    """The photographs under a folder, by name: path relative to the folder, without `ending` and suffix.
+
+    but: suffixes that label maps have there.
+    """
+    return _files_in(folder, [suffix for suffix in PHOTO_SUFFIXES if suffix not in but], ending)
 
 
 def ids_in(folder: Path, ending: str = "") -> dict[str, Path]:
@@ -218,14 +229,17 @@ def ids_in(folder: Path, ending: str = "") -> dict[str, Path]:
     return _files_in(folder, ID_SUFFIXES, ending)
 
 
-def require_pairs(pairs: Pairs, where: str, expected: str) -> Pairs:
-    """Raise a DataError unless there is at least one complete pair; `expected` describes the layout."""
+def require_pairs(pairs: Pairs, where: str, expected: str, hints: Sequence[str] = ()) -> Pairs:
+    """Raise a DataError unless there is at least one complete pair; `expected` describes the layout.
+
+    hints: sentences on what may be the cause.
+    """
     if pairs.complete:
         return pairs
     found = "no files at all."
     if pairs.incomplete:
         found = f"{len(pairs.incomplete)} files without partner, the first: {pairs.incomplete[0]}"
-    raise DataError(f"{where}: expected pictures with label maps ({expected}), found {found}")
+    raise DataError(" ".join([f"{where}: expected pictures with label maps ({expected}), found {found}", *hints]))
 
 
 def require_folder(folder: Path, what: str, repair: str) -> Path:
@@ -235,22 +249,16 @@ def require_folder(folder: Path, what: str, repair: str) -> Path:
     return folder
 
 
-def common_ending(photos: Iterable[str], labels: Iterable[str]) -> str:
-    """What each label map's name appends to a photograph's, the same for all: "_mask"; "" where there is no such."""
-    names, maps = set(photos), list(labels)
-    endings = {maps[0][len(name) :] for name in names if maps[0].startswith(name)} - {""} if maps else set()
-    fitting = [e for e in endings if all(name.endswith(e) and name.removesuffix(e) in names for name in maps)]
-    return fitting[0] if len(fitting) == 1 else ""
-
-
-def kinds_passed_over(folder: Path, suffixes: Iterable[str]) -> list[str]:
-    """A sentence about each kind of file under a folder that looks like a picture and isn't read there."""
-    kinds = Counter(path.suffix.lower() for path in walk(folder))
-    return [
-        f"{folder} holds {kinds[suffix]} files of the kind {suffix}, which are passed over: {repair}"
-        for suffix, repair in PASSED_OVER.items()
-        if kinds[suffix] and suffix not in suffixes
+def passed_over(folder: Path, read: Iterable[str], repairs: Mapping[str, str]) -> list[str]:
+    """A sentence about each kind of file in a folder that isn't read there; with `repairs`, what to do about it."""
+    kinds = Counter(path.suffix.lower() or "without suffix" for path in walk(folder))
+    known = [
+        f"{folder} holds {kinds[kind]} files of the kind {kind}, which are passed over: {repair}"
+        for kind, repair in repairs.items()
+        if kinds[kind]
     ]
+    others = ", ".join(f"{n} {kind}" for kind, n in sorted(kinds.items()) if kind not in {*read, *repairs})
+    return known + [f"{folder} holds other files, which are passed over: {others}."] * bool(others)
 
 
 def walk(folder: Path) -> Iterator[Path]:

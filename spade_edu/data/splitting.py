@@ -5,14 +5,16 @@ from pathlib import Path
 from typing import Any
 
 from .base import DataError, NoSplitError
+from .files import PHOTO_SUFFIXES
 from .folder import Folder
+from .layouts import find_layout
 from .paired import Pair
 
 SHARE = 10  # one of so many pairs, at least one
 
 
 def open_folder(root: str | Path, split: str = "train", **options: Any) -> Folder:
-    """Folder.from_root; where there is no val folder, "train" and "val" share the pairs of train, or of ROOT/images.
+    """Folder.from_root; where there is no val folder, "train" and "val" share the pairs of train, or of ROOT itself.
 
     Which are val follows from the names alone, so that every command sees the same split.
     options: those of Folder: height, width, augment, seed.
@@ -45,8 +47,7 @@ def names_kept(pairs: list[Pair]) -> set[str]:
 
 def _whole(root: Path) -> str:
     """The split that holds all pairs; "" where they are split already."""
-    images, labels = root / "images", root / "labels"
-    if images.is_dir() and labels.is_dir() and not any((folder / "train").is_dir() for folder in (root, images)):
+    if root.is_dir() and _lies_flat(root):
         return "."
     try:
         Folder.from_root(root, "val")
@@ -55,3 +56,11 @@ def _whole(root: Path) -> str:
     except DataError:
         pass  # there is something, which is said when it is opened
     return ""
+
+
+def _lies_flat(root: Path) -> bool:
+    """Whether ROOT has the folders of a split, or is one: pairs in it without further folders."""
+    flat = find_layout(root, ".")
+    if flat is None or find_layout(root, "train") or any((folder / "train").is_dir() for folder in (root, flat.photos)):
+        return False
+    return flat.photos != root or any(path.suffix.lower() in PHOTO_SUFFIXES for path in root.iterdir())

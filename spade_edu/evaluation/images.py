@@ -1,5 +1,6 @@
 """The two sides of an evaluation: labels and photographs in their full size, and images that somebody generated."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -90,6 +91,8 @@ class ImageFolder(Sequence):
         self.folder = Path(folder)
         self.paths = _pair(self.folder, names)
         self.size = _one_size(self.paths)
+        for note in _notes(self.folder, self.paths):
+            warnings.warn(note, stacklevel=2)
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -154,6 +157,23 @@ def _pair(folder: Path, names: list[str]) -> list[Path]:
             f"{_key(missing[0])}.png; found there: {stray}. Name images after their label maps."
         )
     return [files[_key(name)] for name in names]
+
+
+def _notes(folder: Path, paths: list[Path]) -> list[str]:
+    """What moves scores though nothing is wrong: images that were JPEG files, and those that aren't scored."""
+    jpeg = sum(_is_jpeg(path) for path in paths)
+    left = len(_images_in(folder)) - len(paths)
+    notes = []
+    if jpeg:
+        notes.append(f"{jpeg} of {len(paths)} images are JPEG, which lowers scores: save generated images as PNG.")
+    if left:
+        notes.append(f"{left} images of {folder} belong to no label map that is scored, and are left out.")
+    return notes
+
+
+def _is_jpeg(path: Path) -> bool:
+    with open_picture(path, "a picture", whole=False) as picture:
+        return picture.format == "JPEG"
 
 
 def _images_in(folder: Path) -> dict[str, Path]:

@@ -17,8 +17,6 @@ from ..sampling import paint
 from .images import ImageFolder, Originals, first_size
 
 STREETS_COUNT = 200  # scenes of Streets that are scored, unless --count says otherwise
-# The options of the official trainings; where a data set isn't named: load_generator's defaults.
-OFFICIAL: dict[str, dict] = {"cityscapes": dict(num_upsampling_layers="more", crop_size=512, aspect_ratio=2.0)}
 
 
 @dataclass(frozen=True)
@@ -155,7 +153,7 @@ def official_generator(file: Path, data: str, label_order: str, labels: LabelSpa
     """
     from ..pretrained.official import load_generator
 
-    generator = load_generator(file, **OFFICIAL.get(data, {}))
+    generator = load_generator(file)
     if generator.label_channels != labels.num_channels:
         raise UserError(
             f"{file} takes {generator.label_channels} label channels, {data} has {labels.num_channels}: wrong --data?"

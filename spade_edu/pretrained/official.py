@@ -23,12 +23,17 @@ from ..errors import UserError
 from ..generators import Generator, InstanceFeatureEncoder, LocalEnhancer, Pix2PixHDGenerator, SPADEGenerator
 from ..generators.spade import UPSAMPLINGS
 from ..spectral import SpectralNorm
+from .unwrapping import find_networks
 from .weights import read_state_dict
 
 State = Mapping[str, Tensor]
 Source = str | Path | Mapping
 
 DATA_SETS = {36: "Cityscapes", 151: "ADE20K", 184: "COCO-Stuff"}  # by label channels
+# num_upsampling_layers, crop_size, aspect_ratio leave no trace: the official defaults; as trained, by label channels.
+Options = tuple[str, int, float]
+DEFAULTS: Options = ("normal", 256, 1.0)
+TRAINED_WITH: dict[int, Options] = {36: ("more", 512, 2.0)}
 LABEL_ORDERS = ("official", "package")  # of ADE20K's channels
 OWN_MARK = {"written_by": "spade_edu"}  # in a state dict's metadata, where torch keeps versions of layers
 SPECTRAL_NAMES = {"weight": "weight_orig", "u": "weight_u", "v": "weight_v"}  # torch's hook-style spectral norm
@@ -39,19 +44,26 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 def load_generator(
-    source: Source, *, num_upsampling_layers: str = "normal", crop_size: int = 256, aspect_ratio: float = 1.0
+    source: Source,
+    *,
+    num_upsampling_layers: str | None = None,
+    crop_size: int | None = None,
+    aspect_ratio: float | None = None,
 ) -> SPADEGenerator:
     """SPADE's generator, in evaluation mode, from a path or a state dict of official names.
 
     crop_size is the image's width, crop_size / aspect_ratio its height. They and num_upsampling_layers leave no trace
-    in the file and are the official options: Cityscapes was trained with "more", 512 and 2.0, COCO-Stuff and ADE20K
-    with the defaults here. ("most" does leave one, and is recognised.)
+    in the authors' files and are the official options: "normal", 256 and 1.0 where one is given. Where none is: what
+    `to_official` noted, else as the authors trained the data set with so many label channels. ("most" leaves a trace.)
     Errors: a UserError where the file is another network, isn't whole, or doesn't fit the options.
     """
     state = _read(source, "SPADE generator")
     ngf = len(state["head_0.conv_0.bias"]) // 16
-    plan = "most" if "up_4.conv_0.bias" in state else num_upsampling_layers
-    if num_upsampling_layers == "most" and "up_4.conv_0.bias" not in state:
+    shared = state["head_0.norm_0.mlp_shared.0.weight"]
+    given = num_upsampling_layers, crop_size, aspect_ratio
+    asked, crop_size, aspect_ratio = _options(given, _noted(state) or TRAINED_WITH.get(shared.shape[1], DEFAULTS))
+    plan = "most" if "up_4.conv_0.bias" in state else asked
+    if asked == "most" and "up_4.conv_0.bias" not in state:
         raise UserError(f"This {describe(state)} has no block up_4, so its plan isn't 'most': try 'normal' or 'more'.")
     latent = official_latent_size(crop_size, aspect_ratio, plan)
     style = state["fc.weight"].ndim == 2
@@ -62,7 +74,6 @@ def load_generator(
             f"and plan {plan!r} make {latent[0]}x{latent[1]}: pass the options of its training "
             "(Cityscapes: num_upsampling_layers='more', crop_size=512, aspect_ratio=2.0)."
         )
-    shared = state["head_0.norm_0.mlp_shared.0.weight"]
     return _fill(
         state,
         SPADEGenerator,
@@ -84,6 +95,23 @@ def options_of_any_size(source: Source) -> dict[str, Any]:
     cells = len(state["fc.weight"]) // len(state["head_0.conv_0.bias"])  # with VAE those of the first map, else 1
     plan = "most" if "up_4.conv_0.bias" in state else "normal"
     return dict(crop_size=cells * 2 ** UPSAMPLINGS[plan], aspect_ratio=cells)
+
+
+def _options(given: tuple[str | None, int | None, float | None], otherwise: Options) -> Options:
+    """What is given, the official defaults beside it; `otherwise` where nothing is."""
+    plan, crop_size, aspect_ratio = given
+    if given == (None, None, None):
+        return otherwise
+    return plan or DEFAULTS[0], crop_size or DEFAULTS[1], aspect_ratio or DEFAULTS[2]
+
+
+def _noted(state: "_State") -> Options | None:
+    """The options of a generator that `to_official` wrote."""
+    plan, latent = state.about.get("plan"), state.about.get("latent")
+    if plan not in UPSAMPLINGS or not isinstance(latent, list):
+        return None
+    height, width = latent
+    return plan, width * 2 ** UPSAMPLINGS[plan], width / height
 
 
 def official_latent_size(crop_size: int, aspect_ratio: float, num_upsampling_layers: str) -> tuple[int, int]:
@@ -110,7 +138,7 @@ def label_order(source: Source) -> str:
     as this package does, but the result of that line is dropped, so their networks see the values of the files.
     """
     state = source if isinstance(source, Mapping) else _read_file(Path(source))
-    about = getattr(state, "_metadata", {}).get("", {})
+    about = _about(state)
     return "package" if OWN_MARK.items() <= about.items() else "official"
 
 
@@ -247,13 +275,16 @@ def _float32(value: Tensor) -> Tensor:
 def to_official(module: nn.Module) -> dict[str, Tensor]:
     """A network's state dict under the official names; the tensors are the network's own, not copies.
 
-    Its metadata say who wrote it, for `label_order`.
+    Its metadata say who wrote it, for `label_order`, and a generator's options, for `load_generator`.
 
     Errors: a UserError for a network that the official code doesn't have.
     """
     state = module.state_dict()
     named = OrderedDict((official, state[own]) for own, official in official_names(module).items())
-    named.__dict__["_metadata"] = {"": dict(OWN_MARK)}
+    about: dict[str, Any] = dict(OWN_MARK)
+    if isinstance(module, SPADEGenerator):
+        about |= {"plan": module.plan, "latent": list(module.latent)}
+    named.__dict__["_metadata"] = {"": about}
     return named
 
 
@@ -308,25 +339,29 @@ def _discriminator_names(module: MultiScaleDiscriminator) -> Callable[[str], str
 
 # What a file is ------------------------------------------------------------------------------------------------------
 
-# A piece of a name that only this kind has (asked in this order), the first convolution, how to read it.
+# A piece of a name that only this kind has (asked in this order), an entry that each of them has, how to read it.
 KINDS = {
     "SPADE generator": ("head_0.norm_0.", "head_0.norm_0.mlp_shared.0.weight", "load_generator(...)"),
     "SPADE discriminator": ("discriminator_0.", "discriminator_0.model0.0.weight", "load_discriminator(...)"),
-    "SPADE encoder": ("fc_mu.", "", "load_encoder(...)"),
+    "SPADE encoder": ("fc_mu.", "fc_mu.weight", "load_encoder(...)"),
     "pix2pixHD discriminator": ("scale0_layer", "scale0_layer0.0.weight", "load_pix2pixhd(..., 'discriminator')"),
     "pix2pixHD local": ("model1_1.", "model1_1.1.weight", "load_pix2pixhd(..., 'local')"),
     "pix2pixHD global": (".conv_block.", "model.1.weight", "load_pix2pixhd(..., 'global')"),
-    "pix2pixHD encoder": ("model.1.weight", "", "load_pix2pixhd(..., 'encoder')"),
+    "pix2pixHD encoder": ("model.1.weight", "model.1.weight", "load_pix2pixhd(..., 'encoder')"),
 }
+WITHOUT_LABELS = ("SPADE encoder", "pix2pixHD encoder")
 
 
 class _State(dict):
-    """The tensors of a file, with a word about it if one is missing."""
+    """The tensors of a file, what it notes about itself, and a word if a tensor is missing."""
 
     where = "The state dict"
+    about: Mapping[str, Any] = {}
 
     def __missing__(self, name: str) -> Tensor:
-        raise UserError(f"{self.where} looks like a {describe(self)}, but lacks {name}: is the file whole?")
+        near = [other for other in self if other.startswith(name.rpartition(".")[0] + ".")]
+        instead = f" (there is {near[0]})" if near else ""
+        raise UserError(f"{self.where} looks like a {describe(self)}, but lacks {name}{instead}: is the file whole?")
 
 
 def describe(state: State) -> str:
@@ -335,7 +370,7 @@ def describe(state: State) -> str:
     if kind is None:
         return "network that SPADE's and pix2pixHD's code don't have"
     first = state.get(KINDS[kind][1])
-    if first is None:
+    if first is None or kind in WITHOUT_LABELS:
         return kind
     labels = first.shape[1] - 3 if "discriminator" in kind else first.shape[1]
     style = ", with VAE" if "fc.weight" in state and state["fc.weight"].ndim == 2 else ""
@@ -348,19 +383,40 @@ def _kind(state: State) -> str | None:
 
 
 def _read(source: Source, kind: str) -> _State:
-    """The tensors of a file, which must look like the kind of network that is asked for."""
-    state = _State(source if isinstance(source, Mapping) else _read_file(Path(source)))
-    if not isinstance(source, Mapping):
-        state.where = str(source)
+    """The tensors of a file, however wrapped, which must look like the kind of network that is asked for."""
+    content = source if isinstance(source, Mapping) else _read_file(Path(source))
+    where = "The state dict" if isinstance(source, Mapping) else str(source)
+    state = _State(_unwrapped(content, kind, where))
+    state.where, state.about = where, _about(content)
     found = _kind(state)
     if found is None or not all(isinstance(value, Tensor) for value in state.values()):
         names = ", ".join(map(repr, list(state)[:2])) or "nothing"
-        raise UserError(f"{state.where}: expected a {kind}, but it is a {describe({})}; it holds {names} ...")
+        raise UserError(f"{where}: expected a {kind}, but it is a {describe({})}; it holds {names} ...")
     if found != kind:
         raise UserError(
-            f"{state.where}: expected a {kind}, but it looks like a {describe(state)}: read it with {KINDS[found][2]}."
+            f"{where}: expected a {kind}, but it looks like a {describe(state)}: read it with {KINDS[found][2]}."
         )
     return state
+
+
+def _unwrapped(content: Mapping, kind: str, where: str) -> Mapping:
+    """The one network of a kind in a file's content, else one of another kind, else the content."""
+    for sought in (kind, *KINDS):
+        networks = list(find_networks(content, KINDS[sought][1]))
+        if len(networks) > 1:
+            names = ", ".join(repr(place.rstrip(".")) for place, _ in networks)
+            raise UserError(
+                f"{where} holds several networks of the kind {sought}: {names}. Save the one that is meant."
+            )
+        if networks:
+            return networks[0][1]
+    return content
+
+
+def _about(content: Mapping) -> Mapping[str, Any]:
+    """What a state dict's metadata say of the whole."""
+    about = getattr(content, "_metadata", {}).get("", {})
+    return about if isinstance(about, Mapping) else {}
 
 
 def _read_file(path: Path) -> Mapping:

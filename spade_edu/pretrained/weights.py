@@ -9,14 +9,18 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ..checkpoints import load_archive
 from ..errors import UserError
+from ..files import meant
+from .unwrapping import find_networks
 
-StateDict = Mapping[str, Tensor]
+VARIABLE = "SPADE_EDU_WEIGHTS"
+StateDict = Mapping[str, Any]  # tensors, perhaps wrapped in further dicts
 Source = str | Path | StateDict  # what weights are given as
 
 
@@ -44,7 +48,8 @@ class Weights:
         if self.path.is_file():
             return self.path
         first = "run `spade-edu weights --download`, or get it" if self.url else "get it"
-        raise UserError(f"weights missing: {first} from {self.origin} and put it at {self.path}.")
+        by = f" ({VARIABLE} says where)" if os.environ.get(VARIABLE) else ""
+        raise UserError(f"weights missing: {first} from {self.origin} and put it at {self.path}{by}.")
 
     def verify(self, path: Path) -> bool | None:
         """Whether the file has the published hash; None where no hash was published."""
@@ -109,7 +114,7 @@ CATALOGUE = {
 
 def weights_folder() -> Path:
     """The folder of downloaded weights: SPADE_EDU_WEIGHTS, else ~/.cache/spade_edu/weights."""
-    return Path(os.environ.get("SPADE_EDU_WEIGHTS") or Path.home() / ".cache" / "spade_edu" / "weights").expanduser()
+    return meant(os.environ.get(VARIABLE) or Path.home() / ".cache" / "spade_edu" / "weights")
 
 
 def fetch(entry: Weights, *, loopback: bool = False, attempts: int = 5) -> Path:
@@ -141,7 +146,8 @@ def read_state_dict(source: Source) -> StateDict:
         raise
     except Exception:  # torch raises many kinds for files that are broken or hold code, which is never run
         raise UserError(
-            f"{path} is not a file of PyTorch weights: was the download cut off, or does it hold more than tensors?"
+            f"{path} is not a file of PyTorch weights: was the download cut off, or does it hold more than tensors? "
+            "Of a whole model, save model.state_dict() where it came from."
         ) from None
     if not isinstance(state, Mapping):
         raise UserError(f"{path}: expected a state dict (names and tensors), found {type(state).__name__}.")
@@ -149,9 +155,10 @@ def read_state_dict(source: Source) -> StateDict:
 
 
 def load_strictly(module: nn.Module, state: StateDict, name: str) -> None:
-    """Load a state dict in which every name and shape fits; else a UserError with the first difference."""
+    """Load a state dict in which every name and shape fits, whatever wraps it; else a UserError with a difference."""
+    wrapped = [found for _, found in find_networks(state, next(iter(module.state_dict())))]
     try:
-        module.load_state_dict(state)
+        module.load_state_dict(wrapped[0] if len(wrapped) == 1 else state)
     except RuntimeError as error:
         first = str(error).splitlines()[1].strip()
         raise UserError(f"these are not the weights of {name}: {first[:160]}") from None

@@ -14,6 +14,9 @@ from ..files import hold, remove_parts
 from ..training import Trainer
 from .holder import Holder
 
+LONG = 30  # steps
+NOTHING = 1e-4  # of a loss
+
 
 class TrainingError(UserError):
     """A training that can't go on; the message says where it stood, the likely cause and a repair."""
@@ -49,12 +52,17 @@ class LossWatch:
     def __init__(self) -> None:
         self.names: list[str] = []
         self.steps = self.values = torch.zeros(0)
+        self.idle, self.said = torch.zeros(()), False  # steps in a row in which D had nothing left to learn
 
     def see(self, losses: Mapping[str, Tensor], step: int) -> None:
         """Take note of the losses of a step."""
         now = torch.stack([value.detach().float() for value in losses.values()])
         if not self.names:
             self.names, self.steps, self.values = list(losses), torch.zeros_like(now), torch.zeros_like(now)
+        of_d = [value for name, value in losses.items() if name.startswith("D_")]
+        if of_d:
+            zero = torch.stack([value.detach().float().abs() < NOTHING for value in of_d]).all()
+            self.idle = torch.where(zero, self.idle.to(zero.device) + 1, 0)
         first = ~torch.isfinite(now) & (self.steps == 0)
         self.steps = torch.where(first, step, self.steps)
         self.values = torch.where(first, now, self.values)
@@ -67,6 +75,16 @@ class LossWatch:
         if bad:
             step, name, value = min(bad, key=lambda found: found[0])
             raise TrainingError(f"Step {step}: the loss {name} is {value}. {_advice(folder, good)}")
+        self._say_idle()
+
+    def _say_idle(self) -> None:
+        """Say once that a discriminator which tells all images apart teaches a generator nothing."""
+        if not self.said and int(self.idle) >= LONG and distributed.rank() == 0:
+            self.said = True
+            print(
+                f"The discriminator's losses have been 0 for {int(self.idle)} steps: it tells all images apart, and "
+                "the generator learns nothing from it. If samples get worse, lower the learning rate (--set lr=...)."
+            )
 
 
 def check_state(trainer: Trainer, step: int, folder: Path, good: int | None) -> None:

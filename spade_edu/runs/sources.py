@@ -15,6 +15,7 @@ from ..checkpoints import checkpoints
 from ..config import TrainingConfig
 from ..data import open_splits
 from ..data.catalogue import READERS
+from ..data.classes import score_id_of
 from ..data.files import read_photo
 from ..data.paired import SplitFiles, identity_values
 from ..errors import UserError
@@ -115,7 +116,7 @@ def _with_edges(labels: LabelSpace, edges: bool) -> LabelSpace:
 def _from_note(folder: Path, noted: Identity) -> tuple[LabelSpace, Values]:
     assert noted.classes and noted.colours and noted.values
     named = zip(noted.classes, noted.colours)
-    classes = tuple(LabelClass(name, (r, g, b), score_id=i) for i, (name, (r, g, b)) in enumerate(named))
+    classes = tuple(LabelClass(name, (r, g, b), score_id_of(i)) for i, (name, (r, g, b)) in enumerate(named))
     values = np.full(max(noted.values) + 1, -1, np.int32)
     values[noted.values] = np.arange(len(noted.values))
     return LabelSpace(folder.name, classes, len(noted.classes) > len(classes), bool(noted.edges)), values

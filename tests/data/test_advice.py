@@ -5,8 +5,11 @@ from pathlib import Path
 import pytest
 import trees
 
+from spade_edu import cli
 from spade_edu.data import DataError, Folder, choose
-from spade_edu.data.catalogue import meant
+from spade_edu.errors import UserError
+from spade_edu.files import meant
+from spade_edu.pretrained.weights import CATALOGUE
 
 
 @pytest.mark.parametrize("text", ["'{0}'", '"{0}"', "{0}/", " {0} ", "~/set"])
@@ -15,6 +18,23 @@ def test_paths_are_taken_as_meant(tmp_path, monkeypatch, text):
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     assert meant(text.format(tmp_path / "set")) == tmp_path / "set"
     assert choose("folder", text.format(tmp_path / "set"))[1] == tmp_path / "set"
+
+
+@pytest.mark.parametrize("words", [["'{0}'"], ["--out=~/run"], ["~/run"], ["--root", '"{0}"'], ["--set", "lr=1"]])
+def test_the_command_line_takes_paths_as_meant(tmp_path, monkeypatch, words):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    seen = []
+    monkeypatch.setattr(cli, "app", lambda args, **_: seen.extend(args))
+    cli.main([word.format(tmp_path / "run") for word in words])
+    asked = words[-1] == "lr=1"
+    assert seen[-1].removeprefix("--out=") == ("lr=1" if asked else str(tmp_path / "run"))
+
+
+def test_the_variable_of_weights_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("SPADE_EDU_WEIGHTS", f"'{tmp_path}'")
+    with pytest.raises(UserError, match=rf"put it at {tmp_path}\S+ \(SPADE_EDU_WEIGHTS says where\)"):
+        CATALOGUE["drn_d_105"].find()
 
 
 @pytest.mark.parametrize("text", ["~nobody-of-this-name/set", "it's", "'", ""])

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 import trees
 from PIL import Image
 
@@ -10,6 +11,7 @@ from spade_edu.data import DataError, Folder
 from spade_edu.data.classes import read_classes
 from spade_edu.data.convert import convert
 from spade_edu.data.files import read_ids
+from spade_edu.labels import IGNORE
 
 READ = {  # file, text: name of each pixel value
     "a comment": ("a.txt", "# my classes, in order\nbackground\n# a cat\ncat", {0: "background", 1: "cat"}),
@@ -152,6 +154,13 @@ def test_stray_colours_are_named_and_left_out_or_become_unknown(masks):
     report = convert(root / "masks", root / "labels", root / "labelmap.txt")
     assert report.written == 3 and report.stray == {(50, 110, 30): 3}
     assert read_ids(root / "labels/a.png")[0, :3].tolist() == [255] * 3
+
+
+def test_ignore_is_no_class_id(tmp_path):
+    (tmp_path / "classes.txt").write_text("\n".join(f"c{i}" for i in range(300)))
+    space = read_classes(tmp_path / "classes.txt").space
+    assert len({c.score_id for c in space.classes} - {IGNORE}) == 300 == len(space.score_names)
+    assert (space.to_score_ids(torch.arange(300)) != IGNORE).all()
 
 
 @pytest.mark.parametrize("channel, place", [("red", 0), ("green", 1), ("blue", 2)])

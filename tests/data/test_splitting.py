@@ -35,6 +35,9 @@ def split(root="set"):
 LAYOUTS = {
     "train only": ("train/images", "train/labels"),
     "neither": ("images", "labels"),
+    "labelme's": ("JPEGImages", "SegmentationClassPNG"),
+    "all in one folder": ("", ""),
+    "split below": ("Images/train", "Masks/train"),
     "pix2pixHD's": ("train_img", "train_label"),
     "folders below": ("train/images/a/b", "train/labels/a/b"),
 }
