@@ -169,13 +169,7 @@ def quiet():
 
 
 def test_a_run_is_scored_by_its_own_generator(place, tmp_path, capsys):
-    from spade_edu.cli import train
-
-    trainer = typer.Typer(pretty_exceptions_enable=False)
-    train.register(trainer)
-    trainer(
-        ["train", "--preset", "test", "--data", "streets", "--style", "--out", str(tmp_path)], standalone_mode=False
-    )
+    main(["train", "--preset", "test", "--data", "streets", "--style", "--out", str(tmp_path)])
     source = ["evaluate", "--run", tmp_path, "--data", "cityscapes", "--root", place / "data", "--no-distance"]
     run(*source, "--count", 2, "--json", tmp_path / "scores.json")
     table = json.loads((tmp_path / "scores.json").read_text())
