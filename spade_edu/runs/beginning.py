@@ -152,8 +152,9 @@ def _axes(config: TrainingConfig, channels: int) -> dict[str, dict[str, int]]:
     for letter, network in here.items():
         others = wider[letter].state_dict()
         for name, tensor in network.state_dict().items():
-            differing = [i for i, size in enumerate(tensor.shape) if size != others[name].shape[i]]
-            found[letter] |= dict.fromkeys([name] * len(differing), *differing)
+            for axis, size in enumerate(tensor.shape):
+                if size != others[name].shape[axis]:
+                    found[letter][name] = axis
     return found
 
 
