@@ -127,7 +127,7 @@ def test_an_official_file_paints_and_takes_its_encoder_from_beside(place, tmp_pa
     drawn, styled = (test(place, tmp_path / n, *options, *more) for n, more in (("a", []), ("b", ["--style", photo])))
     assert {picture.shape for picture in drawn.values()} == {(256, 512, 3)}
     assert all((drawn[name] != styled[name]).any() for name in drawn)
-    assert "pass the options of its training" in refused(
+    assert "takes 36 label channels, coco-stuff has 184: wrong --data" in refused(
         capsys, place, tmp_path / "c", *options[:2], "--data", "coco-stuff"
     )
     assert "needs --data" in refused(capsys, place, tmp_path / "c", *options[:2])
