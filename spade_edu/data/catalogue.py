@@ -58,7 +58,7 @@ def open_dataset(
     options: dict = {"seed": seed, "augment": augment} | {k: v for k, v in size.items() if v is not None}
     if chosen == "streets":
         streets = Streets(length, split=split, **options)
-        streets.labels = replace(streets.labels, instances=edges)
+        streets.labels = streets.labels if edges else replace(streets.labels, instances=False)
         return streets, f"Data: Streets ({why})."
     dataset = READERS[chosen](folder, split, edges=edges, **options)
     return dataset, f"Data: {dataset.labels.name} in {folder}, {len(dataset)} {split} pairs ({why})."
