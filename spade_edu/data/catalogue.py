@@ -101,9 +101,10 @@ def _choose_pictures(training: Dataset, config: TrainingConfig) -> str:
         if config.portraits:
             training.pairs = training.pairs + portraits(Path(config.root), edges=config.edges)
         training.pairs = training.pairs[:most]
-        training.transform = replace(preprocessed(training.transform, config.preprocess), flip=config.flip)
+        transform = replace(training.transform, flip=config.flip)
+        training.transform = preprocessed(transform, config.preprocess, config.load_size)
     if isinstance(training, Streets):
-        if config.preprocess != "auto":
+        if config.preprocess != "auto" or config.load_size:
             raise UserError("preprocess is for photographs: Streets is rendered at the size that is asked for.")
         training.augment, training.length = config.flip, min(before, most or before)
     return f" Trained on: {len(training)}." if len(training) != before else ""
