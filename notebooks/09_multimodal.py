@@ -925,12 +925,16 @@ claim("09-near", "Within 4 pixels they change less", coarse_over_fine(0), at_mos
 # ## Your turn: paint
 #
 # The same with a mouse. In a live notebook (JupyterLab, Colab, VS Code) the next cell is an editor: pick a class,
-# paint, and the picture follows. Where widgets can't run, such as on GitHub, you see its still picture.
+# paint, and the picture follows; below it the same mask in each mood. `?` shows the keys. Where widgets can't run, such
+# as on GitHub, you see its still picture.
 
 # %% tags=["core"] minutes=4
 from spade_edu.widgets import Painter
 
-painter = Painter(generator, lab.labels, sample.label[scene], instance=sample.instance[scene], scenes=lab.val)
+painter = Painter(
+    generator, lab.labels, sample.label[scene], instance=sample.instance[scene], scenes=lab.val,
+    styles=dict(zip(names, style_codes[:, None])), encoder=encoder,
+)  # fmt: skip
 painter
 
 # %% [markdown]
