@@ -250,7 +250,7 @@ for scale in bare(torch.zeros(1, 1, 256, 256), picture):
     seen = gradient[0].abs().sum(dim=0) > 0
     print("sees", int(seen.any(dim=1).sum()), "x", int(seen.any(dim=0).sum()), "pixels")
 
-# %% tags=["core"] minutes=3
+# %%
 from spade_edu.pictures import to_uint8
 
 large = Streets(8, split="val", height=256, width=512)[5]  # the paper's size for Cityscapes
@@ -273,7 +273,7 @@ show.finish(figure, "What one verdict sees, layer by layer, in 256 x 512 pixels.
 # The whole discriminator as a drawing (the paper's Figure 13), at the paper's size for Cityscapes. Under each layer
 # stands how many pixels in a row one value sees; below are the patches of the two scales, in proportion.
 
-# %%
+# %% tags=["core"] minutes=3
 from spade_edu.course import schematics
 
 schematics.patchgan()

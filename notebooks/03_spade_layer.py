@@ -23,7 +23,7 @@ from spade_edu.course import plotting as show
 
 lab = course.start("03")
 
-# %% [markdown] tags=["core"] minutes=1
+# %% [markdown]
 # ## What you are about to build
 #
 # Below: a label map, also called a **mask**, and what one trained SPADE layer makes of it. For every pixel and every
@@ -50,7 +50,7 @@ show.maps(pair, ["gamma", "beta"], caption=f"... and these come out, each over i
 # Here is the layer that did it, as a drawing (the paper's Figures 2 and 10). The activations x are
 # normalised; the mask says how to scale and to shift them, pixel by pixel.
 
-# %%
+# %% tags=["core"] minutes=2
 from spade_edu.course import schematics
 
 schematics.spade_layer()
@@ -193,7 +193,7 @@ torch.testing.assert_close(y, x_hat * (1 + trees), atol=1e-4, rtol=0)
 # convolutions side by side. The norm has no parameters of its own (`affine=False`), because gamma and beta are the
 # mask's business now. The hidden width is 128 in the official code, whatever the number of channels.
 
-# %% tags=["core"] minutes=4
+# %% tags=["core"] minutes=3
 from torch import nn
 
 

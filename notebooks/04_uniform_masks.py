@@ -23,7 +23,7 @@ from spade_edu.course import plotting as show
 
 lab = course.start("04")
 
-# %% [markdown] tags=["core"] minutes=2
+# %% [markdown]
 # ## Two masks, two generators
 #
 # Here are two masks that couldn't differ more: all sky and all road. Two trained generators will paint them. Both saw
@@ -150,7 +150,7 @@ reveal("04-constant", float(norm(sky)[0, 0, 0, 0]))
 # The same as a drawing, with SPADE below. Its norm takes the mean away as well, but there the class
 # comes in by another way.
 
-# %%
+# %% tags=["core"] minutes=2
 from spade_edu.course import schematics
 
 schematics.lost_class()

@@ -22,7 +22,7 @@ from spade_edu.course import plotting as show
 
 lab = course.start("05")
 
-# %% [markdown] tags=["core"] minutes=1
+# %% [markdown]
 # ## From a few pixels to a street
 #
 # The generator starts from a tiny map and doubles its size again and again; a residual block follows each doubling, and
@@ -71,7 +71,7 @@ show.maps(
 # Read the titles from left to right: the size doubles, the channels halve towards the end. We take it apart from the
 # inside out: one block, the first map, the doublings, then the whole.
 
-# %% [markdown] tags=["core"] minutes=4
+# %% [markdown] tags=["core"] minutes=3
 # ## The block
 #
 # A **SPADE residual block** (paper, Figures 4 and 11) changes its input a little and adds the change. The next cell
@@ -80,7 +80,7 @@ show.maps(
 # Then a toy: two channels, 2 x 2 pixels, both 3x3 convolutions set to zero. What comes out: "nothing", "the input" or
 # "the mask"?
 
-# %%
+# %% tags=["core"] minutes=2
 from spade_edu.course import schematics
 
 schematics.residual_block()

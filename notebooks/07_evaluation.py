@@ -666,10 +666,10 @@ claim("07-interval", "The interval of ten images is wider than that of forty", n
 # %% [markdown] tags=["core"] minutes=2
 # # Part 3: one set of images, five scores
 #
-# SPADE's evaluation code was never released. Later papers measured in ways of their own (only GAN Compression's is code,
-# the other three told theirs in answers to questions), and differ in small things: at what size does the segmenter see
-# the image? At what size do guess and truth meet? Which photographs does the distance compare with? A `Protocol` writes
-# these down. None of the five is wrong.
+# SPADE's evaluation code was never released. Later papers measured in ways of their own (only GAN Compression's is
+# code, the other three told theirs in answers to questions), and differ in small things: at what size does the
+# segmenter see the image? At what size do guess and truth meet? Which photographs does the distance compare with? A
+# `Protocol` writes these down. None of the five is wrong.
 
 # %% tags=["nbval-check-output"]
 from spade_edu.evaluation.protocol import NAMES, protocol

@@ -565,6 +565,25 @@ print(f"the paper saw {times:,.0f} times as many pixels")
 # and in others'. To make these tables again: `spade-edu reproduce table3`, about half an hour on one core.
 
 # %% [markdown]
+# ## Ask people: Table 2
+#
+# Judges are networks. The paper also asked people which of two pictures fits a label map better, and you can ask them
+# here about two stored networks. Order and sides are drawn anew for each person; nothing on the screen names a system.
+# The answers go to `choices.jsonl` beside this notebook, and `spade-edu reproduce table2 choices.jsonl` counts them.
+
+# %%
+from spade_edu.data import Streets, stack
+from spade_edu.runs.loading import load_stored
+from spade_edu.sampling import generate
+from spade_edu.widgets import PicturePair, Study
+
+scenes, colours = stack([Streets(12, split="val")[i] for i in range(12)]), Streets.labels.colourise
+stored = {"SPADE": load_stored("spade"), "pix2pixHD": load_stored("pix2pixhd")}
+images = {name: generate(networks.generator, scenes, Streets.labels) for name, networks in stored.items()}
+Study([PicturePair(scenes.name[i], {n: x[i] for n, x in images.items()}, colours(scenes.label[i])) for i in range(12)],
+      "choices.jsonl", seed=0)  # fmt: skip
+
+# %% [markdown]
 # ## Summary
 #
 # - An ablation changes one setting; the baseline must get every other improvement as well (pix2pixHD++).

@@ -180,7 +180,7 @@ claim("09-encoder", "With an encoder it is a small part of that", error_over_not
 # 64 x 64 and has four. Both end with a map of 4 x 4. Here is the published one. Below it, what a training
 # does with what comes out; the draw of z and the KL term come later in this stage.
 
-# %%
+# %% tags=["core"] minutes=2
 from spade_edu.course import schematics
 
 schematics.encoder()
@@ -278,7 +278,7 @@ ax.set(xlabel="z", ylabel="density")
 ax.legend()
 show.finish(figure, "Scaled and shifted noise, beside the density of the Gaussian that was asked for.")
 
-# %% [markdown] tags=["core"] minutes=3
+# %% [markdown] tags=["core"] minutes=2
 # ## KL divergence by hand
 #
 # To paint without any picture, we want to draw z from N(0, 1). So codes in training should look like N(0, 1) as well.
@@ -307,7 +307,7 @@ for mean, std in [(0, 1), (1, 1), (0, 2), (3, 0.5)]:
 # Mind the word **sum**. The official code adds over all dimensions *and over the batch*, while every other loss is a
 # mean. The same picture once, and eight times in a batch: how many times as large is the term? (A number.)
 
-# %% tags=["core", "nbval-check-output"] minutes=3
+# %% tags=["core", "nbval-check-output"] minutes=2
 predict("09-batch", ...)
 m, v = torch.ones(1, 16), torch.zeros(1, 16)  # sixteen dimensions at 0.5 nats
 terms = {batch: kl(m.expand(batch, -1), v.expand(batch, -1)).item() for batch in [1, 2, 8]}
@@ -921,16 +921,20 @@ claim("09-near", "Within 4 pixels they change less", coarse_over_fine(0), at_mos
 # only the coarse ones reach. The norm can't carry it here: in evaluation its statistics are constants. (In training
 # they aren't: there every pixel moves the mean that all others are normalised by.)
 
-# %% [markdown] tags=["core"] minutes=1
+# %% [markdown]
 # ## Your turn: paint
 #
 # The same with a mouse. In a live notebook (JupyterLab, Colab, VS Code) the next cell is an editor: pick a class,
-# paint, and the picture follows. Where widgets can't run, such as on GitHub, you see its still picture.
+# paint, and the picture follows; below it the same mask in each mood. `?` shows the keys. Where widgets can't run, such
+# as on GitHub, you see its still picture.
 
-# %% tags=["core"] minutes=3
+# %% tags=["core"] minutes=4
 from spade_edu.widgets import Painter
 
-painter = Painter(generator, lab.labels, sample.label[scene], instance=sample.instance[scene], scenes=lab.val)
+painter = Painter(
+    generator, lab.labels, sample.label[scene], instance=sample.instance[scene], scenes=lab.val,
+    styles=dict(zip(names, style_codes[:, None])), encoder=encoder,
+)  # fmt: skip
 painter
 
 # %% [markdown]

@@ -6,9 +6,9 @@
 # You will train the networks of **your own file**, `my_spade.py`, with your own steps; paint with them; and hold them
 # against the package's.
 #
-# **Time:** the core path takes a class 55 minutes, with 8 minutes of training on two CPU cores and a third more for the
-# baseline, or whatever you give it; the rest takes a machine two minutes. What is trained is kept: a stopped kernel goes
-# on where it was. **Builds on:** your `my_spade.py`. Parts that you skipped can be borrowed below.
+# **Time:** the core path takes a class 55 minutes, with 8 minutes of training on two CPU cores and a third more for
+# the baseline, or whatever you give it; the rest takes a machine two minutes. What is trained is kept: a stopped
+# kernel goes on where it was. **Builds on:** your `my_spade.py`. Parts that you skipped can be borrowed below.
 
 # %%
 # Safe to run twice; keeps the installed torch and numpy. SPADE_EDU_PROFILE (cpu or gpu) sets the size.

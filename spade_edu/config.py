@@ -30,6 +30,7 @@ class TrainingConfig:
     edges: bool = True  # feed the edges of instance maps, where the data set has them
     flip: bool = True  # mirror every second training picture
     preprocess: str = "auto"  # how a training picture comes to its size: the data set's way, or a name in CHOICES
+    load_size: int = 0  # what preprocess scales to before it cuts a window; 0: 286/256 of the size
     portraits: bool = False  # also train on COCO-Stuff's portrait folders
     # Networks
     model: str = "spade"  # a name in spade_edu.models.MODELS, or in spade_edu.presets.ROWS
@@ -168,6 +169,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "batch_size": (1, 65536),
     "images": (1, 10_000_000),
     "max_dataset_size": (0, 10_000_000),
+    "load_size": (0, MOST_PIXELS),
     "ngf": (1, 4096),
     "ndf": (1, 4096),
     "hidden_channels": (1, 4096),

@@ -76,7 +76,8 @@ def build(sources: list[Path]) -> int:
             put_file(path, Path(folder))
             started = time.monotonic()
             seconds = TRAINED if path.name.startswith(YOURS) else SECONDS
-            client = NotebookClient(notebook, timeout=seconds, resources={"metadata": {"path": folder}})
+            where = {"metadata": {"path": folder}}
+            client = NotebookClient(notebook, timeout=seconds, resources=where, coalesce_streams=True)
             client.execute()
             print(f"{path.stem}: {time.monotonic() - started:.0f} s")
         notebook.metadata.pop("widgets", None)  # without their state a page shows the still pictures

@@ -36,6 +36,9 @@ def main() -> None:
             page.goto(address)
             painter = page.get_by_role("region", name="Painter")
             paint(painter)
+            page.wait_for_function(
+                "() => [...document.querySelectorAll('.se-strip img')].every(i => !i.matches('.se-old'))"
+            )
             picture = Image.open(io.BytesIO(painter.screenshot())).convert("RGB")
     finally:
         program.terminate()
@@ -47,7 +50,7 @@ def paint(painter) -> None:
     for name, size, points in STROKES:
         choose_class(painter, name)
         painter.get_by_label("Brush size").fill(str(size))
-        with NextPicture(painter.locator("img")):
+        with NextPicture(painter.locator(".se-picture")):
             stroke(painter, *points)
 
 

@@ -161,8 +161,8 @@ def bars(
     """
     figure, ax = plt.subplots(figsize=(min(9, 1.2 + 1.1 * len(values)), 3.2))
     colours = [COLOURS.get(name.split()[0], "#56B4E9") for name in values]
-    names = [textwrap.fill(name, 14) for name in values]  # beside each other they would overlap
-    drawn = ax.bar(names, list(values.values()), yerr=errors, color=colours, capsize=3)
+    lines = [[textwrap.fill(line, 14) for line in name.split("\n")] for name in values]  # names mustn't touch
+    drawn = ax.bar(["\n".join(name) for name in lines], list(values.values()), yerr=errors, color=colours, capsize=3)
     ax.bar_label(drawn, fmt="%.3g", padding=2)
     ax.set(ylabel=ylabel, title=title)
     ax.grid(axis="x", visible=False)

@@ -59,7 +59,7 @@ def open_dataset(
     options: dict = {"seed": seed, "augment": augment} | {k: v for k, v in size.items() if v is not None}
     if chosen == "streets":
         streets = Streets(length, split=split, **options)
-        streets.labels = replace(streets.labels, instances=edges)
+        streets.labels = streets.labels if edges else replace(streets.labels, instances=False)
         return streets, f"Data: Streets ({why})."
     dataset = READERS[chosen](folder, split, edges=edges, **options)
     line = f"Data: {dataset.labels.name} in {folder}, {len(dataset)} {split} pairs ({why})."
@@ -103,9 +103,10 @@ def _choose_pictures(training: Dataset, config: TrainingConfig) -> str:
         if config.portraits:
             training.pairs = training.pairs + portraits(Path(config.root), edges=config.edges)
         training.pairs = training.pairs[:most]
-        training.transform = replace(preprocessed(training.transform, config.preprocess), flip=config.flip)
+        transform = replace(training.transform, flip=config.flip)
+        training.transform = preprocessed(transform, config.preprocess, config.load_size)
     if isinstance(training, Streets):
-        if config.preprocess != "auto":
+        if config.preprocess != "auto" or config.load_size:
             raise UserError("preprocess is for photographs: Streets is rendered at the size that is asked for.")
         training.augment, training.length = config.flip, min(before, most or before)
     return f" Trained on: {len(training)}." if len(training) != before else ""

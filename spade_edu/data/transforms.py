@@ -92,18 +92,22 @@ class JointTransform:
             raise DataError(f"a window of {self.height}x{self.width} does not fit into {load_h}x{load_w}.")
 
 
-def preprocessed(transform: JointTransform, mode: str) -> JointTransform:
+def preprocessed(transform: JointTransform, mode: str, load_size: int = 0) -> JointTransform:
     """The transform of one of the official code's preprocess modes; "auto": as it is.
 
-    What ends in _and_crop loads 286/256 of the size, scale_width and scale_shortside the size itself. What is loaded
-    larger is cut to a random window.
+    What resize_and_crop makes a square of, and what scale_width and scale_shortside bring that side to, is load_size;
+    0: 286/256 of the size with _and_crop, else the size itself. What is loaded larger is cut to a random window.
+    Errors: a DataError where the window doesn't fit, or the mode loads pictures of no size of its own.
     """
+    if load_size and mode in ("auto", "fixed", "crop"):
+        raise DataError(f"load_size is for resize_and_crop and the scale modes of preprocess, not for {mode}.")
     if mode == "auto":
         return transform
     size = transform.height, transform.width
     load = paper_load_size(*size) if mode.endswith("_and_crop") else size
     kept = {"crop": "size", "scale_width": "width", "scale_shortside": "shortside"}
-    return replace(transform, load=load, keep=kept.get(mode.removesuffix("_and_crop"), ""))
+    keep = kept.get(mode.removesuffix("_and_crop"), "")
+    return replace(transform, load=(load_size, load_size) if load_size else load, keep=keep)
 
 
 def resize_ids(ids: Int32[np.ndarray, "h w"], height: int, width: int) -> Int32[np.ndarray, "y x"]:

@@ -93,7 +93,7 @@ def _claim(out: Path, note: dict) -> None:
     try:
         before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else note
         changed = [name for name in note | before if before.get(name) != note.get(name)]
-    except (ValueError, AttributeError, OSError):
+    except (ValueError, AttributeError, TypeError, OSError):
         raise UserError(f"{path} can't be read: choose an empty folder, so that no pictures are mixed.") from None
     if changed:
         raise UserError(

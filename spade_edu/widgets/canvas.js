@@ -358,6 +358,8 @@ function labelCanvas(map, { changed, load }) {
   return {
     tools: bar.element, palette: classes.element, paper, adopt, key,
     stage: el("div", {}, stage, spoken, help),
+    /** Where the cursor is, in shares of the map's width and height; null where there is none. */
+    cursor: () => cursor && [(cursor[0] + 0.5) / width, (cursor[1] + 0.5) / height],
     /** Put a map of the canvas's size on it, as a stroke would. */
     take(ids) {
       sheet = { ...sheet, ids };

@@ -48,6 +48,12 @@ function setPng(element, view) {
   if (old.startsWith("blob:")) URL.revokeObjectURL(old);
 }
 
+/** Give back what setPng took, before an element is thrown away. */
+function forgetPng(element) {
+  const file = element.href ?? element.src;
+  if (file?.startsWith("blob:")) URL.revokeObjectURL(file);
+}
+
 /** A picture with a caption. */
 function picture(caption, alt) {
   const img = el("img", { alt });

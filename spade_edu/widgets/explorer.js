@@ -24,21 +24,57 @@ function render({ model, el: host }) {
   }
 
   function valueMap(name) {
-    const shown = picture("", `Map of ${name}`);
-    shown.img.classList.add("se-pixels");
-    shown.img.addEventListener("pointermove", (event) => read(event, shown.img));
-    return shown;
+    const { img, element } = picture("", `Map of ${name}`);
+    const mark = el("div", { class: "se-mark", hidden: true });
+    const stack = el("div", { class: "se-stack" });
+    img.classList.add("se-pixels");
+    for (const kind of ["pointermove", "pointerdown"]) img.addEventListener(kind, (event) => read(event, img));
+    img.replaceWith(stack);
+    stack.append(img, mark);
+    return { img, element, mark };
   }
 
   /** Read gamma and beta under the pointer. */
   function read(event, img) {
+    const box = img.getBoundingClientRect();
+    point([(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height]);
+  }
+
+  let pointed = null; // what is read, in shares of a map's width and height
+
+  /** One place on all maps: a mark, and the numbers there. */
+  function point(place) {
+    pointed = place?.map((c) => Math.min(0.9999, Math.max(0, c))) ?? null;
+    for (const { mark } of Object.values(maps)) {
+      mark.hidden = !pointed;
+      if (pointed) [mark.style.left, mark.style.top] = pointed.map((c) => `${100 * c}%`);
+    }
+    if (!pointed) return;
     const now = state();
     const [height, width] = now.layers[now.layer].size;
-    const box = img.getBoundingClientRect();
-    const x = Math.min(width - 1, Math.max(0, Math.floor(((event.clientX - box.left) / box.width) * width)));
-    const y = Math.min(height - 1, Math.max(0, Math.floor(((event.clientY - box.top) / box.height) * height)));
+    const [x, y] = [Math.floor(pointed[0] * width), Math.floor(pointed[1] * height)];
     const at = (view) => view.getFloat32(4 * (y * width + x), true).toFixed(3);
     value.textContent = `Row ${y}, column ${x}: gamma ${at(now.gamma.values)}, beta ${at(now.beta.values)}`;
+  }
+
+  const overview = el("img", { class: "se-overview", alt: "gamma of all channels, to choose from", onclick: pickChannel });
+  const frameOfChosen = el("div", { class: "se-chosen" });
+
+  function pickChannel(event) {
+    const now = state();
+    const box = overview.getBoundingClientRect();
+    const rows = Math.ceil(now.channels / now.overview.columns);
+    const column = Math.floor(((event.clientX - box.left) / box.width) * now.overview.columns);
+    const picked = Math.floor(((event.clientY - box.top) / box.height) * rows) * now.overview.columns + column;
+    if (picked < now.channels) choices.submit(now.layer, picked);
+  }
+
+  function showChosen(now) {
+    const [columns, rows] = [now.overview.columns, Math.ceil(now.channels / now.overview.columns)];
+    Object.assign(frameOfChosen.style, {
+      left: `${(100 * (now.channel % columns)) / columns}%`, top: `${(100 * Math.floor(now.channel / columns)) / rows}%`,
+      width: `${100 / columns}%`, height: `${100 / rows}%`,
+    });
   }
 
   const root = frame(
@@ -52,7 +88,7 @@ function render({ model, el: host }) {
       "div", { class: "se-sides se-three" },
       el("figure", {}, canvas.stage, el("figcaption", {}, "Label map: paint on it")), maps.gamma.element, maps.beta.element,
     ),
-    value, canvas.palette, status.element,
+    value, el("div", { class: "se-stack" }, overview, frameOfChosen), canvas.palette, status.element,
   );
   root.addEventListener("keydown", (event) => {
     if (canvas.key(event)) event.preventDefault();
@@ -67,13 +103,19 @@ function render({ model, el: host }) {
       channel.max = now.channels - 1;
       channel.value = now.channel;
     }
-    number.textContent = `${now.channel} of ${now.channels}`;
+    number.textContent = `${now.channel + 1} of ${now.channels}`;
+    setPng(overview, now.overview.png);
+    showChosen(now);
+    point(pointed); // the numbers of the present channel
     for (const [name, { img, element }] of Object.entries(maps)) {
       setPng(img, now[name].png);
       img.style.aspectRatio = `${now.map.size[1]} / ${now.map.size[0]}`;
       element.lastChild.replaceChildren(`${name} `, scale(now[name].limit));
     }
   }
+
+  canvas.stage.addEventListener("pointermove", () => point(canvas.cursor()));
+  canvas.stage.addEventListener("keyup", () => point(canvas.cursor()));
 
   function scale(limit) {
     const text = limit.toPrecision(2);

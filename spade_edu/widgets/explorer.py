@@ -3,9 +3,10 @@
 from collections.abc import Callable, Sequence
 
 import torch
-from jaxtyping import Integer
+from jaxtyping import Float, Integer, UInt8
 from PIL import Image
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ..data.base import Dataset
 from ..errors import UserError
@@ -17,6 +18,18 @@ from .host import Core, Tool, script, whole_number
 from .looks import code
 from .maps import CANVAS, EditedMap
 from .still import captioned, diverging, legend_of, png
+
+COLUMNS = 16  # of the overview
+TILE = (24, 48)  # height and width in it of one channel
+
+
+def overview_of(maps: Float[Tensor, "c h w"]) -> UInt8[Tensor, "h2 w2 3"]:
+    """All channels of a layer side by side, each in its own scale, COLUMNS a row."""
+    small = F.interpolate(maps[None], size=TILE, mode="nearest")[0]
+    tiles = [diverging(one, float(one.abs().max())) for one in small]
+    tiles += [torch.full_like(tiles[0], 255)] * (-len(tiles) % COLUMNS)
+    rows = [torch.cat(tiles[i : i + COLUMNS], 1) for i in range(0, len(tiles), COLUMNS)]
+    return torch.cat(rows, 0)
 
 
 class Modulation(Core):
@@ -61,9 +74,9 @@ class Modulation(Core):
     @torch.no_grad()
     def compute(self) -> None:
         """gamma and beta of the chosen channel for the present map."""
-        layer = self._chosen()
-        gamma, beta = layer.modulation(self.segmap(), self.sizes[self.layer])
-        self.gamma, self.beta = gamma[0, self.channel].float().cpu(), beta[0, self.channel].float().cpu()
+        gamma, beta = self._chosen().modulation(self.segmap(), self.sizes[self.layer])
+        self.gammas = gamma[0].float().cpu()
+        self.gamma, self.beta = self.gammas[self.channel], beta[0, self.channel].float().cpu()
 
     def channels(self) -> int:
         """How many channels the chosen layer has."""
@@ -98,9 +111,10 @@ class Modulation(Core):
         for name, values in (("gamma", self.gamma), ("beta", self.beta)):
             limit = float(values.abs().max())
             maps[name] = {"png": png(diverging(values, limit)), "values": values.numpy().tobytes(), "limit": limit}
+        overview = {"png": png(overview_of(self.gammas)), "columns": COLUMNS}
         layers = [{"name": name, "size": list(size)} for name, size in zip(self.names, self.sizes)]
         chosen = {"layer": self.layer, "channel": self.channel, "channels": self.channels()}
-        return {"map": self.map.state(), "layers": layers} | chosen | maps
+        return {"map": self.map.state(), "layers": layers, "overview": overview} | chosen | maps
 
     def still(self) -> Image.Image:
         """Label map, gamma and beta."""

@@ -5,7 +5,8 @@ function render({ model, el: host }) {
   const python = connect(model, status.say);
   const state = () => model.get("state");
   const label = picture("Label map", "The label map that all pictures are made from");
-  const seed = seedField("First seed", (value) => python.ask({ do: "fresh", seed: value }));
+  const draws = latest((value) => python.ask({ do: "fresh", seed: value }));
+  const seed = seedField("First seed", draws.submit);
   const grid = el("div", { class: "se-grid", role: "group", "aria-label": "Looks: click one to keep it" });
   const kept = el("div", { class: "se-grid", role: "group", "aria-label": "Kept looks" });
 
@@ -46,9 +47,10 @@ function render({ model, el: host }) {
     setPng(label.img, now.label);
     if (document.activeElement !== seed.input) seed.input.value = now.seed;
     now.tiles.forEach((tile, i) => showTile(tiles[i], tile));
-    kept.replaceChildren(...now.kept.map(keptFigure));
-    if (!now.kept.length) kept.append(el("p", { class: "se-hint" }, "Nothing yet."));
+    grid.setAttribute("aria-busy", draws.busy);
+    showKept(now.kept);
     showBetween(now);
+    if (now.kept.length > 1 && !now.blended && !walks.busy) walk();
   }
 
   function showTile({ img, keep, title, more }, tile) {
@@ -59,13 +61,26 @@ function render({ model, el: host }) {
     more.setAttribute("aria-label", `More like ${tile.title}`);
   }
 
+  let shown = "";
+
+  /** Made anew only when something else is kept: the focus stays where it is. */
+  function showKept(tiles) {
+    const titles = tiles.map((tile) => tile.title).join();
+    if (titles === shown && kept.children.length) return;
+    shown = titles;
+    for (const element of kept.querySelectorAll("img, a")) forgetPng(element);
+    kept.replaceChildren(...tiles.map(keptFigure));
+    if (!tiles.length) kept.append(el("p", { class: "se-hint" }, "Nothing yet."));
+  }
+
   function keptFigure(tile, i) {
     const img = el("img", { alt: tile.title });
     const save = saveLink("Save", `look_${i + 1}.png`);
     save.setAttribute("aria-label", `Save ${tile.title} with its recipe`);
     setPng(img, tile.png);
     setPng(save, tile.png);
-    return el("figure", {}, img, el("figcaption", {}, `${i + 1}: ${tile.title}`), save);
+    const letGo = el("button", { type: "button", "aria-label": `Let ${tile.title} go`, onclick: () => python.ask({ do: "let_go", kept: i }) }, "Let go");
+    return el("figure", {}, img, el("figcaption", {}, `${i + 1}: ${tile.title}`), save, letGo);
   }
 
   function showBetween(now) {

@@ -26,7 +26,7 @@ LAST_STEP = 0.001
 class Sampling(Core):
     """The sampler's core: `tiles` and `kept` are recipes of style codes (see looks.code), each with its picture."""
 
-    actions = ("fresh", "keep", "around", "blend")
+    actions = ("fresh", "keep", "let_go", "around", "blend")
 
     def __init__(
         self, generator: Generator, label: Integer[Tensor, "h w"], labels: LabelSpace,
@@ -66,6 +66,11 @@ class Sampling(Core):
         if len(others) == len(self.kept):
             others = [*others, (recipe, picture)][-MOST_KEPT:]
         self.kept = others
+        self.blended = None
+
+    def let_go(self, request: dict, buffers: list) -> None:
+        """Keep the kept look number `kept` no longer, whether or not its tile is still in the grid."""
+        del self.kept[whole_number(request, "kept", 0, len(self.kept) - 1)]
         self.blended = None
 
     def blend(self, request: dict, buffers: list) -> None:

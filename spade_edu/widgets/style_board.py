@@ -28,7 +28,7 @@ class StyleTransfer(Core):
     The result's code goes from a base look (drawn from `seed`, s = 0) to mu (s = 1) along `looks.between`.
     """
 
-    actions = ("strength", "upload", "look")
+    actions = ("strength", "upload", "remove", "look")
 
     def __init__(
         self, generator: Generator, encoder: StyleEncoder, label: Integer[Tensor, "h w"], labels: LabelSpace,
@@ -49,15 +49,15 @@ class StyleTransfer(Core):
     def add(self, name: str, reference: Float[Tensor, "3 _ _"]) -> None:
         """Add a card for a picture in [-1, 1]."""
         if len(self.cards) == MOST_CARDS:
-            raise UserError(f"The board is full: it holds {MOST_CARDS} pictures. Run its cell again to clear it.")
+            raise UserError(f"The board is full: it holds {MOST_CARDS} pictures. Remove one first.")
         mu = style_of(self.encoder.present(), reference)
         self.cards.append({"name": name, "reference": to_uint8(reference), "mu": mu, "strength": 1.0})
 
     def draw(self) -> None:
         """Make every card's result."""
         base = code({"seed": self.seed}, self.z_dim)
-        codes = torch.stack([base, *(between(base, card["mu"], card["strength"]) for card in self.cards)])
-        self.base, *self.results = draw(self.generator.present(), self.labels, self.label, self.instance, codes)
+        self.codes = torch.stack([base, *(between(base, card["mu"], card["strength"]) for card in self.cards)])
+        self.base, *self.results = draw(self.generator.present(), self.labels, self.label, self.instance, self.codes)
 
     def strength(self, request: dict, buffers: list) -> None:
         """Change the strength of card `card`."""
@@ -76,12 +76,20 @@ class StyleTransfer(Core):
         self.add(short_text(request, "name") or "upload", read_upload(buffers, (height, width)))
         self.draw()
 
+    def remove(self, request: dict, buffers: list) -> None:
+        """Take card `card` off the board."""
+        del self.cards[whole_number(request, "card", 0, len(self.cards) - 1)]
+        self.draw()
+
     def state(self) -> dict:
-        """The label map, the base look and the cards."""
+        """The label map, the base look and the cards; each result carries the recipe of its style code."""
         cards = [
-            {"name": c["name"], "strength": c["strength"], "reference": png(c["reference"]), "result": png(result)}
-            for c, result in zip(self.cards, self.results)
-        ]
+            {
+                "name": card["name"], "strength": card["strength"], "reference": png(card["reference"]),
+                "result": png(result, {"style": f"{card['name']}, strength {card['strength']:g}", "z": z.tolist()}),
+            }
+            for card, result, z in zip(self.cards, self.results, self.codes[1:])
+        ]  # fmt: skip
         label = png(self.labels.colourise(self.label))
         return {"seed": self.seed, "label": label, "base": png(self.base), "cards": cards}
 

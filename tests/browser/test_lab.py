@@ -92,6 +92,31 @@ def test_undo_returns_the_same_map_and_picture(page, kernel, views):
     assert kernel.value("painter.label.tolist()") == painted
 
 
+def test_painting_beside_a_training_cell_leaves_its_network_alone(page, kernel, views):
+    """The kernel answers widgets in a thread of its own while a cell runs: mode and weights stay the cell's."""
+    kernel.run(
+        """import threading, time
+seen = []
+def training():
+    generator = networks.generator.train()
+    until = time.monotonic() + 8
+    while time.monotonic() < until:
+        seen.append(generator.training and generator.head_0.training)
+        time.sleep(0.001)
+    generator.eval()
+before = {k: v.clone() for k, v in networks.generator.state_dict().items()}
+thread = threading.Thread(target=training)
+thread.start()"""
+    )
+    choose_class(views[0], "car")
+    for place in (0.2, 0.4, 0.6):
+        with NextPicture(views[0].locator(".se-picture")):
+            stroke(views[0], (place, 0.8), (place + 0.1, 0.8))
+    kernel.run("thread.join()")
+    assert kernel.value("len(seen) > 100 and all(seen)")
+    assert kernel.value("all((v == before[k]).all().item() for k, v in networks.generator.state_dict().items())")
+
+
 def test_two_views_stay_in_step(page, kernel, views):
     for view, other, place in ((*views, 0.3), (*views[::-1], 0.6)):
         choose_class(view, "bus")
@@ -131,11 +156,11 @@ def test_fill_flip_and_scenes(page, kernel, views):
     with NextPicture(img):
         view.get_by_role("button", name="Next", exact=True).click()
     assert kernel.value("painter.label.tolist()") == kernel.value("streets[2].label.tolist()")
-    choose_class(view, "train")
+    choose_class(view, "truck")
     view.get_by_role("button", name="Fill").click()
     with NextPicture(img):
         stroke(view, (0.5, 0.97))
-    assert kernel.value("painter.counts()")["train"] > 300
+    assert kernel.value("painter.counts()")["truck"] > 300
     view.get_by_role("button", name="Brush").click()
 
 
@@ -149,7 +174,7 @@ def patient_draw():
         time.sleep(0.02)
     draw()
 painter.core.draw = patient_draw""")
-    choose_class(views[0], "motorcycle")
+    choose_class(views[0], "wall")
     seen = pixels(views[0].locator(".se-paper"))
     for place in (0.1, 0.3, 0.5, 0.7):
         stroke(views[0], (place, 0.9), (place + 0.1, 0.9))

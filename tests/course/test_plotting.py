@@ -47,3 +47,9 @@ def test_ids_stand_outside_the_scale(figure):
     left, right = (ax.images[0] for ax in figure().axes[:2])
     assert left.get_cmap().name == show.IDS and right.get_clim() == (0, 4)
     assert len(np.unique(left.to_rgba(left.get_array()).reshape(4, 4), axis=0)) == 4
+
+
+def test_bars_names_are_broken_where_they_say_and_where_they_must(figure):
+    show.bars({"TTUR:\nG / 2, D * 2": 1, "no feature matching": 2}, ylabel="value")
+    names = [label.get_text() for label in figure().axes[0].get_xticklabels()]
+    assert names == ["TTUR:\nG / 2, D * 2", "no feature\nmatching"]

@@ -85,6 +85,7 @@ def test_impossible_sizes_are_refused(size, load):
 
 # What each mode of the official code loads for a window of 16x16 (size 16, 286/256 of it 18), worked out by hand from
 # its data/base_dataset.py: (height, width) of the picture -> of what the window is cut from.
+# A number in the mode is load_size.
 MODES = [
     ("auto", (24, 50), (16, 16)),
     ("fixed", (24, 50), (16, 16)),
@@ -96,13 +97,18 @@ MODES = [
     ("scale_shortside", (24, 50), (16, 33)),
     ("scale_shortside", (50, 24), (33, 16)),
     ("scale_shortside_and_crop", (24, 50), (18, 37)),
+    ("resize_and_crop 20", (24, 50), (20, 20)),
+    ("scale_width_and_crop 40", (24, 50), (19, 40)),
+    ("scale_shortside_and_crop 20", (24, 50), (20, 41)),
+    ("scale_width 40", (24, 50), (19, 40)),
 ]
 
 
 @pytest.mark.parametrize("mode, size, loaded", MODES)
 def test_preprocess_modes_of_the_official_code(mode, size, loaded):
     ids = np.random.default_rng(3).integers(0, 256, size).astype(np.int32)
-    transform = preprocessed(JointTransform(16, 16, augment=True, flip=False), mode)
+    name, _, load_size = mode.partition(" ")
+    transform = preprocessed(JointTransform(16, 16, augment=True, flip=False), name, int(load_size or 0))
     whole = picture_of(ids).resize(loaded[::-1], Image.Resampling.BICUBIC)
     labels = Image.fromarray(ids).resize(loaded[::-1], Image.Resampling.NEAREST)
     places = set()
@@ -124,6 +130,12 @@ def test_a_picture_without_room_for_the_window_is_refused():
         transform = preprocessed(JointTransform(16, 16, augment=True), mode)
         with pytest.raises(DataError, match=r"a window of 16x16 does not fit into (7x16|12x50)"):
             transform(picture_of(ids[: size[0]]), ids[: size[0]], None, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("mode", ["auto", "fixed", "crop"])
+def test_a_load_size_without_effect_is_refused(mode):
+    with pytest.raises(DataError, match=f"load_size is for .* not for {mode}"):
+        preprocessed(JointTransform(16, 16, augment=True), mode, 20)
 
 
 def test_flips_can_be_left_out_and_windows_stay_the_same():

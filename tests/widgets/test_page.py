@@ -1,18 +1,22 @@
 import base64
 import http.client
 import json
+import os
 import socket
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 import trees
 
 from spade_edu import CITYSCAPES, SPADEGenerator, UserError
+from spade_edu.cli import paint as cli_paint
 from spade_edu.cli.paint import prepare, served
-from spade_edu.data import open_dataset
-from spade_edu.widgets.maps import EditedMap, blank
-from spade_edu.widgets.page import MOST_BYTES, PageServer
+from spade_edu.data import Streets, open_dataset
+from spade_edu.widgets import page
+from spade_edu.widgets.maps import EditedMap, blank, ids_picture, ids_to_bytes
+from spade_edu.widgets.page import MOST_BYTES, PageServer, kept_token
 from spade_edu.widgets.painter import Painting
 
 JSON = {"Content-Type": "application/json"}
@@ -184,6 +188,61 @@ def test_the_command_serves_the_stored_network():
     with served(prepare(), 0) as server:
         state = server.state()
     assert state["map"]["size"] == [64, 128] and state["map"]["scenes"] == 200
+
+
+def test_the_tokens_file_is_its_owners_and_is_used_again(tmp_path):
+    file = tmp_path / "cache" / "token"
+    first = kept_token(file)
+    assert kept_token(file) == first and len(first) == 22
+    if os.name == "posix":
+        assert file.stat().st_mode & 0o777 == 0o600
+        file.chmod(0o644)  # somebody else may have read it
+        assert kept_token(file) != first
+        file.chmod(0o600)
+    for content in ("", "../..", "x" * 21, "é" * 22):
+        file.write_text(content, encoding="utf-8")
+        assert kept_token(file) not in (first, content)
+    assert kept_token(tmp_path / "cache" / "token" / "deeper") != first  # no such folder can be made
+
+
+def test_a_server_answers_at_its_address_in_the_network_only_when_asked_to(server, monkeypatch):
+    monkeypatch.setattr(page, "address_in_network", lambda: "127.0.0.2")  # stands for an address in a network
+    with PageServer(server.core, lan=True, token="t" * 22) as other:
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        assert other.address.startswith("http://127.0.0.2:") and other.address.endswith("/" + "t" * 22 + "/")
+        connection = http.client.HTTPConnection("127.0.0.2", other.server_address[1], timeout=30)
+        for host, status in ((f"127.0.0.2:{other.server_address[1]}", 200), ("evil.example", 403)):
+            connection.request("GET", other.path + "state", headers={"Host": host})
+            answer = connection.getresponse()
+            assert (answer.status, bool(answer.read())) == (status, True)
+            connection = http.client.HTTPConnection("127.0.0.2", other.server_address[1], timeout=30)
+        other.shutdown()
+    with pytest.raises(OSError):
+        http.client.HTTPConnection("127.0.0.2", server.server_address[1], timeout=5).request("GET", server.path)
+
+
+def test_the_usual_port_is_taken_where_it_is_free(monkeypatch, tmp_path):
+    monkeypatch.setattr(cli_paint, "TOKEN", tmp_path / "token")
+    painting = prepare()
+    with PageServer(painting) as busy:
+        monkeypatch.setattr(cli_paint, "PORT", busy.server_address[1])
+        with served(painting, None) as other:
+            assert other.server_address[1] != busy.server_address[1]
+        with pytest.raises(UserError, match="--port"):
+            served(painting, busy.server_address[1])
+
+
+def test_a_saved_map_and_another_network_are_shown_from_the_start(tmp_path):
+    ids_picture(Streets(4, split="val")[3].label, CITYSCAPES).save(tmp_path / "map.png")
+    state = prepare(map_file=tmp_path / "map.png", beside="pix2pixhd").state()
+    assert state["map"]["ids"] == ids_to_bytes(Streets(4, split="val")[3].label)
+    assert state["beside"]["name"] == "stored pix2pixhd" and state["beside"]["png"] != state["image"]
+    for options, said in (
+        ({"map_file": tmp_path / "no.png"}, "There is no file"), ({"beside": "cyclegan"}, "No weights are stored"),
+        ({"map_file": Path(__file__)}, "expected a label map"), ({"code": Path("my_spade.py")}, "--run FOLDER"),
+    ):  # fmt: skip
+        with pytest.raises(UserError, match=said):
+            prepare(**options)
 
 
 def test_a_folder_without_a_run_is_one_line(tmp_path):

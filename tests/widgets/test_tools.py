@@ -15,6 +15,7 @@ from spade_edu.fast.speed_up import speed_up
 from spade_edu.normalization import SPADE
 from spade_edu.pictures import to_uint8
 from spade_edu.widgets import Explorer, Painter, PicturePair, Sampler, Study, StyleBoard
+from spade_edu.widgets.explorer import COLUMNS, TILE, overview_of
 from spade_edu.widgets.looks import code, read_recipe
 from spade_edu.widgets.maps import ids_to_bytes
 
@@ -353,6 +354,19 @@ def test_uploads(board):
     assert len(board.core.cards) == 3
 
 
+def test_a_card_is_removed_and_a_result_carries_its_code(board, generator):
+    board.core.answer({"do": "strength", "card": 1, "strength": 0.5}, [])
+    kept = board.core.state()["cards"][1]["result"]
+    recipe = json.loads(Image.open(io.BytesIO(kept)).text["spade_edu recipe"])
+    assert recipe["style"] == "reference 2, strength 0.5"
+    again = Painter(generator, CITYSCAPES, SCENE.label, code(recipe, 4))
+    assert (again.image.int() - board.core.results[1].int()).abs().max() <= 1
+    assert board.core.answer({"do": "remove", "card": 0}, []) == ""
+    assert [card["name"] for card in board.core.state()["cards"]] == ["reference 2"]
+    assert board.core.state()["cards"][0]["result"] == kept
+    assert "card" in board.core.answer({"do": "remove", "card": 1}, [])
+
+
 def test_a_full_board_says_so(board):
     for _ in range(10):
         board.core.add("again", SCENE.image)
@@ -378,6 +392,17 @@ def test_gamma_and_beta_are_those_of_the_forward_pass(generator):
         assert torch.allclose(core.gamma, gamma[0, 1], atol=1e-6)
         assert torch.allclose(core.beta, beta[0, 1], atol=1e-6)
         assert tuple(core.gamma.shape) == core.sizes[number]
+
+
+def test_the_overview_shows_each_channel_in_its_place(generator):
+    core = Explorer(generator, SCENE.label, CITYSCAPES).core
+    overview = overview_of(core.gammas)
+    assert overview.shape[0] == -(-core.channels() // COLUMNS) * TILE[0] and overview.shape[1] == COLUMNS * TILE[1]
+    last = core.channels() - 1
+    top, left = last // COLUMNS * TILE[0], last % COLUMNS * TILE[1]
+    shown = overview[top : top + TILE[0], left : left + TILE[1]]
+    assert torch.equal(shown, overview_of(core.gammas[last:])[: TILE[0], : TILE[1]])
+    assert len(shown.reshape(-1, 3).unique(dim=0)) > 3  # a map, in place
 
 
 def test_layers_of_fast_blocks_have_the_same_sizes(generator):
