@@ -10,7 +10,7 @@ from PIL import Image
 
 from ..labels import LabelSpace
 from .base import DataError
-from .files import read_ids, read_photo, require_same_size
+from .files import read_ids, require_same_size
 from .paired import Pair, PairedFiles, Pairs, hash_of_names, ids_in, photos_in, require_folder
 from .transforms import JointTransform
 
@@ -54,7 +54,7 @@ class LabelMaps(PairedFiles):
             raise DataError(f"{pair.instance} and {pair.label} differ in size: expected an instance map of the same.")
         photo = Image.new("RGB", values.shape[::-1])
         if pair.photo != pair.label:
-            photo = read_photo(pair.photo, size=values.shape)
+            photo = self.photo(pair, values.shape)
             require_same_size(photo, values, pair.photo, pair.label)
         return photo, self._ids(values, pair.label), instance
 

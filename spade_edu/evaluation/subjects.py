@@ -128,10 +128,10 @@ def from_official(
 
 def official_encoder(file: Path) -> nn.Module | None:
     """The encoder that lies beside a generator of the official code: latest_net_E.pth beside latest_net_G.pth."""
-    from ..pretrained.official import load_encoder
+    from ..pretrained.official import beside, load_encoder
 
-    beside = file.with_name(file.name.replace("_G.", "_E."))
-    return load_encoder(beside) if beside != file and beside.is_file() else None
+    found = beside(file, "E")
+    return None if found is None else load_encoder(found)
 
 
 def require_encoder(encoder: nn.Module | None, option: str) -> nn.Module:

@@ -187,6 +187,12 @@ def load_encoder(source: Source) -> StyleEncoder:
     return _fill(state, StyleEncoder, nef=len(first), z_dim=z_dim, image_size=4 * 2**depth, spectral=spectral)
 
 
+def beside(generator: Path, letter: str) -> Path | None:
+    """The file of a generator's D or E, latest_net_E.pth beside latest_net_G.pth; None where there is none."""
+    other = generator.with_name(generator.name.replace("_G.", f"_{letter}."))
+    return other if other != generator and other.is_file() else None
+
+
 def load_pix2pixhd(source: Source, kind: str = "global") -> nn.Module:
     """One of pix2pixHD's published networks, in evaluation mode: "global", "local", "encoder" or "discriminator".
 

@@ -105,9 +105,9 @@ def _of_official(file: Path) -> Weights:
     generator = official.load_generator(file, **official.options_of_any_size(file))
     networks: dict[str, nn.Module] = {"G": generator}
     for letter, load in (("D", official.load_discriminator), ("E", official.load_encoder)):
-        beside = file.with_name(file.name.replace("_G.", f"_{letter}."))
-        if beside != file and beside.is_file():
-            networks[letter] = load(beside)
+        found = official.beside(file, letter)
+        if found is not None:
+            networks[letter] = load(found)
     count = generator.label_channels
     reader = reader_of(official.DATA_SETS.get(count, "").lower())
     channels = channels_of(reader.labels) if reader else [""] * count
