@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from jaxtyping import Float, UInt8
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from .files import write_whole
@@ -36,6 +36,18 @@ def grid(rows: list[list[UInt8[Tensor, "h w 3"]]]) -> Image.Image:
             y, x = i * (height + GAP), j * (width + GAP)
             canvas[y : y + height, x : x + width] = tile
     return Image.fromarray(canvas.numpy())
+
+
+def headed(picture: Image.Image, heads: list[str]) -> Image.Image:
+    """A picture of equally wide columns with a line above that names them."""
+    line, width = 22, picture.width / len(heads)
+    sheet = Image.new("RGB", (picture.width, picture.height + line), "white")
+    pen = ImageDraw.Draw(sheet)
+    for column, head in enumerate(heads):
+        place = ((column + 0.5) * width, line / 2)
+        pen.text(place, head, fill="#222222", font=ImageFont.load_default(16), anchor="mm")
+    sheet.paste(picture, (0, line))
+    return sheet
 
 
 def save_png(picture: Image.Image, path: Path) -> None:

@@ -87,6 +87,11 @@ def test_the_page_opens_offline_with_its_pictures_inside(demo):
     assert not re.search(r"(href|url\()=?.?https?:", page)
     for title in (*MODELS.values(), "Figure 3", "styles", "Losses", "seed 0"):
         assert title in page
+    alts = re.findall(r'<img tabindex="0" alt="([^"]+)"', page)
+    assert "SPADE, scene 1" in alts and len(alts) - len(set(alts)) <= len(alts) // 4  # label maps occur in two tables
+    for link in re.findall(r'href="#([^"]+)"', page):
+        assert page.count(f'id="{link}"') == 1
+    assert len(re.findall(r'href="#', page)) == page.count("<h2") >= 6
 
 
 def test_kept_weights_carry_their_configuration(demo):

@@ -17,7 +17,7 @@ from ..files import write_whole
 from ..generators import Generator
 from ..labels import CITYSCAPES
 from ..models import Networks
-from ..pictures import grid, png_bytes, save_png, to_uint8
+from ..pictures import grid, headed, png_bytes, save_png, to_uint8
 from ..runs.loading import load_networks
 from ..runs.run import Run
 from ..sampling import generate
@@ -26,12 +26,14 @@ MODELS = {"pix2pixhd": "pix2pixHD", "pix2pixhd_pp": "pix2pixHD++", "spade": "SPA
 PAGE_STYLE = """
 :root { color-scheme: light dark; --line: #8885; --soft: #8882; }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2rem auto; padding: 0 1rem; }
-h2 { margin-top: 2.5rem; } table { border-collapse: collapse; } caption { text-align: left; }
+h2 { margin-top: 2.5rem; } nav { display: flex; flex-wrap: wrap; gap: .2rem 1.2rem; } table { border-collapse: collapse; } caption { text-align: left; }
 th, td { padding: .25rem .6rem; text-align: right; border-bottom: 1px solid var(--line); }
 th:first-child, td:first-child { text-align: left; } tr.best td { font-weight: 600; }
-table.pictures { width: 100%; table-layout: fixed; } table.pictures th, table.pictures td { border: 0; padding: 3px; text-align: center; }
+table.pictures { width: 100%; min-width: 640px; table-layout: fixed; } table.pictures th, table.pictures td { border: 0; padding: 3px; text-align: center; }
 table.pictures td:first-child { text-align: center; } table.pictures th.row { text-align: right; font-weight: 400; }
-table.pictures img { width: 100%; display: block; image-rendering: pixelated; }
+table.pictures img { width: 100%; display: block; image-rendering: pixelated; cursor: zoom-in; }
+table.pictures img:focus { position: fixed; inset: 5vh 2vw; z-index: 1; width: 96vw; height: 90vh; object-fit: contain;
+background: #000c; cursor: zoom-out; } /* a click or Tab opens a picture, a click elsewhere closes it */
 .chips { display: flex; flex-wrap: wrap; gap: .2rem .9rem; font-size: .85rem; } .chips i { display: inline-block;
 width: .9em; height: .9em; margin-right: .35em; border: 1px solid var(--line); vertical-align: -.1em; }
 pre { background: var(--soft); padding: .8rem; overflow-x: auto; } .scroll { overflow-x: auto; }
@@ -55,6 +57,7 @@ def write_report(out: Path, runs: dict[str, Run], report: dict) -> Path:
         _settings(report),
         _made_by(report),
     ]
+    parts = [_with_contents(parts)]
     page = f"""<!doctype html><html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1"><title>SPADE demo</title>
 <style>{PAGE_STYLE}</style></head><body>{"".join(parts)}</body></html>"""
@@ -63,11 +66,22 @@ def write_report(out: Path, runs: dict[str, Run], report: dict) -> Path:
     return out / "report.html"
 
 
+def _with_contents(parts: list[str]) -> str:
+    """The page's parts, each h2 with an anchor, and links to them below the first."""
+    title, *sections = parts
+    links = []
+    for number, section in enumerate(sections):
+        head = section.partition("<h2>")[2].partition("</h2>")[0]
+        sections[number] = section.replace("<h2>", f'<h2 id="part{number}">', 1)
+        links.append(f'<a href="#part{number}">{head}</a>')
+    return "".join([title, f"<nav>{''.join(links)}</nav>", *sections])
+
+
 def overview(scenes: Streets, generators: dict, count: int = 5) -> Image.Image:
     """The first scenes as one picture, twice enlarged: label map, real render, then each generator."""
     columns = _columns(scenes, generators, min(count, len(scenes)))
     picture = grid([list(row) for row in zip(*columns.values())])
-    return picture.resize((2 * picture.width, 2 * picture.height), Image.Resampling.NEAREST)
+    return headed(picture.resize((2 * picture.width, 2 * picture.height), Image.Resampling.NEAREST), list(columns))
 
 
 def _columns(scenes: Streets, generators: dict, count: int) -> dict[str, torch.Tensor]:
@@ -121,16 +135,18 @@ def _figures(report: dict) -> str:
 
 
 def _side_by_side(scenes: Streets, generators: dict, count: int = 8) -> str:
-    columns = _columns(scenes, generators, min(count, len(scenes)))
+    count = min(count, len(scenes))
+    columns = _columns(scenes, generators, count)
     rows = [list(row) for row in zip(*columns.values())]
     chips = "".join(
         f'<span><i style="background:rgb{CITYSCAPES.classes[i].colour}"></i>{CITYSCAPES.names[i]}</span>'
         for i in class_ids(scenes)
     )
     return (
-        "<h2>Same label map, three generators</h2><p>Validation scenes, not chosen: the first eight. The style of the real "
+        "<h2>Same label map, three generators</h2><p>Validation scenes, not chosen: the first "
+        f"{count}. The style of the real "
         "render (day, night, ...) can't be read off the label map, so no generator can be expected to guess it.</p>"
-        f'<div class="chips">{chips}</div>' + _table(list(columns), rows)
+        f'<div class="chips">{chips}</div>' + _table(list(columns), rows, _scenes(count))
     )
 
 
@@ -169,7 +185,11 @@ def _painted(generator: Generator, batch: Sample, codes: dict[str, torch.Tensor]
     count = len(batch.label)
     images = [to_uint8(generate(generator, batch, CITYSCAPES, z=z.expand(count, -1))) for z in codes.values()]
     rows = [[colour, *row] for colour, *row in zip(CITYSCAPES.colourise(batch.label), *images)]
-    return _table(["label map", *codes], rows)
+    return _table(["label map", *codes], rows, _scenes(count))
+
+
+def _scenes(count: int) -> list[str]:
+    return [f"scene {number}" for number in range(count)]
 
 
 def _draw(z_dim: int, seed: int) -> torch.Tensor:
@@ -225,7 +245,7 @@ def _settings(report: dict) -> str:
         "best of four for both baselines and the second best for SPADE in the same search: <code>python "
         "benchmarks/learning_rates.py</code>, whose table is in docs/results. Objective: "
         f"{report['objective']}.</p><details><summary>All settings</summary>"
-        f"<table><tr><th></th>{head}</tr>{rows}</table></details>"
+        f'<div class="scroll"><table><tr><th></th>{head}</tr>{rows}</table></div></details>'
     )
 
 
@@ -245,19 +265,17 @@ def _made_by(report: dict) -> str:
     )
 
 
-def _table(heads: list[str], rows: list[list], names: list[str] | None = None) -> str:
-    corner = "<th></th>" if names else ""
-    lines = [f"<tr>{corner}{''.join(f'<th>{html.escape(h)}</th>' for h in heads)}</tr>"]
-    for i, row in enumerate(rows):
-        name = f'<th class="row">{html.escape(names[i])}</th>' if names else ""
-        cells = "".join(f"<td>{_image(tile, heads[j])}</td>" for j, tile in enumerate(row))
-        lines.append(f"<tr>{name}{cells}</tr>")
+def _table(heads: list[str], rows: list[list], names: list[str]) -> str:
+    lines = [f"<tr><th></th>{''.join(f'<th>{html.escape(h)}</th>' for h in heads)}</tr>"]
+    for name, row in zip(names, rows):
+        cells = "".join(f"<td>{_image(tile, f'{head}, {name}')}</td>" for head, tile in zip(heads, row))
+        lines.append(f'<tr><th class="row">{html.escape(name)}</th>{cells}</tr>')
     return f'<div class="scroll"><table class="pictures">{"".join(lines)}</table></div>'
 
 
 def _image(tile: torch.Tensor, alt: str) -> str:
     picture = Image.fromarray(tile.numpy())
-    return f'<img alt="{html.escape(alt)}" src="{_data_url(png_bytes(picture))}">'
+    return f'<img tabindex="0" alt="{html.escape(alt)}" src="{_data_url(png_bytes(picture))}">'
 
 
 def _data_url(png: bytes) -> str:

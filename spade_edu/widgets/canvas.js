@@ -36,7 +36,7 @@ function labelCanvas(map, { changed, load }) {
     flip, clear, go, load: askFor, help: () => help.showModal(), outlines: () => setOutlines(!outlined), outlinesAre: setOutlines,
     zoom: (factor) => turnView(factor, middleOf(stage), [0, 0]), whole: () => turnView(0, middleOf(stage), [0, 0]),
   };
-  const bar = toolbar(map, commands);
+  const bar = canvasTools(map, commands);
   const classes = palette(map, choose);
 
   const inks = map.colours.map(([r, g, b]) => ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0); // bytes r, g, b, opaque
@@ -90,22 +90,22 @@ function labelCanvas(map, { changed, load }) {
   /** What the tool would touch: the brush's ring, the line or rectangle so far, the object's frame. */
   function cursorPath() {
     const path = new Path2D();
-    const middle = (point) => point.map((c) => (c + 0.5) * zoom);
     const [x, y] = cursor;
+    const box = (left, top, wide, high) => path.rect(left * zoom, top * zoom, wide * zoom, high * zoom);
     if (tool === "stamp" && object) {
-      path.rect((x - (object.width >> 1)) * zoom, (y - object.height + 1) * zoom, object.width * zoom, object.height * zoom);
+      box(x - (object.width >> 1), y - object.height + 1, object.width, object.height);
     } else if (tool === "rectangle" && stroke) {
-      const [[x1, x2], [y1, y2]] = [0, 1].map((i) => extremes([stroke.from[i], cursor[i]]));
-      path.rect(x1 * zoom, y1 * zoom, (x2 - x1 + 1) * zoom, (y2 - y1 + 1) * zoom);
+      const [[left, right], [top, bottom]] = [0, 1].map((i) => extremes([stroke.from[i], cursor[i]]));
+      box(left, top, right - left + 1, bottom - top + 1);
     } else {
       const wide = ["fill", "stamp", "rectangle"].includes(tool) ? 1 : SIZES[size];
-      const corner = [x, y].map((c) => (c - Math.floor(wide / 2)) * zoom);
-      if (shape === "square") path.rect(...corner, wide * zoom, wide * zoom);
-      else path.arc(...corner.map((c) => c + (wide / 2) * zoom), (wide / 2) * zoom, 0, 7);
-      if (tool === "line" && stroke) {
-        path.moveTo(...middle(stroke.from));
-        path.lineTo(...middle(cursor));
-      }
+      const [left, top] = [x - Math.floor(wide / 2), y - Math.floor(wide / 2)];
+      if (shape === "square") box(left, top, wide, wide);
+      else path.arc((left + wide / 2) * zoom, (top + wide / 2) * zoom, (wide / 2) * zoom, 0, 7);
+    }
+    if (tool === "line" && stroke) {
+      path.moveTo((stroke.from[0] + 0.5) * zoom, (stroke.from[1] + 0.5) * zoom);
+      path.lineTo((x + 0.5) * zoom, (y + 0.5) * zoom);
     }
     return path;
   }

@@ -1,6 +1,7 @@
 // The keys of the canvas: one table, from which keys, the help and the tooltips are made.
 
-/** [keys, command, argument, words]. A key is what `event.key` says, in small letters; Ctrl is the Mac's Command too. */
+/** A key is what `event.key` says, in small letters; Ctrl is the Mac's Command too.
+ * @type {[keys: string[], command: string, argument: string | number | null, words: string][]} */
 const KEYS = [
   [["b"], "tool", "brush", "brush"],
   [["l"], "tool", "line", "line"],

@@ -38,8 +38,8 @@ function stamp(sheet, [x, y], { wide, shape }, ink) {
 function drag(sheet, [x1, y1], [x2, y2], brush, ink) {
   const steps = Math.max(Math.abs(x2 - x1), Math.abs(y2 - y1), 1);
   for (let i = 0; i <= steps; i++) {
-    const point = [Math.round(x1 + ((x2 - x1) * i) / steps), Math.round(y1 + ((y2 - y1) * i) / steps)];
-    stamp(sheet, point, brush, ink);
+    const [x, y] = [x1 + ((x2 - x1) * i) / steps, y1 + ((y2 - y1) * i) / steps];
+    stamp(sheet, [Math.round(x), Math.round(y)], brush, ink);
   }
 }
 
@@ -84,8 +84,11 @@ function objectAt(sheet, point) {
   return { id: idAt(sheet, point), pixels, width: right - left + 1, height: bottom - top + 1 };
 }
 
+/** The least and the largest; by loops, as a region may have more pixels than a call takes arguments. */
 function extremes(numbers) {
-  return numbers.reduce(([low, high], n) => [Math.min(low, n), Math.max(high, n)], [Infinity, -Infinity]);
+  let [low, high] = [Infinity, -Infinity];
+  for (const n of numbers) [low, high] = [Math.min(low, n), Math.max(high, n)];
+  return [low, high];
 }
 
 /** An object with its foot at a point; what falls outside is cut off. */

@@ -12,7 +12,7 @@ function capital(word) {
 }
 
 /** The toolbar: `does` maps commands to functions; show(state) brings it up to date. */
-function toolbar(map, does) {
+function canvasTools(map, does) {
   const toolButtons = TOOLS.map((name) =>
     el("button", { type: "button", "data-tool": name, title: keyOf("tool", name), onclick: () => does.tool(name) }, capital(name)),
   );

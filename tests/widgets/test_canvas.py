@@ -1,5 +1,6 @@
 """The canvas's scripts: their own unit tests, run by node where it is installed."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -23,3 +24,19 @@ def test_pixels_undo_keys_and_pointers():
 @pytest.mark.parametrize("script", sorted(path.name for path in WIDGETS.glob("*.js")))
 def test_each_script_can_be_read(script):
     assert subprocess.run(["node", "--check", str(WIDGETS / script)], capture_output=True).returncode == 0
+
+
+def find_tsc() -> str | None:
+    """TypeScript's checker: SPADE_EDU_TSC (set by .ci/run), else the one on the path."""
+    return os.environ.get("SPADE_EDU_TSC") or shutil.which("tsc")
+
+
+@pytest.mark.skipif(
+    find_tsc() is None, reason="scripts aren't checked: TypeScript isn't installed (npm i -g typescript)"
+)
+def test_no_script_uses_what_is_not_there():
+    """Names, arguments and properties, over all files together as a widget joins them; nothing is left unused."""
+    done = subprocess.run(
+        [find_tsc(), "-p", str(Path(__file__).with_name("tsconfig.json"))], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout
