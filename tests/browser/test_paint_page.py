@@ -200,7 +200,11 @@ def test_what_is_painted_in_two_tabs_stays(fresh):
         assert (colours == torch.tensor(colour)).all(-1).sum() > 20
     load(other, 4)
     fresh.page.evaluate("window.dispatchEvent(new Event('focus'))")  # somebody comes back to this tab
-    fresh.page.wait_for_function("document.querySelector('.se-scenes input').value === '4'")
+    for _ in range(100):
+        if scene_of(fresh) == "4":
+            break
+        fresh.page.wait_for_timeout(50)
+    assert scene_of(fresh) == "4"
     with NextPicture(fresh.locator(".se-picture")):
         fresh.get_by_role("button", name="Undo").click()  # what the other tab has replaced
     assert scene_of(fresh) == "0"
