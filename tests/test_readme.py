@@ -85,6 +85,8 @@ LESS = {
 # ... which don't run here, and why. Their options are checked above.
 NOT_HERE = {
     "spade-edu paint": "serves until it is stopped: the next test",
+    "spade-edu paint --beside pix2pixhd": "serves until it is stopped",
+    "spade-edu paint --run runs/mine --map street.png": "serves until it is stopped",
     "spade-edu data get camvid": "network",
     "spade-edu data get NAME": "network",
     "spade-edu evaluate --images DIR --data cityscapes --root PATH --protocol paper": "published networks, 500 MB",
