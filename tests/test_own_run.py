@@ -13,7 +13,7 @@ from torch import nn
 from spade_edu import UserError
 from spade_edu.checkpoints import checkpoints
 from spade_edu.cli import main
-from spade_edu.cli.own import generator_of
+from spade_edu.cli.own import networks_of
 from spade_edu.cli.paint import prepare
 from spade_edu.course import own_code
 from spade_edu.course.own_code import OwnCode
@@ -219,7 +219,7 @@ def test_a_changed_file_is_said_and_goes_on_where_it_fits(folder, capsys):
     assert capsys.readouterr().out.count(said) == 1
     assert [path.read_text(encoding="utf-8") for path in own_texts(Path("run"))] == [TEXT, changed]
     write(TEXT)
-    generator_of(Path("run"), CITYSCAPES, Path("my_spade.py"))
+    networks_of(Path("run"), CITYSCAPES, Path("my_spade.py"))
     assert capsys.readouterr().out == said.replace("0000000", "0000002")
 
 
@@ -234,16 +234,16 @@ def test_a_file_that_no_longer_fits_is_refused_by_the_parts_name(folder):
     )
     before = final_weights("run")
     with pytest.raises(UserError, match=said.format("G_ema")):
-        generator_of(Path("run"), CITYSCAPES, Path("my_spade.py"))
+        networks_of(Path("run"), CITYSCAPES, Path("my_spade.py"))
     with pytest.raises(UserError, match=said.format("G")):
         make_run("run", kernels).train(progress=False)
     more = TEXT.replace(f"        {old}", f"        {old}\n        self.more = nn.Conv2d(1, 1, 1)")
     write(more)
     with pytest.raises(UserError, match="in SPADE: blocks.0.norm_0.more.weight of G_ema is .* step 1 not there"):
-        generator_of(Path("run"), CITYSCAPES, Path("my_spade.py"))
+        networks_of(Path("run"), CITYSCAPES, Path("my_spade.py"))
     write(TEXT.replace("class MultiScaleDiscriminator(", "class Patches("))
     with pytest.raises(UserError, match="my_spade.py lacks MultiScaleDiscriminator"):
-        generator_of(Path("run"), CITYSCAPES, Path("my_spade.py"))
+        networks_of(Path("run"), CITYSCAPES, Path("my_spade.py"))
     assert [p.read_text(encoding="utf-8") for p in own_texts(Path("run"))] == [TEXT]
     assert final_weights("run").keys() == before.keys()
 

@@ -197,12 +197,14 @@ def test_nothing_opens_a_connection_but_downloads_that_were_asked_for():
         ("data/download.py", "urllib.request"),
         ("data/download.py", "urllib.parse"),
         ("widgets/page.py", "http.server"),  # 127.0.0.1 only
-        ("widgets/page.py", "socket"),  # the name of an option
+        ("widgets/page.py", "socket"),  # the name of an option; this computer's own address, for --lan
         ("widgets/page.py", "urllib.parse"),
         ("pretrained/perceptual.py", "socket"),  # a timeout for torchvision's download of VGG-19
         ("pretrained/perceptual.py", "http.client"),  # its errors
         ("related/crn.py", "http.client"),
         ("course/doctor.py", "webbrowser"),  # whether there is one
+        ("course/dry_run.py", "subprocess"),  # JupyterLab, for an instructor's dry run
+        ("course/dry_run.py", "urllib.request"),  # whether that answers, on this computer
         ("checks/wall.py", "subprocess"),
         ("course/trial.py", "subprocess"),  # the student's file is tried there before it is kept
     }

@@ -61,16 +61,9 @@ def evaluate(
     from ..evaluation.protocol import NAMES
     from ..evaluation.subjects import diversity_of
 
-    if sum(source is not None for source in (images, run, official)) != 1:
-        raise UserError("give one of --images FOLDER, --run FOLDER or --official FILE.")
-    if code is not None and run is None:
-        raise UserError("--code belongs to the run that it trained: give --run FOLDER with it.")
+    _require_one_source(images, run, official, label_order, code, use_vae)
     if real is not None and compare_protocols:
         raise UserError("--real holds the real side of one protocol: leave out --compare-protocols.")
-    if label_order and official is None:
-        raise UserError("--label-order is for --official: other networks say themselves what they were trained with.")
-    if use_vae and images is not None:
-        raise UserError("--use-vae is for a generator with a style encoder: give --run or --official.")
     names = NAMES if compare_protocols else (protocol,)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
@@ -84,6 +77,20 @@ def evaluate(
         _write_json(json_file, subject, results, notes, diversity)
     if picture is not None:
         draw(results[0], f"{Path(subject.title).name}, protocol {results[0].protocol.name}", picture)
+
+
+def _require_one_source(
+    images: Path | None, run: Path | None, official: Path | None, label_order: str, code: Path | None, use_vae: bool
+) -> None:
+    """One of the three, and only options that belong to it. Errors: a UserError for anything else."""
+    if sum(source is not None for source in (images, run, official)) != 1:
+        raise UserError("give one of --images FOLDER, --run FOLDER or --official FILE.")
+    if code is not None and run is None:
+        raise UserError("--code belongs to the run that it trained: give --run FOLDER with it.")
+    if label_order and official is None:
+        raise UserError("--label-order is for --official: other networks say themselves what they were trained with.")
+    if use_vae and images is not None:
+        raise UserError("--use-vae is for a generator with a style encoder: give --run or --official.")
 
 
 def _open(

@@ -8,11 +8,6 @@ import typer
 Code = Annotated[Path | None, typer.Option(help="Your my_spade.py, which trained the run; its code is run.")]
 
 
-def generator_of(run: Path, labels: Any, code: Path | None) -> Any:
-    """The generator of a run: the package's, or that of the student's file that trained it."""
-    return networks_of(run, labels, code)[0]
-
-
 def networks_of(run: Path, labels: Any, code: Path | None) -> tuple[Any, Any]:
     """Generator and style encoder (None without one) of a run."""
     if code is None:
