@@ -60,11 +60,11 @@ class Cityscapes(SplitFiles):
 
 
 def _other_maps(folder: Path) -> list[str]:
-    """What lies in the place of label maps."""
-    kinds = sorted({name.rpartition("_")[2] for name in ids_in(folder)} - {"labelIds"})
-    if not kinds:
+    """What lies in the place of label maps, where none of those are."""
+    kinds = {name.rpartition("_")[2] for name in ids_in(folder)}
+    if not kinds or "labelIds" in kinds:
         return []
-    said = f"{folder} holds only *_{', *_'.join(kinds[:4])}.png."
+    said = f"{folder} holds only *_{', *_'.join(sorted(kinds)[:4])}.png."
     if "labelTrainIds" in kinds:
         said += " trainIds are other numbers: of all that isn't scored they make one class."
     return [f"{said} gtFine_trainvaltest.zip has the *_labelIds.png."]

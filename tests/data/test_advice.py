@@ -6,7 +6,8 @@ import pytest
 import trees
 
 from spade_edu import cli
-from spade_edu.data import DataError, Folder, choose
+from spade_edu.data import DataError, Folder, choose, open_dataset
+from spade_edu.data.streets import write
 from spade_edu.errors import UserError
 from spade_edu.files import meant
 from spade_edu.pretrained.weights import CATALOGUE
@@ -61,3 +62,16 @@ def test_a_missing_folder_and_a_missing_split_are_named(tmp_path):
     (tmp_path / "classes.txt").write_text("a\nb")
     with pytest.raises(DataError, match="Move some pairs from .*train to .*val"):
         Folder.from_root(tmp_path, "val")
+
+
+def test_nothing_untrue_is_said_of_label_maps_that_are_there(tmp_path):
+    """One pair without its instance map: the label maps aren't what is missing."""
+    write(tmp_path, train=1, val=1, height=16, width=32)
+    next(tmp_path.rglob("gtFine/train/**/*_instanceIds.png")).unlink()
+    with pytest.raises(DataError) as caught:
+        open_dataset("cityscapes", tmp_path, "train")
+    assert "instance map" in str(caught.value) and "holds only" not in str(caught.value)
+    for path in tmp_path.rglob("gtFine/train/**/*_labelIds.png"):
+        path.unlink()
+    with pytest.raises(DataError, match=r"holds only \*_color.png"):
+        open_dataset("cityscapes", tmp_path, "train")
