@@ -22,16 +22,21 @@ class DrawingCopy(Generic[Network]):
 
     def present(self) -> Network:
         """The copy, made anew where a weight, a statistic, the device or the network's build has changed."""
-        if not _same(self.network.state_dict(), self._state):
+        if not _same(_tensors(self.network), self._tensors):
             self._renew()
         return self._copy
 
     def _renew(self) -> None:
         self._copy = copy.deepcopy(self.network).eval().requires_grad_(False)
-        self._state = self._copy.state_dict()
+        self._tensors = _tensors(self._copy)
 
 
-def _same(now: dict[str, Tensor], before: dict[str, Tensor]) -> bool:
-    return now.keys() == before.keys() and all(
-        new.device == old.device and torch.equal(new, old) for new, old in zip(now.values(), before.values())
+def _tensors(network: nn.Module) -> list[Tensor]:
+    """Weights and statistics, in an order that follows from the network's build."""
+    return [t for m in network.modules() for t in (*m._parameters.values(), *m._buffers.values()) if t is not None]
+
+
+def _same(now: list[Tensor], before: list[Tensor]) -> bool:
+    return len(now) == len(before) and all(
+        new.device == old.device and torch.equal(new, old) for new, old in zip(now, before)
     )
