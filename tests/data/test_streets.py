@@ -141,3 +141,10 @@ def test_writing_goes_on_where_it_stopped_and_leaves_no_parts(tmp_path):
 def test_names_that_do_not_exist_are_refused(make):
     with pytest.raises(DataError, match="Streets has no"):
         make()
+
+
+def test_the_classes_that_scenes_show_are_named():
+    """The painter marks all others as never seen: none of them may occur, and none that does may be left out."""
+    streets = Streets(60)
+    found = {Streets.labels.names[i] for n in range(60) for i in streets[n].label.unique().tolist()}
+    assert found == set(Streets.shows)
