@@ -10,6 +10,9 @@ import time
 from pathlib import Path
 from statistics import median
 
+import spade_edu  # noqa: F401  # before torch: it says how torch's threads wait
+
+# isort: split
 import torch
 from layer import label_maps
 from output import add_json, give

@@ -14,6 +14,9 @@ import dataclasses
 import time
 from statistics import median
 
+import spade_edu  # noqa: F401  # before torch: it says how torch's threads wait
+
+# isort: split
 import torch
 from output import add_json, give
 from torch import nn

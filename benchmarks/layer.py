@@ -9,6 +9,9 @@ import time
 from pathlib import Path
 from statistics import median
 
+import spade_edu  # noqa: F401  # before torch: it says how torch's threads wait
+
+# isort: split
 import torch
 from output import add_json, give
 

@@ -11,6 +11,9 @@ import os
 import time
 from statistics import median
 
+import spade_edu  # noqa: F401  # before torch: it says how torch's threads wait
+
+# isort: split
 import torch
 from output import add_json, give
 

@@ -18,15 +18,16 @@ from statistics import median
 
 from output import add_json, give
 
+SPINS = ("0", "1000", "3000", "10000", "30000", "100000", "300000")
 WAYS: dict[str, dict[str, str]] = {
-    "as torch comes": {},
-    "GOMP_SPINCOUNT=0": {"GOMP_SPINCOUNT": "0"},
-    "GOMP_SPINCOUNT=1000": {"GOMP_SPINCOUNT": "1000"},
-    "GOMP_SPINCOUNT=10000": {"GOMP_SPINCOUNT": "10000"},
+    "as torch comes": {},  # libgomp's default, by its own name: where a variable is set, spade_edu leaves all alone
+    **{f"GOMP_SPINCOUNT={spins}": {"GOMP_SPINCOUNT": spins} for spins in SPINS},
     "OMP_WAIT_POLICY=PASSIVE": {"OMP_WAIT_POLICY": "PASSIVE"},
     "one thread": {"OMP_NUM_THREADS": "1"},
 }
 VARIABLES = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY", "OMP_NUM_THREADS", "KMP_BLOCKTIME")
+# Ends by itself when the process that started it is gone, however that ended.
+BUSY = "import os\nparent = os.getppid()\nwhile os.getppid() == parent:\n    for _ in range(10**6): pass"
 
 
 def main() -> None:
@@ -73,7 +74,7 @@ def in_a_child(way: dict[str, str], arguments: argparse.Namespace) -> float:
 @contextlib.contextmanager
 def others(count: int) -> Iterator[None]:
     """So many processes that compute without end."""
-    started = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    started = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(count)]
     try:
         yield
     finally:

@@ -4,6 +4,9 @@ The names here are those that a notebook imports; they follow the course: labels
 discriminators, encoder, losses, training.
 """
 
+from .fast import threads as threads  # before whatever loads torch
+
+# isort: split
 from .blocks import ResnetBlock, SPADEResnetBlock
 from .config import TrainingConfig
 from .discriminators import MultiScaleDiscriminator, PatchDiscriminator

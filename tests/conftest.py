@@ -13,6 +13,9 @@ FILES = [p for p in PACKAGE.rglob("*.py") if p.name != "__init__.py" and not UNC
 MODULES = [".".join(("spade_edu", *p.relative_to(PACKAGE).with_suffix("").parts)) for p in FILES]
 install_import_hook(MODULES, "typechecker.check")
 
+import spade_edu  # noqa: E402, F401  # before torch: it says how torch's threads wait
+
+# isort: split
 import pytest  # noqa: E402
 import torch  # noqa: E402
 

@@ -55,7 +55,7 @@ def test_a_sound_machine_has_no_failure_and_leaves_no_trace(tmp_path):
     report = doctor.examine("runs", timing=False)
     assert report.healthy, str(report)
     assert [f.what for f in report.findings] == [
-        "Python", "Packages", "Device", "Memory", "Disk", "Writing", "Data sets", "Widgets", "Browser",
+        "Python", "Packages", "Device", "Threads", "Memory", "Disk", "Writing", "Data sets", "Widgets", "Browser",
     ]  # fmt: skip
     assert not any(tmp_path.iterdir())
 

@@ -21,9 +21,14 @@ from functools import cache
 from itertools import count
 from pathlib import Path
 
+from ..fast import threads
+
 PACKAGE = Path(__file__).parents[1]
 FIRST_USER = 50_000  # users of this number and above get no name and own nothing
-PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "SYSTEMROOT", "COMSPEC", "PATHEXT")
+PASSED_ON = (
+    "PATH", "LANG", "LC_ALL", "TZ", "OMP_NUM_THREADS", "MKL_NUM_THREADS", *threads.CHOICES, "SYSTEMROOT", "COMSPEC",
+    "PATHEXT",
+)  # fmt: skip
 HIDDEN = ("/run", "/var/run", "/var/lib/docker")  # where services listen, to a grader that is root
 TRY = "import importlib.util as u; [open(u.find_spec(n).origin).close() for n in ('torch', 'IPython', 'spade_edu')]"
 NOW_CHILDREN = 36  # of prctl: whoever loses its parent becomes a child of this process

@@ -22,6 +22,7 @@ import torch
 from ..data import Streets, stack
 from ..data.catalogue import READERS, find
 from ..data.cityscapes import ROOT_VARIABLE, is_cityscapes
+from ..fast import threads
 from ..labels import CITYSCAPES
 from ..models import build
 from ..presets import preset
@@ -76,6 +77,7 @@ def examine(folder: str | Path = "runs", timing: bool = True) -> Findings:
         python,
         packages,
         device,
+        waiting,
         memory,
         lambda: disk(folder),
         lambda: writing(folder),
@@ -139,6 +141,11 @@ def _gpu() -> Finding:
     if free < total / 2:
         return Finding("Device", WARNING, found, "Another process holds most of the memory: end it, or train smaller.")
     return Finding("Device", OK, found)
+
+
+def waiting() -> list[Finding]:
+    """How long torch's threads wait for each other in a loop."""
+    return [Finding("Threads", OK, f"{torch.get_num_threads()}, waiting: {threads.in_force()}", threads.advice())]
 
 
 def memory() -> list[Finding]:

@@ -11,6 +11,7 @@ cores) or "gpu" (Cityscapes where it is found). Without it: "gpu" where there is
 import os
 import time
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from ..config import TrainingConfig
 from ..data import choose, open_splits
 from ..data.base import Dataset, Sample
 from ..errors import UserError
+from ..fast import threads
 from ..labels import LabelSpace
 from ..models import Networks, build
 from ..presets import preset
@@ -123,8 +125,17 @@ def start(stage: str, profile: str | None = None, seed: int = 0) -> Lab:
     where = torch.cuda.get_device_name() if device == "cuda" else f"CPU ({torch.get_num_threads()} threads)"
     print(f"Stage {stage}: profile {profile} ({PROFILE_VARIABLE} changes it), {where}, torch {torch.__version__}")
     print(f"Data: {lab.config.data}, {len(lab.train)} images for training, {lab.size[0]}x{lab.size[1]} pixels")
+    if device == "cpu" and torch.get_num_threads() > 1:
+        _advise_once()
     home()
     return lab
+
+
+@cache
+def _advise_once() -> None:
+    """Say what makes torch faster beside other programs, where it was loaded before anybody could set it."""
+    if threads.advice():
+        print(threads.advice())
 
 
 def _open(profile: str, device: str) -> tuple[TrainingConfig, Dataset, Dataset]:
