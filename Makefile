@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 
 .PHONY: demo test test-all claims coverage soak lab assets clean
 
-demo: $(VENV)/installed
+demo: $(VENV)/runs
 	$(BIN)/spade-edu demo --out runs/demo
 
 test: $(VENV)/installed
@@ -36,13 +36,18 @@ lab: $(VENV)/installed
 # Judge, second segmenter, the stored weights of the cpu preset, and the notebooks that show them: about half an hour.
 assets: $(VENV)/installed
 	$(BIN)/python -m spade_edu.evaluation.train_judge
-	$(BIN)/spade-edu demo --out runs/assets --keep-weights spade_edu/assets
+	$(BIN)/spade-edu demo --steps 750 --out runs/assets --keep-weights spade_edu/assets
 	$(BIN)/python tools/build_exercises.py
 	$(BIN)/python tools/notebooks.py build
 
-$(VENV)/installed: pyproject.toml
+# The package alone; $(VENV)/installed adds what notebooks and tests need.
+$(VENV)/runs: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -e .
+	touch $@
+
+$(VENV)/installed: $(VENV)/runs
 	$(BIN)/python -m pip install --quiet -e ".[notebooks,test]"
 	touch $@
 

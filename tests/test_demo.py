@@ -1,6 +1,8 @@
 """The demo writes a report that opens offline, with the figures that it promises."""
 
+import dataclasses
 import json
+import os
 import re
 
 import pytest
@@ -13,8 +15,9 @@ from spade_edu.data import Sample, Streets
 from spade_edu.evaluation.pipeline import Scorer
 from spade_edu.evaluation.subjects import Place
 from spade_edu.evaluation.uniform import class_ids, colour_difference, uniform_images, uniform_labels
+from spade_edu.experiments import demo_steps
 from spade_edu.experiments.cells import Bench
-from spade_edu.experiments.demo import MODELS, run_demo
+from spade_edu.experiments.demo import MODELS, model_config, processor, run_demo
 from spade_edu.pictures import save_png
 from spade_edu.runs.loading import load_networks, load_stored
 from spade_edu.sampling import paint
@@ -92,6 +95,67 @@ def test_the_page_opens_offline_with_its_pictures_inside(demo):
     for link in re.findall(r'href="#([^"]+)"', page):
         assert page.count(f'id="{link}"') == 1
     assert len(re.findall(r'href="#', page)) == page.count("<h2") >= 6
+
+
+def test_the_report_says_on_which_cpu(demo):
+    out, report = demo
+    assert report["cpu"] == processor() and f"{os.cpu_count()} cores" in report["cpu"]
+    assert processor() in (out / "report.html").read_text()
+
+
+# --- how many steps
+
+
+def configs(preset_name="cpu"):
+    return {name: model_config(name, preset_name, 0) for name in MODELS}
+
+
+def test_steps_follow_from_a_measured_step(tmp_path, monkeypatch, capsys):
+    asked = []
+    monkeypatch.setattr(demo_steps, "seconds_of_a_step", lambda configs: asked.append(len(configs)) or 2.0)
+    assert demo_steps.chosen_steps(tmp_path, configs(), None) == 270
+    said = capsys.readouterr().out
+    assert "2.00 s" in said and "270 steps" in said and "9 minutes" in said and "750" in said
+    assert demo_steps.chosen_steps(tmp_path, configs(), 300) == 300  # asked for: nothing is measured or said
+    assert demo_steps.chosen_steps(tmp_path, configs("test"), None) == 8
+    assert asked == [3] and capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(("seconds", "steps"), [(0.1, 750), (0.76, 750), (0.8, 690), (2.0, 270), (9.0, 240)])
+def test_what_fits_lies_between_the_least_and_the_whole(seconds, steps):
+    assert demo_steps.fitting(seconds, 750) == steps
+
+
+def test_steps_are_the_whole_schedule_on_fewer_pictures():
+    config = model_config("spade", "cpu", 0)
+    fewer = demo_steps.with_steps(config, 271)
+    assert demo_steps.steps_of(config) == 750 and demo_steps.with_steps(config, 750) == config
+    assert demo_steps.steps_of(fewer) == 270 and fewer.images == 360 and fewer.epochs_in_all == config.epochs_in_all
+    with pytest.raises(UserError, match="at least 3"):
+        demo_steps.with_steps(config, 2)
+
+
+def test_a_step_is_measured_on_networks_of_their_own():
+    torch.manual_seed(5)
+    assert 0 < demo_steps.seconds_of_a_step(configs("test").values()) < 60
+
+
+def test_a_demo_goes_on_with_the_steps_that_it_was_begun_with(demo, tmp_path, capsys):
+    out, _ = demo
+    assert demo_steps.chosen_steps(out, configs("test"), None) == 8
+    with pytest.raises(UserError, match="holds a demo of 8 steps for each model, now it is 12"):
+        run_demo(out, preset_name="test", steps=12)
+    (tmp_path / "pix2pixhd").mkdir()  # of an earlier version, stopped in its first model: 750 steps, whatever fits here
+    whole = dataclasses.asdict(model_config("pix2pixhd", "cpu", 0))
+    (tmp_path / "pix2pixhd" / "config.json").write_text(json.dumps(whole))
+    assert demo_steps.chosen_steps(tmp_path, configs(), None) == 750
+
+
+def test_fewer_steps_are_trained_and_reported(tmp_path, capsys):
+    main(["demo", "--preset", "test", "--steps", "5", "--out", str(tmp_path)])
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert {model["steps"] for model in report["models"].values()} == {4}
+    assert "4 steps each" in (tmp_path / "report.html").read_text()
 
 
 def test_kept_weights_carry_their_configuration(demo):

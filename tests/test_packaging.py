@@ -39,6 +39,16 @@ def test_environment_yml_lists_the_same_packages_as_pyproject():
     assert sorted(listed) == sorted(PROJECT["dependencies"] + extras)
 
 
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+def test_the_demo_installs_what_it_runs_and_the_tests_what_they_need(tmp_path):
+    def installed(target):
+        shown = run("make", "-n", target, f"VENV={tmp_path / 'new'}", cwd=ROOT)
+        return re.findall(r"pip install --quiet -e (\S+)$", shown, re.MULTILINE)
+
+    assert installed("demo") == ["."]
+    assert installed("test") == [".", '".[notebooks,test]"']
+
+
 def test_import_stays_light():
     heavy = ("torchvision", "matplotlib", "IPython", "ipywidgets", "torch_fidelity", "typer", "scipy")
     code = f"import sys, spade_edu; print([m for m in {heavy!r} if m in sys.modules])"

@@ -1,12 +1,15 @@
 """The demo: train pix2pixHD, pix2pixHD++ and SPADE alike, then measure and show what each learned.
 
-Same data, same discriminator architecture, same number of steps, about as many parameters, and the same learning rate:
-the best of four for both baselines, the second best for SPADE (benchmarks/learning_rates.py). Each model has the
-objective and optimizer of its own paper; what so short a run changes (initialisation, KL weight) stands in presets.py.
+Same data, same discriminator architecture, same number of steps (as many as fit: demo_steps.py), about as many
+parameters, and the same learning rate: the best of four for both baselines, the second best for SPADE
+(benchmarks/learning_rates.py). Each model has the objective and optimizer of its own paper; what so short a run changes
+(initialisation, KL weight) stands in presets.py.
 """
 
 import json
+import os
 import platform
+import re
 import shlex
 import sys
 import time
@@ -29,16 +32,23 @@ from ..models import count_parameters
 from ..presets import preset
 from ..runs.loading import load_networks
 from ..runs.run import Run
+from .demo_steps import chosen_steps, with_steps
 from .report import MODELS, write_report
 
 
-def run_demo(out: Path, *, preset_name: str = "cpu", seed: int = 0, keep_weights: Path | None = None) -> dict:
+def run_demo(
+    out: Path, *, preset_name: str = "cpu", seed: int = 0, steps: int | None = None, keep_weights: Path | None = None
+) -> dict:
     """Train the three models into `out`/NAME, score them, write report.html and report.json; gives the report.
 
-    preset_name: a preset of presets.py. seed: of everything. keep_weights: a folder that gets the trained weights, too.
+    preset_name: a preset of presets.py. seed: of everything. steps: of each model; None: those of the demo that was
+    begun in `out`, else as many as fit the machine. keep_weights: a folder that gets the trained weights, too.
+    Errors: a UserError for steps other than those of the demo in `out`, or fewer than epochs.
     """
     started, seconds = time.monotonic(), {}
     configs = {name: model_config(name, preset_name, seed) for name in MODELS}
+    steps = chosen_steps(out, configs, steps)
+    configs = {name: with_steps(config, steps) for name, config in configs.items()}
     config = configs["spade"]
     size: dict = dict(height=config.height, width=config.width)
     scenes, preview = Streets(config.images, augment=True, **size), Streets(8, split="val", **size)
@@ -88,6 +98,15 @@ def _measure_one(run: Run, scorer: Scorer) -> dict:
     }
 
 
+def processor() -> str:
+    """The CPU's name, its cores, and the instructions that torch takes."""
+    info = Path("/proc/cpuinfo")  # Linux: elsewhere Python knows more
+    lines = info.read_text(encoding="utf-8") if info.exists() else ""
+    names = re.findall(r"^model name\s*: (.+)$", lines, re.MULTILINE)
+    name = [*names, platform.processor(), platform.machine()][0]
+    return f"{name}, {os.cpu_count()} cores, {torch.backends.cpu.get_cpu_capability()}"
+
+
 def _circumstances(preset_name: str, seed: int, seconds: dict[str, float]) -> dict:
     from importlib.metadata import version
 
@@ -95,6 +114,7 @@ def _circumstances(preset_name: str, seed: int, seconds: dict[str, float]) -> di
     import torchvision
 
     return {
+        "cpu": processor(),
         "command": shlex.join(["spade-edu", *sys.argv[1:]]),
         "preset": preset_name,
         "seed": seed,

@@ -260,7 +260,8 @@ def _made_by(report: dict) -> str:
     versions = ", ".join(f"{k} {v}" for k, v in report["versions"].items())
     return (
         f"<h2>How this was made</h2><pre>{html.escape(report['command'])}</pre><p>Preset {report['preset']}, seed "
-        f"{report['seed']}, {report['threads']} threads, {versions}.</p><table>{times}</table>"
+        f"{report['seed']}. CPU: {report['cpu']}, {report['threads']} threads, computing in "
+        f"{report['models']['spade']['settings']['precision']}. {versions}.</p><table>{times}</table>"
         "<p>The pictures are synthetic: rendered by the package or painted by the trained generators.</p>"
     )
 
