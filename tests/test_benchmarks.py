@@ -23,6 +23,7 @@ NETWORKS = [*SMALL, "--ngf", "2"]
             ["--preset", "test", "--busy", "0", "--repeats", "1", "--steps", "1", "--ways", "one thread"],
             "rows",
         ),
+        ("demo_step", ["--preset", "test", "--steps", "1", "--models", "spade", "--forms", "as the demo"], "rows"),
         ("data", ["--height", "32", "--width", "64", "--source", "64", "128"], "images_per_second"),
     ],
 )
