@@ -143,6 +143,7 @@ def test_a_step_is_measured_on_networks_of_their_own():
 def test_a_demo_goes_on_with_the_steps_that_it_was_begun_with(demo, tmp_path, capsys):
     out, _ = demo
     assert demo_steps.chosen_steps(out, configs("test"), None) == 8
+    assert demo_steps.chosen_steps(out, configs("test"), 9) == 8  # what 9 came to when it was begun
     with pytest.raises(UserError, match="holds a demo of 8 steps for each model, now it is 12"):
         run_demo(out, preset_name="test", steps=12)
     (tmp_path / "pix2pixhd").mkdir()  # of an earlier version, stopped in its first model: 750 steps, whatever fits here

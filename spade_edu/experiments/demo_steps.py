@@ -28,15 +28,19 @@ def chosen_steps(out: Path, configs: dict[str, TrainingConfig], steps: int | Non
 
     configs: by the models' folders in `out`. Errors: a UserError where `steps` differs from those of the demo in `out`.
     """
-    whole = steps_of(next(iter(configs.values())))
-    begun = _begun_steps(out, configs)
+    config = next(iter(configs.values()))
+    whole, begun = steps_of(config), _begun_steps(out, configs)
+    if steps is not None:
+        steps = steps_of(with_steps(config, steps))
     if begun and steps not in (None, begun):
         raise UserError(
             f"{out} holds a demo of {begun} steps for each model, now it is {steps}: choose another --out, or leave "
             "--steps out."
         )
-    if begun or steps:
-        return begun or steps or whole
+    if begun is not None:
+        return begun
+    if steps is not None:
+        return steps
     if whole <= LEAST:
         return whole
     seconds = seconds_of_a_step(configs.values())
