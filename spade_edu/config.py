@@ -137,9 +137,12 @@ def resolve_precision(config: TrainingConfig, device: str | torch.device) -> Tra
 
 
 def _cpu_has_bf16() -> bool:
-    """Torch keeps this question private, so ask it carefully; without an answer float32 is always right."""
+    """Whether the CPU has bf16 and oneDNN may use it (ONEDNN_MAX_CPU_ISA).
+
+    Torch keeps these questions private, so ask them carefully; without an answer float32 is always right.
+    """
     ask = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
-    return bool(ask and ask())
+    return bool(ask and ask() and torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 # Settings that earlier versions had, each with the value that it had where nobody set it.
