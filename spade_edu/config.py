@@ -126,13 +126,13 @@ class TrainingConfig:
 
 
 def resolve_precision(config: TrainingConfig, device: str | torch.device) -> TrainingConfig:
-    """Replace "auto" by what the device is fast at: bf16 where its hardware has it, else fp16 (GPU) or fp32 (CPU)."""
+    """Replace "auto" by what the device is fast at: bf16 where its hardware has it, else fp16 (CUDA) or fp32."""
     if config.precision != "auto":
         return config
     if torch.device(device).type == "cuda":
         precision = "bf16" if torch.cuda.get_device_capability(device)[0] >= 8 else "fp16"
     else:
-        precision = "bf16" if _cpu_has_bf16() else "fp32"
+        precision = "bf16" if torch.device(device).type == "cpu" and _cpu_has_bf16() else "fp32"
     return replace(config, precision=precision)
 
 
