@@ -2,6 +2,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+# Windows' text isn't UTF-8 by itself; so it is here, and what the package opens without an encoding fails.
+NO_UTF8 = LC_ALL=C PYTHONCOERCECLOCALE=0 PYTHONUTF8=0 PYTHONWARNDEFAULTENCODING=1
+OLD = import sys; sys.exit(sys.version_info < (3, 11))
 
 .PHONY: demo test test-all claims coverage soak lab assets clean
 
@@ -17,6 +20,8 @@ test: $(VENV)/installed
 
 test-all: test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests
+	$(NO_UTF8) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --timeout 900 --timeout-method thread -m "not slow" tests
+	$(BIN)/python tools/notebooks.py elsewhere
 
 # Every claim of the notebooks over five seeds; goes on where it was stopped.
 claims: $(VENV)/installed
@@ -31,7 +36,7 @@ soak: $(VENV)/installed
 	OMP_NUM_THREADS=1 $(BIN)/python tools/soak.py --minutes 60
 
 lab: $(VENV)/installed
-	$(BIN)/jupyter lab notebooks
+	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks
 
 # Judge, second segmenter, the stored weights of the cpu preset, and the notebooks that show them: about half an hour.
 assets: $(VENV)/installed
@@ -42,7 +47,7 @@ assets: $(VENV)/installed
 
 # The package alone; $(VENV)/installed adds what notebooks and tests need.
 $(VENV)/runs: pyproject.toml
-	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -c "$(OLD)" 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet -e .
 	touch $@

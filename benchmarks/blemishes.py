@@ -86,7 +86,7 @@ def untrained(scenes: Dataset) -> dict[str, Any]:
 def trained(out: Path, changes: dict[str, dict[str, dict]], scenes: Dataset, **shorter: Any) -> list[dict]:
     """Train and measure what out/blemishes.json doesn't hold yet."""
     file = out / "blemishes.json"
-    rows = json.loads(file.read_text())["rows"] if file.exists() else []
+    rows = json.loads(file.read_text(encoding="utf-8"))["rows"] if file.exists() else []
     plan = [(name, title, change) for name, titles in changes.items() for title, change in titles.items()]
     for number, (name, title, change) in list(enumerate(plan))[len(rows) :]:
         config, folder = model_config(name, "cpu", 0, **change | shorter), out / f"blemish_{number}"

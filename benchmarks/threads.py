@@ -68,7 +68,7 @@ def in_a_child(way: dict[str, str], arguments: argparse.Namespace) -> float:
     environment = {name: value for name, value in os.environ.items() if name not in VARIABLES} | way
     options = ["--preset", arguments.preset, "--precision", arguments.precision, "--steps", str(arguments.steps)]
     command = [sys.executable, __file__, "--child", *options]
-    return float(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
+    return float(subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", check=True).stdout)
 
 
 @contextlib.contextmanager

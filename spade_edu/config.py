@@ -126,20 +126,23 @@ class TrainingConfig:
 
 
 def resolve_precision(config: TrainingConfig, device: str | torch.device) -> TrainingConfig:
-    """Replace "auto" by what the device is fast at: bf16 where its hardware has it, else fp16 (GPU) or fp32 (CPU)."""
+    """Replace "auto" by what the device is fast at: bf16 where its hardware has it, else fp16 (CUDA) or fp32."""
     if config.precision != "auto":
         return config
     if torch.device(device).type == "cuda":
         precision = "bf16" if torch.cuda.get_device_capability(device)[0] >= 8 else "fp16"
     else:
-        precision = "bf16" if _cpu_has_bf16() else "fp32"
+        precision = "bf16" if torch.device(device).type == "cpu" and _cpu_has_bf16() else "fp32"
     return replace(config, precision=precision)
 
 
 def _cpu_has_bf16() -> bool:
-    """Torch keeps this question private, so ask it carefully; without an answer float32 is always right."""
+    """Whether the CPU has bf16 and oneDNN may use it (ONEDNN_MAX_CPU_ISA).
+
+    Torch keeps these questions private, so ask them carefully; without an answer float32 is always right.
+    """
     ask = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
-    return bool(ask and ask())
+    return bool(ask and ask() and torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 # Settings that earlier versions had, each with the value that it had where nobody set it.

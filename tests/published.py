@@ -8,7 +8,7 @@ FIXTURES = Path(__file__).parent / "fixtures"
 
 def shapes(file, network):
     """{entry: shape} of one network of fixtures/official_names.json or evaluator_names.json."""
-    layouts = json.loads((FIXTURES / f"{file}.json").read_text())[network]
+    layouts = json.loads((FIXTURES / f"{file}.json").read_text(encoding="utf-8"))[network]
     found = {}
     for layout, modules in layouts.items():
         for entry in layout.split(", "):

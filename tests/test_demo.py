@@ -83,7 +83,7 @@ def test_any_batch_paints_the_same_images():
 
 
 def test_the_page_opens_offline_with_its_pictures_inside(demo):
-    page = (demo[0] / "report.html").read_text()
+    page = (demo[0] / "report.html").read_text(encoding="utf-8")
     assert (demo[0] / "overview.png").stat().st_size > 0
     sources = re.findall(r'src="([^"]{0,30})', page)
     assert len(sources) > 50 and all(s.startswith("data:image/png;base64,") for s in sources)

@@ -98,6 +98,22 @@ def test_a_missing_dependency_is_a_failure(monkeypatch):
     assert finding.level == doctor.FAILURE and finding.advice.endswith("pip install torchvision")
 
 
+@pytest.mark.parametrize("check, module", [("packages", "torch_fidelity"), ("widgets", "spade_edu.widgets")])
+def test_what_is_installed_is_imported_too(monkeypatch, check, module):
+    """A version says nothing of a file that is missing, or of a script that this system can't read."""
+    monkeypatch.setitem(sys.modules, module, None)  # importing it fails
+    (finding,) = getattr(doctor, check)()
+    assert finding.level == doctor.FAILURE and f"{module} can't be imported" in finding.found
+
+
+def test_apples_gpu_is_named_with_its_command(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    (finding,) = doctor.device()
+    assert finding.level == doctor.OK and "--device mps --set fast=false" in finding.found
+
+
 @pytest.mark.parametrize("cuda, advice", [(None, "torch build with CUDA"), ("12.8", "Update the NVIDIA driver")])
 def test_torch_that_does_not_see_the_gpu(monkeypatch, cuda, advice):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 MEGABYTES = 35  # of the wheel: the stored weights are 30 of them
 
 
@@ -34,7 +34,7 @@ def run(*command, cwd):
 
 
 def test_environment_yml_lists_the_same_packages_as_pyproject():
-    listed = re.findall(r"^ {6}- (\S+)$", (ROOT / "environment.yml").read_text(), flags=re.MULTILINE)
+    listed = re.findall(r"^ {6}- (\S+)$", (ROOT / "environment.yml").read_text(encoding="utf-8"), flags=re.MULTILINE)
     extras = [name for group in PROJECT["optional-dependencies"].values() for name in group]
     assert sorted(listed) == sorted(PROJECT["dependencies"] + extras)
 
@@ -62,7 +62,7 @@ def test_no_file_of_the_project_names_a_path_of_somebodys_machine():
     pattern = re.compile("(?<![A-Za-z0-9_.])/(ro" + "ot|wo" + "rk|ho" + "me)/")
     texts = [f for f in files if f.endswith((".py", ".md", ".toml", ".yml", ".ipynb", ".json", ".js", "Makefile"))]
     assert texts
-    found = [f for f in texts if pattern.search((ROOT / f).read_text(errors="replace"))]
+    found = [f for f in texts if pattern.search((ROOT / f).read_text(encoding="utf-8", errors="replace"))]
     assert found == []
 
 

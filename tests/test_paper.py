@@ -55,7 +55,7 @@ def test_figures_agree_with_those_read_off_the_paper(number):
     for row in paper.TABLES[number].rows:
         name = row.name.removeprefix("SPADE ") if number == 2 else row.name
         figures[name] = ([f"{row.millions}M"] if row.millions else []) + list(row.cells)
-    assert figures == json.loads(READ_OFF.read_text())[str(number)]["rows"]
+    assert figures == json.loads(READ_OFF.read_text(encoding="utf-8"))[str(number)]["rows"]
 
 
 def test_command_prints_all_tables_or_one():
@@ -76,7 +76,7 @@ def test_page_of_differences_names_real_settings():
 
     from spade_edu.config import TrainingConfig
 
-    page = (REPO / "docs" / "paper-vs-code.md").read_text()
+    page = (REPO / "docs" / "paper-vs-code.md").read_text(encoding="utf-8")
     fields = {field.name for field in dataclasses.fields(TrainingConfig)}
     named = set(re.findall(r"`--set (\w+)=", page))
     assert named and named <= fields

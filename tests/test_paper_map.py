@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tools"))
 import paper_map  # noqa: E402
 
-TEXT = paper_map.PAGE.read_text()
+TEXT = paper_map.PAGE.read_text(encoding="utf-8")
 
 
 def test_lines_are_those_of_today():

@@ -5,6 +5,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import sysconfig
 import urllib.request
 from pathlib import Path
 
@@ -17,12 +18,19 @@ from spade_edu.data.streets.dataset import write
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-SET_UP = ("conda ", "python3 -m venv", "jupyter lab", "OMP_NUM_THREADS=1 python -m pytest", "mkdir ", "pip ", "make ")
+INSTALL = 'python3 -m venv .venv && .venv/bin/pip install -e ".[notebooks,test]"'
+ACTIVATE = ". .venv/bin/activate"
+SET_UP = (
+    "conda ", "python3 -m venv", ACTIVATE, "jupyter lab", "OMP_NUM_THREADS=1 python -m pytest",
+    "mkdir ", "pip ", "make ",
+)  # fmt: skip
 COMMANDS = typer.main.get_command(app).commands
 
 
 def blocks(page, languages):
-    return re.findall(rf"^```(?:{languages})\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+    """The fenced blocks of a page in these languages, as a pattern."""
+    found = re.findall(r"^```(\w*)\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    return [block for language, block in found if re.fullmatch(languages, language)]
 
 
 def lines(page):
@@ -35,7 +43,7 @@ def lines(page):
 
 def inline(page):
     """The commands that stand in a page's sentences."""
-    sentences = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    sentences = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
     return re.findall(r"`((?:spade-edu|python|make) [^`]+)`", sentences)
 
 
@@ -47,7 +55,7 @@ SHOWN = sorted({command for page in PAGES for command in (*lines(page), *inline(
 def test_a_command_exists_with_its_options(line):
     name, *words = shlex.split(re.sub(r"[\[\]]", "", line))
     if name == "make":
-        assert re.search(rf"^{words[0]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+        assert re.search(rf"^{words[0]}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     elif line.startswith(SET_UP):
         return
     elif name == "python":
@@ -129,6 +137,63 @@ def test_what_does_not_run_here_is_in_the_readme():
     assert [line for line in others if line not in NOT_HERE] == []
 
 
+# --- as typed, in a shell that knows nothing of this environment
+
+# What the commands after README's own install get on top, so that they take seconds.
+SHORT = {
+    "spade-edu demo": " --preset test",
+    "OMP_NUM_THREADS=1 python -m pytest": "/test_labels.py",
+    "python tools/notebooks.py test": " 99",  # no such stage: only the wheel is made
+    "jupyter lab": " --version",
+}
+PYTHON3 = """#!/bin/sh
+{python} "$@" || exit 1
+case "$*" in *venv*) echo 'import sys; sys.path.insert(0, "{packages}")' > .venv/{site}/downloaded.pth; esac
+"""
+COPIED = ("README.md", "LICENSE", "Makefile", "pyproject.toml", "notebooks", "spade_edu", "tests", "tools")
+
+
+@pytest.fixture
+def fresh_shell(tmp_path):
+    """Runs a script in a copy of the repository; packages are not downloaded: a new environment sees this one's."""
+    folder, programs = tmp_path / "spade_edu", tmp_path / "programs"
+    folder.mkdir(), programs.mkdir()
+    for name in COPIED:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, folder / name)
+    site = f"lib/python{sysconfig.get_python_version()}/site-packages"
+    about = dict(packages=sysconfig.get_path("purelib"), site=site)
+    (programs / "python3").write_text(PYTHON3.format(python=sys._base_executable, **about), encoding="utf-8")
+    (programs / "python3").chmod(0o755)
+    (programs / "jupyter").symlink_to(Path(sys.executable).with_name("jupyter"))  # a download would have brought it
+    path = f"{programs}:/usr/bin:/bin"
+    environment = {"PATH": path, "HOME": str(tmp_path), "PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0"}
+
+    def run(*lines):
+        command = ["bash", "-e", "-c", "\n".join(lines)]
+        return subprocess.run(command, cwd=folder, env=environment, capture_output=True, encoding="utf-8")
+
+    return run
+
+
+@pytest.mark.slow
+def test_the_commands_work_as_typed_after_readmes_own_install(fresh_shell):
+    block = next(block for block in blocks(PAGES[0], "") if INSTALL in block)
+    typed = [line for line in README if line in re.sub(r"  +", " ", block)]
+    assert typed[:2] == [INSTALL, ACTIVATE] and len(typed) == 2 + len(SHORT)
+    short = [line + next(more for start, more in SHORT.items() if line.startswith(start)) for line in typed[2:]]
+    done = fresh_shell(*typed[:2], *short, "echo to the end")
+    assert done.returncode == 0 and done.stdout.endswith("to the end\n"), (done.stdout[-2000:], done.stderr[-2000:])
+    assert "command not found" in fresh_shell("spade-edu --help").stderr  # hence the line that activates
+
+
+@pytest.mark.slow
+def test_make_replaces_an_environment_of_too_old_a_python(fresh_shell):
+    old = "mkdir -p .venv/bin", "printf '#!/bin/sh\\nexit 1' > .venv/bin/python", "chmod +x .venv/bin/python"
+    done = fresh_shell(*old, "make .venv/installed", ".venv/bin/spade-edu --help")
+    assert done.returncode == 0 and "Usage: spade-edu" in done.stdout, done.stderr
+
+
 def test_paint_serves_its_page(tmp_path):
     command = [sys.executable, "-m", "spade_edu", "paint"]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as program:
@@ -153,13 +218,14 @@ def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch):
 
 def anchors(page):
     """The addresses that GitHub gives a page's headings."""
-    heads = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    heads = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_relative_link_leads_to_a_file_and_a_heading_of_it(page):
-    for file, heading in re.findall(r"\]\((?!https?:|mailto:)([^)#\s]*)#?([^)\s]*)", page.read_text()):
+    text = page.read_text(encoding="utf-8")
+    for file, heading in re.findall(r"\]\((?!https?:|mailto:)([^)#\s]*)#?([^)\s]*)", text):
         target = page.parent / file if file else page
         assert target.exists(), file
         assert not heading or target.suffix != ".md" or heading in anchors(target), (file, heading)
@@ -167,4 +233,5 @@ def test_every_relative_link_leads_to_a_file_and_a_heading_of_it(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_other_link_is_encrypted(page):
-    assert [link for link in re.findall(r"\]\((\w+:[^)\s]*)", page.read_text()) if not link.startswith("https:")] == []
+    links = re.findall(r"\]\((\w+:[^)\s]*)", page.read_text(encoding="utf-8"))
+    assert [link for link in links if not link.startswith("https:")] == []

@@ -162,7 +162,7 @@ def test_torch_reads_tensors_only_wherever_the_package_loads():
     """Code is run from text in one place: the file that --code names (tests/test_own_run.py)."""
     calls, run_from_text = [], []
     for path in PACKAGE.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call):
                 name = ast.unparse(node.func)
                 assert not re.match(r"(pickle|dill|joblib|marshal|shelve|yaml|cloudpickle)\.", name), (path, name)
@@ -185,7 +185,7 @@ def test_nothing_opens_a_connection_but_downloads_that_were_asked_for():
     names = ("socket", "urllib", "http", "requests", "httpx", "ssl", "ftplib", "smtplib", "webbrowser", "subprocess")
     found = set()
     for path in PACKAGE.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             modules = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             modules += [node.module] if isinstance(node, ast.ImportFrom) and node.module and not node.level else []
             found |= {(path.relative_to(PACKAGE).as_posix(), m) for m in modules if m.split(".")[0] in names}

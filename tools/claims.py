@@ -53,7 +53,7 @@ def run(path: Path, code: str) -> list[dict[str, Any]]:
         script.write_text(code, encoding="utf-8")
         settings = {SEEDS_VARIABLE: SEEDS, FILE_VARIABLE: str(report), "MPLBACKEND": "Agg"}
         command = [sys.executable, "-m", "IPython", "--colors=NoColor", script.name]
-        done = subprocess.run(command, cwd=folder, env=os.environ | settings, capture_output=True, text=True)
+        done = subprocess.run(command, cwd=folder, env=os.environ | settings, capture_output=True, encoding="utf-8")
         if done.returncode:
             raise SystemExit(f"{path.name} stopped.\n{done.stdout[-3000:]}{done.stderr[-1000:]}")
         return [json.loads(line) for line in report.read_text(encoding="utf-8").splitlines()]

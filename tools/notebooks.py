@@ -1,9 +1,10 @@
-"""The notebooks' workshop: `python tools/notebooks.py head|build|core|style|test [NN ...]`.
+"""The notebooks' workshop: `python tools/notebooks.py head|build|core|style|test|elsewhere [NN ...]`.
 
 A notebook's source is notebooks/NN_name.py (percent format). `head` writes badge and set-up cell from pyproject's
 Repository URL, `build` runs the source and stores notebooks/NN_name.ipynb with its outputs, `core` prints the core path
 with its clock, `style` prints the numbers that keep a notebook readable, `test` runs the stored notebooks (and the
-solutions of the exercises) by nbval from an installed wheel in an empty folder.
+solutions of the exercises) by nbval from an installed wheel in an empty folder, `elsewhere` does so with the arithmetic
+of other CPUs.
 """
 
 import base64
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from os import environ
 from pathlib import Path
@@ -29,6 +31,13 @@ CHECKED = "nbval-check-output"
 SECONDS = 300  # a cell may take: a class's laptop is slower than the machine that stored the outputs
 YOURS = "11"  # the stage that trains the reader's own file: the tests run it in miniature, with the reference
 TRAINED = 3600  # seconds that its cells may take where its outputs are stored
+CPUS = {  # that this one can play: sums are rounded in another order there, and some have no bf16
+    "AVX2 without bf16": {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_CBWR": "AVX2"},
+    "plain kernels, two threads": {
+        "ATEN_CPU_CAPABILITY": "default", "MKL_CBWR": "COMPATIBLE",
+        "OMP_NUM_THREADS": "2", "OMP_WAIT_POLICY": "PASSIVE",
+    },
+}  # fmt: skip
 
 SET_UP = """# Safe to run twice; keeps the installed torch and numpy. SPADE_EDU_PROFILE (cpu or gpu) sets the size.
 {install}
@@ -40,10 +49,10 @@ lab = course.start("{stage}")"""
 
 def main(command: str, *stages: str) -> int:
     """Run one command on the named stages, or on all."""
-    folders = [SOURCES, ROOT / "solutions"] if command == "test" else [SOURCES]
+    folders = [SOURCES, ROOT / "solutions"] if command in ("test", "elsewhere") else [SOURCES]
     found = [path for folder in folders for path in sorted(folder.glob("[0-9][0-9]_*.py"))]
     sources = [path for path in found if not stages or path.name[:2] in stages]
-    return {"head": head, "build": build, "core": core, "style": style, "test": test}[command](sources)
+    return COMMANDS[command](sources)
 
 
 def set_up(path: Path) -> str:
@@ -210,9 +219,28 @@ def test(sources: list[Path]) -> int:
             results = list(pool.map(lambda path: run_one(path, Path(folder), site), sources))
     print(f"{'notebook':36} seconds  result")
     for path, (seconds, code) in zip(sources, results):
-        print(f"{path.parent.name + '/' + path.stem:36} {seconds:7.0f}  {'failed' if code else 'passed'}")
+        print(row(path, seconds, code))
     print(f"{'all, two at a time':36} {sum(seconds for seconds, _ in results):7.0f}")
     return int(any(code for _, code in results))
+
+
+def row(path: Path, seconds: float, code: int) -> str:
+    """A line of the table of results."""
+    return f"{path.parent.name + '/' + path.stem:36} {seconds:7.0f}  {'failed' if code else 'passed'}"
+
+
+def elsewhere(sources: list[Path]) -> int:
+    """Run notebooks and solutions as `test` does, on each of CPUS, one at a time; print the seconds of each."""
+    failed = False
+    with tempfile.TemporaryDirectory() as folder:
+        site = install_wheel(Path(folder))
+        for cpu, settings in CPUS.items():
+            print(f"{cpu + ', one at a time':36} seconds  result")
+            for path in sources:
+                seconds, code = run_one(path, Path(folder, cpu), site, settings)
+                failed |= bool(code)
+                print(row(path, seconds, code), flush=True)
+    return int(failed)
 
 
 def install_wheel(folder: Path) -> Path:
@@ -226,8 +254,11 @@ def install_wheel(folder: Path) -> Path:
     return site
 
 
-def run_one(path: Path, folder: Path, site: Path) -> tuple[float, int]:
-    """Seconds and exit code of nbval on a copy of the notebook in a folder that holds nothing else."""
+def run_one(path: Path, folder: Path, site: Path, more: Mapping[str, str] = {}) -> tuple[float, int]:
+    """Seconds and exit code of nbval on a copy of the notebook in a folder that holds nothing else.
+
+    more: variables of its environment.
+    """
     empty = folder / path.parent.name / path.stem
     empty.mkdir(parents=True)
     copy = empty / path.with_suffix(".ipynb").name
@@ -243,13 +274,15 @@ def run_one(path: Path, folder: Path, site: Path) -> tuple[float, int]:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(empty)]
     command += ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout", str(SECONDS), str(copy)]
     started = time.monotonic()
-    done = subprocess.run(command, cwd=empty, env=environ | settings, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=empty, env=environ | settings | more, capture_output=True, encoding="utf-8")
     if done.returncode:
         print(re.sub(r"\x1b\[[0-9;]*m", "", done.stdout[-6000:] + done.stderr[-2000:]))
     return time.monotonic() - started, done.returncode
 
 
+COMMANDS = {"head": head, "build": build, "core": core, "style": style, "test": test, "elsewhere": elsewhere}
+
 if __name__ == "__main__":
-    if len(sys.argv) < 2 or sys.argv[1] not in ("head", "build", "core", "style", "test"):
+    if len(sys.argv) < 2 or sys.argv[1] not in COMMANDS:
         sys.exit(__doc__)
     sys.exit(main(*sys.argv[1:]))

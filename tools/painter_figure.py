@@ -26,7 +26,7 @@ STROKES = [  # class, step of the brush slider, points as shares of width and he
 
 def main() -> None:
     """Start the painter, paint, take the picture."""
-    program = subprocess.Popen([sys.executable, "-m", "spade_edu", "paint"], stdout=subprocess.PIPE, text=True)
+    program = subprocess.Popen([sys.executable, "-m", "spade_edu", "paint"], stdout=subprocess.PIPE, encoding="utf-8")
     try:
         address = re.search(r"http://\S+", program.stdout.readline())[0]
         with sync_playwright() as p:

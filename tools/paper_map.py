@@ -40,6 +40,6 @@ def updated(text: str) -> str:
 
 if __name__ == "__main__":
     try:
-        PAGE.write_text(updated(PAGE.read_text()))
+        PAGE.write_text(updated(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     except LookupError as error:
         sys.exit(str(error))

@@ -32,4 +32,4 @@ def rescored(report: dict) -> dict:
 
 
 if __name__ == "__main__":
-    write_whole(FILE, json.dumps(rescored(json.loads(FILE.read_text())), indent=2) + "\n")
+    write_whole(FILE, json.dumps(rescored(json.loads(FILE.read_text(encoding="utf-8"))), indent=2) + "\n")

@@ -82,7 +82,7 @@ class Trial:
             timer.cancel()
             timer.join()
         undo()
-        return code, self.said.read_text(errors="replace")
+        return code, self.said.read_text(encoding="utf-8", errors="replace")
 
     def take_away(self, moment: float) -> Callable[[], object]:
         """Take a file of the data away after some seconds; gives what brings it back."""
@@ -127,7 +127,7 @@ class Trial:
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
             output = os.open(self.said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             os.dup2(output, 1), os.dup2(output, 2)
-            sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)
+            sys.stdout, sys.stderr = (os.fdopen(n, "w", encoding="utf-8", closefd=False) for n in (1, 2))
             prepare()
             settings = dict(
                 images=IMAGES, batch_size=BATCH, epochs=EPOCHS, epochs_decay=0, ema=0.9, height=32, width=64
@@ -216,7 +216,7 @@ def disturbed(trial: Trial, deadline: float, log) -> tuple[Counter, list[str]]:
 def leftovers(run: Path) -> list[str]:
     """What a finished run folder may not hold."""
     names = [path.name for path in run.rglob("*") if re.search(r"\.(part|old)$|^\.holder", path.name)]
-    lines = [line.split(",")[0] for line in (run / "metrics.csv").read_text().splitlines()[1:]]
+    lines = [line.split(",")[0] for line in (run / "metrics.csv").read_text(encoding="utf-8").splitlines()[1:]]
     steps = [str(step) for step in range(10, STEPS, 10)] + [str(STEPS)]
     return [f"{run.name} holds {name}" for name in names] + [f"{run.name}: metrics of {lines}"] * (lines != steps)
 
@@ -231,7 +231,7 @@ def soak(minutes: float, seed: int, threads: int, folder: Path) -> int:
     code, said = whole.start()
     assert code == 0, said
     expected, seconds = files(whole.run), time.monotonic() - started
-    log_file = (folder / "log.txt").open("w")
+    log_file = (folder / "log.txt").open("w", encoding="utf-8")
 
     def log(line: str) -> None:
         print(line, flush=True)

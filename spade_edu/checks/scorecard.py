@@ -41,7 +41,7 @@ def in_notebook() -> bool:
 def read(folder: Path | None = None) -> dict[str, bool]:
     """name: solved, as stored in the student's folder or another one; an unreadable file counts as empty."""
     try:
-        stored = json.loads(((folder or student_folder()) / FILE).read_text())
+        stored = json.loads(((folder or student_folder()) / FILE).read_text(encoding="utf-8"))
         return {str(name): value is True for name, value in stored.items()}
     except (OSError, ValueError, AttributeError, RecursionError):
         return {}

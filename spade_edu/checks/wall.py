@@ -170,4 +170,4 @@ def _children() -> set[int]:
         return set()
     ctypes.CDLL(None).prctl(NOW_CHILDREN, 1, 0, 0, 0)
     found = Path(f"/proc/{os.getpid()}/task").glob("*/children")
-    return {int(word) for path in found for word in path.read_text().split()}
+    return {int(word) for path in found for word in path.read_text(encoding="ascii").split()}

@@ -5,6 +5,7 @@ the commands, so that `spade-edu --help` answers at once.
 """
 
 import sys
+from io import TextIOWrapper
 from typing import Any
 
 import typer
@@ -35,6 +36,9 @@ for command in (
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; a mistake of the user's gives one line and exit code 2, never a traceback."""
     words = [_meant(word) for word in (sys.argv[1:] if arguments is None else arguments)]
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # Windows' code page, to which a pipe writes, lacks some signs
     try:
         code = app(args=words, prog_name="spade-edu", standalone_mode=False)  # else typer ends it by itself
     except UsageError as error:

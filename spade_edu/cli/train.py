@@ -39,6 +39,7 @@ def train(
     save_every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 250,
     workers: Annotated[int | None, typer.Option(min=0, help="Processes that read data.", show_default="auto")] = None,
     code: Annotated[Path | None, typer.Option(help="Your my_spade.py: its networks and steps are trained.")] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda or mps (Apple's GPU).", show_default="cuda if found")] = "",
     data_changed: Annotated[bool, typer.Option("--data-changed", help="Go on although the data has changed.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Stop where label maps are suspicious.")] = False,
     set_: Settings = None,
@@ -49,20 +50,20 @@ def train(
     from ..data.meaning import look_before_training
     from ..runs.longer import with_epochs
 
-    device = distributed.start(default_device())
     overrides = parse_settings(set_ or [])
     overrides |= {
         name: value for name, value in dict(data=data, root=root, style=style, start_from=start).items() if value
     }
     config = presets.preset(preset, overrides.pop("model", model), **overrides)
     config = with_epochs(config, out, epochs)
-    config, run_kind = _kind_of_run(code, config, overrides, str(device))
+    where = distributed.start(asked_device(device, config) if device else default_device())
+    config, run_kind = _kind_of_run(code, config, overrides, str(where))
     training, preview, config, line = open_splits(config)
     print(line)
     seen = look_before_training(training, strict=strict)
     if distributed.rank() == 0:
         _show(config, seen)
-    options: dict = dict(device=device, save_every=save_every, workers=workers)
+    options: dict = dict(device=where, save_every=save_every, workers=workers)
     options |= dict(data_changed=data_changed, partial=partial)
     run = run_kind(out, config, training, preview, **options)
     run.train()
@@ -128,3 +129,15 @@ def default_device() -> str:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def asked_device(name: str, config: TrainingConfig) -> str:
+    """The device of --device. Errors: a UserError for one that isn't here or can't do what the settings ask for."""
+    import torch
+
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not there.get(name):
+        raise UserError(f"--device {name}: there is {', '.join(n for n, found in there.items() if found)} here.")
+    if name == "mps" and config.fast:
+        raise UserError("fast=true looks windows up in float64, which Apple's GPU doesn't have: add --set fast=false.")
+    return name

@@ -111,6 +111,9 @@ def packages() -> list[Finding]:
     if missing:
         advice = f"Install what is missing: pip install {' '.join(missing)}"
         return [Finding("Packages", FAILURE, f"{found}; missing: {', '.join(missing)}", advice)]
+    if broken := _broken("torch", "torchvision", "numpy", "PIL", "safetensors", "torch_fidelity"):
+        advice = "Install it again in this Python: pip install --force-reinstall NAME"
+        return [Finding("Packages", FAILURE, f"{found}; {broken}", advice)]
     return [Finding("Packages", OK, found)]
 
 
@@ -126,6 +129,8 @@ def device() -> list[Finding]:
         if cuda:
             advice = "Update the NVIDIA driver, or install the torch build for its CUDA (pytorch.org/get-started)."
         return [Finding("Device", WARNING, found, advice)]
+    if torch.backends.mps.is_available():
+        found += "; Apple's GPU: `spade-edu train --device mps --set fast=false`"
     return [Finding("Device", OK, found)]
 
 
@@ -208,6 +213,8 @@ def widgets() -> list[Finding]:
     if missing and "google.colab" not in sys.modules:
         advice = f'For notebooks and widgets: pip install "spade-edu[notebooks]" {" ".join(missing)}'
         return [Finding("Widgets", WARNING, f"{found}; missing: {', '.join(missing)}", advice)]
+    if broken := _broken("anywidget", "spade_edu.widgets"):
+        return [Finding("Widgets", FAILURE, f"{found}; {broken}", "Please report this line with the rest.")]
     return [Finding("Widgets", OK, found)]
 
 
@@ -252,6 +259,16 @@ def time_generator(name: str, where: str) -> float:
         if where == "cuda":
             torch.cuda.synchronize()
     return time.perf_counter() - start
+
+
+def _broken(*modules: str) -> str:
+    """The first of some modules that can't be imported, and why; empty if all can: a version alone proves little."""
+    for name in modules:
+        try:
+            importlib.import_module(name)
+        except Exception as error:  # noqa: BLE001
+            return f"{name} can't be imported: {type(error).__name__}: {' '.join(str(error).split())}"
+    return ""
 
 
 def _version(name: str) -> str | None:

@@ -41,7 +41,7 @@ def try_file(text: str, names: list[str], seconds: float) -> dict[str, Verdict]:
             process = subprocess.Popen(
                 [sys.executable, "-m", "spade_edu.checks.try_file", *names],
                 cwd=folder,
-                env=os.environ | {"PYTHONPATH": paths},
+                env=os.environ | {"PYTHONPATH": paths, "PYTHONUTF8": "1"},  # its print("→") is no mistake on Windows
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=stderr,

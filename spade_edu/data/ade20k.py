@@ -62,7 +62,7 @@ class ADE20KOutdoor(ADE20K):
     def find_pairs(self, folder: Path, split: str) -> Pairs:
         """The pairs of a split whose scene is outdoors."""
         pairs, scenes = super().find_pairs(folder, split), read_scenes(folder)
-        outdoor = set((ASSETS / "ade20k_outdoor_scenes.txt").read_text().split())
+        outdoor = set((ASSETS / "ade20k_outdoor_scenes.txt").read_text(encoding="utf-8").split())
         chosen = [pair for pair in pairs.complete if scenes.get(pair.name) in outdoor]
         return require_pairs(Pairs(chosen, pairs.incomplete), str(folder), "pictures of outdoor scenes")
 

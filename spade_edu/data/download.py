@@ -222,7 +222,7 @@ def _receive(archive: Archive, part: Path, loopback: bool) -> None:
     have = part.stat().st_size if part.exists() and tag.exists() else 0
     headers = {"User-Agent": "spade-edu"}
     if have:  # the server goes on only if the file is still the one that was begun
-        headers |= {"Range": f"bytes={have}-", "If-Range": tag.read_text()}
+        headers |= {"Range": f"bytes={have}-", "If-Range": tag.read_text(encoding="utf-8")}
     opener = urllib.request.build_opener(_TLSRedirects(loopback))
     with opener.open(urllib.request.Request(url, headers=headers), timeout=60) as reply:
         if reply.status == 206 and not reply.headers.get("Content-Range", "").startswith(f"bytes {have}-"):

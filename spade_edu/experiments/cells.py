@@ -122,7 +122,7 @@ class Bench:
         path = self.folder(cell) / "result.json"
         if not path.exists():
             return None
-        result = json.loads(path.read_text())
+        result = json.loads(path.read_text(encoding="utf-8"))
         if result.get("files", self.files) != self.files:  # an earlier version noted none
             raise UserError(f"{path} was measured on other files or classes than are there now: choose another --out.")
         return result

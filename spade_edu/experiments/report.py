@@ -215,7 +215,7 @@ def _curves(runs: dict[str, Run]) -> str:
     figure = Figure(figsize=(11, 3.4), layout="constrained")
     axes = figure.subplots(1, 3)
     for (name, run), axis in zip(runs.items(), axes):
-        rows = list(csv.DictReader((run.folder / "metrics.csv").read_text().splitlines()))
+        rows = list(csv.DictReader((run.folder / "metrics.csv").read_text(encoding="utf-8").splitlines()))
         for loss in [key for key in rows[0] if key not in ("step", "seconds", "skipped")]:
             axis.plot([int(r["step"]) for r in rows], [float(r[loss]) for r in rows], label=loss, linewidth=1)
         axis.set(title=MODELS[name], xlabel="step", yscale="symlog")

@@ -18,4 +18,4 @@ def stored(name: str) -> dict:
     if name not in names():
         raise UserError(f"No result is stored for {name!r}; there are: {', '.join(names())}. Or train it here: "
                         f"`spade-edu reproduce {name}`.")  # fmt: skip
-    return json.loads((FOLDER / f"{name}.json").read_text())
+    return json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))

@@ -48,7 +48,7 @@ def reproduce(number: int, bench: Bench, seeds: int) -> dict:
         result = bench.result(cell)
         print(f"[{done}/{len(cells)}] {name}, seed {seed}: {_line(result)}", flush=True)
         write_whole(path, json.dumps(table(number, bench, cells), indent=1) + "\n")
-    return json.loads(path.read_text())
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def table(number: int, bench: Bench, cells: dict[tuple[str, int], Cell]) -> dict:

@@ -111,7 +111,7 @@ def load_stored(name: str = "spade", folder: Path = ASSETS) -> Networks:
     path = folder / f"{name}.json"
     if not path.exists():
         raise UserError(f"No weights are stored for {name!r}; there are: {', '.join(STORED)}.")
-    networks = build(stored_config(json.loads(path.read_text())), CITYSCAPES)
+    networks = build(stored_config(json.loads(path.read_text(encoding="utf-8"))), CITYSCAPES)
     load_weights(networks.generator.eval(), folder / f"{name}.safetensors")
     if networks.encoder is not None:
         load_weights(networks.encoder.eval(), folder / f"{name}_encoder.safetensors")

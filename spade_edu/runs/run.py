@@ -287,9 +287,10 @@ class Run:
     def _log(self, values: dict[str, float]) -> None:
         path = self.folder / "metrics.csv"
         row = {"step": self.step, "seconds": f"{self.seconds:.1f}", **{name: f"{v:.5f}" for name, v in values.items()}}
-        lines = path.read_text().splitlines() if path.exists() else []  # a run that was killed may have left it empty
+        # A run that was killed may have left it empty.
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
         columns = lines[0].split(",") if lines else list(row)  # an earlier version's may have been fewer
-        with path.open("a", newline="") as file:
+        with path.open("a", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, columns, extrasaction="ignore")
             if not lines:
                 writer.writeheader()
@@ -299,7 +300,7 @@ class Run:
         """Drop the lines after this step: they belong to steps that are about to be done again."""
         path = self.folder / "metrics.csv"
         if path.exists() and path.stat().st_size:
-            head, *lines = path.read_text().splitlines()
+            head, *lines = path.read_text(encoding="utf-8").splitlines()
             kept = [line for line in lines if line.split(",")[0].isdigit() and int(line.split(",")[0]) <= self.step]
             write_whole(path, "\n".join([head, *kept]) + "\n")
 

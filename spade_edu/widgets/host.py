@@ -55,7 +55,7 @@ class Tool(anywidget.AnyWidget, Generic[CoreType]):
     """
 
     state = traitlets.Dict().tag(sync=True)
-    _css = (FOLDER / "widgets.css").read_text()
+    _css = (FOLDER / "widgets.css").read_text(encoding="utf-8")
     _ipython_display_ = None  # ipywidgets 7, which Colab has, would show itself through it, without the still picture
 
     def __init__(self, core: CoreType):
@@ -91,7 +91,7 @@ class Tool(anywidget.AnyWidget, Generic[CoreType]):
 
 def script(*names: str) -> str:
     """One ES module made of files of this folder, in order: anywidget takes a single one."""
-    return "\n".join((FOLDER / name).read_text() for name in names)
+    return "\n".join((FOLDER / name).read_text(encoding="utf-8") for name in names)
 
 
 def short_text(request: dict, name: str, most: int = 40) -> str:

@@ -60,8 +60,8 @@ class PageServer(ThreadingHTTPServer):
         self.path = f"/{token or secrets.token_urlsafe(16)}/"
         self.files = {
             "": ("text/html", HTML),
-            "widgets.css": ("text/css", (FOLDER / "widgets.css").read_text()),
-            "page.js": ("text/javascript", (FOLDER / "page.js").read_text()),
+            "widgets.css": ("text/css", (FOLDER / "widgets.css").read_text(encoding="utf-8")),
+            "page.js": ("text/javascript", (FOLDER / "page.js").read_text(encoding="utf-8")),
             "widget.js": ("text/javascript", script(*SCRIPTS)),
         }
         try:

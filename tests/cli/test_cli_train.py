@@ -3,8 +3,10 @@
 import json
 
 import pytest
+import torch
 
 from spade_edu.cli import main
+from spade_edu.cli.train import asked_device
 from spade_edu.presets import PRESETS, preset
 
 
@@ -48,12 +50,20 @@ def test_every_setting_can_be_overridden_and_is_printed(tmp_path, capsys):
         (["--set", "height=40"], "must be multiples of 32; got 40x64"),
         (["--set", "batch_size=9"], "needs as many images, but there are only 8"),
         (["--data", "cityscapes", "--root", "nowhere"], "nowhere"),
+        (["--device", "tpu"], "--device tpu: there is cpu"),
     ],
 )
 def test_a_mistake_gives_one_line_and_exit_code_2(tmp_path, capsys, arguments, words):
     assert run("train", "--preset", "test", "--out", tmp_path / "run", *arguments) == 2
     error = capsys.readouterr().err
     assert words in error and error.count("\n") == 1 and error.startswith("spade-edu: ")
+
+
+def test_what_apples_gpu_lacks_is_refused_by_name(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert run("train", "--preset", "test", "--out", tmp_path / "run", "--device", "mps", "--set", "fast=true") == 2
+    assert "float64, which Apple's GPU doesn't have: add --set fast=false" in capsys.readouterr().err
+    assert asked_device("mps", preset("test", fast=False)) == "mps"
 
 
 def test_sample_of_a_folder_that_is_no_run(tmp_path, capsys):

@@ -44,7 +44,7 @@ def test_a_new_folder_holds_notebooks_exercises_and_an_empty_file(capsys):
         assert not any("<details><summary>Solution" in "".join(c["source"]) for c in cells(path))
         assert all(not c["outputs"] and c["execution_count"] is None for c in cells(path) if c["cell_type"] == "code")
         assert len({c["id"] for c in cells(path)}) == len(cells(path))
-    text = Path("mine/my_spade.py").read_text()
+    text = Path("mine/my_spade.py").read_text(encoding="utf-8")
     assert "# --- 01: batch norm ---" in text and parts_file.PartsFile(text).parts == {}
     assert sum(p.stat().st_size for p in notebooks) < 2 * 2**20
 
@@ -52,7 +52,7 @@ def test_a_new_folder_holds_notebooks_exercises_and_an_empty_file(capsys):
 def test_links_lead_to_files_of_the_folder_and_no_badge_to_other_copies():
     main(["start", "mine"])
     for path in Path("mine").glob("*.ipynb"):
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
         assert "colab-badge" not in text and "../exercises" not in text
         if path.stem + "_exercises.ipynb" in text:
             assert Path("mine", path.stem + "_exercises.ipynb").exists()
@@ -133,7 +133,7 @@ def test_a_folder_that_may_not_be_written_gives_one_line(monkeypatch, capsys):
 @pytest.mark.skipif(not (folder.ASSETS / "my_spade.py").exists(), reason="the reference isn't there yet")
 def test_the_parts_that_the_folders_readme_names_are_parts(monkeypatch):
     monkeypatch.undo()
-    day = (folder.COURSE / "README.md").read_text().partition("- A day:")[2]
+    day = (folder.COURSE / "README.md").read_text(encoding="utf-8").partition("- A day:")[2]
     assert tuple(day.partition("write")[2].partition("Each")[0].split("`")[1::2]) == DAY
 
 

@@ -49,7 +49,7 @@ def typed_in(cell, stem):
 
 def test_the_exercises_in_their_order_make_the_whole_file(reference, cell):
     make_folder(Path("."))
-    empty = FILE.read_text()
+    empty = FILE.read_text(encoding="utf-8")
     cell("from spade_edu.course import need\nimport math")
     for source in build_exercises.sources():
         for name, result in typed_in(cell, source.stem).items():

@@ -113,7 +113,11 @@ def claims_of(path):
 
 
 def test_every_claim_was_run_and_holds_for_all_its_seeds():
-    stored = {r["claim"]: r for n in json.loads(RESULTS.read_text())["notebooks"].values() for r in n["claims"]}
+    stored = {
+        r["claim"]: r
+        for n in json.loads(RESULTS.read_text(encoding="utf-8"))["notebooks"].values()
+        for r in n["claims"]
+    }
     written = dict(found for path in SOURCES for found in claims_of(path))
     assert {name: r["sentence"] for name, r in stored.items()} == written
     for record in stored.values():

@@ -163,7 +163,7 @@ def test_the_reference_is_tried_and_a_broken_part_named(folder, capsys, monkeypa
     shutil.copyfile(REFERENCE, folder / "my_spade.py")
     yours.try_file()
     assert "each step moves its own side only" in capsys.readouterr().out
-    text = REFERENCE.read_text()
+    text = REFERENCE.read_text(encoding="utf-8")
     broken = text.replace("(1 + self.gamma(hidden)) * self.norm(x)", "self.gamma(hidden[:, 1:]) * self.norm(x)")
     assert broken != text
     (folder / "my_spade.py").write_text(broken)

@@ -8,7 +8,7 @@ import pytest
 from spade_edu.experiments import figure1, figure3, figure9, tables
 
 DOCS = Path(__file__).parents[2] / "docs"
-TEXT = (DOCS / "reproduction.md").read_text()
+TEXT = (DOCS / "reproduction.md").read_text(encoding="utf-8")
 
 
 def stored(pattern):
@@ -17,7 +17,7 @@ def stored(pattern):
 
 @pytest.mark.parametrize("name", stored("table*.json"))
 def test_every_row_of_a_table_stands_in_the_page(name):
-    result = json.loads((DOCS / "results" / f"{name}.json").read_text())
+    result = json.loads((DOCS / "results" / f"{name}.json").read_text(encoding="utf-8"))
     number = result["table"]
     section = TEXT.split(f"## Table {number}")[1].split("\n## ")[0]
     for row in result["rows"]:
@@ -37,7 +37,7 @@ def test_every_row_of_a_table_stands_in_the_page(name):
 @pytest.mark.parametrize("name", stored("figure[139].json"))
 def test_figures_numbers_stand_in_the_page(name):
     module = {"figure1": figure1, "figure3": figure3, "figure9": figure9}[name]
-    result = json.loads((DOCS / "results" / f"{name}.json").read_text())
+    result = json.loads((DOCS / "results" / f"{name}.json").read_text(encoding="utf-8"))
     section = TEXT.split(f"## Figure {name[-1]}")[1].split("\n## ")[0]
     for line in module.render(result).splitlines():
         if not line.startswith("Paper") and "constant map" not in line:

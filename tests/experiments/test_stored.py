@@ -11,8 +11,11 @@ REFRESH = "Refresh the copies: cp docs/results/{table*,your_spade}.json spade_ed
 
 
 def test_the_package_holds_the_tables_of_the_docs_and_what_notebook_11_is_held_against():
-    docs = {path.stem: path.read_text() for path in [*RESULTS.glob("table*.json"), RESULTS / "your_spade.json"]}
-    assert {name: (FOLDER / f"{name}.json").read_text() for name in names()} == docs, REFRESH
+    docs = {
+        path.stem: path.read_text(encoding="utf-8")
+        for path in [*RESULTS.glob("table*.json"), RESULTS / "your_spade.json"]
+    }
+    assert {name: (FOLDER / f"{name}.json").read_text(encoding="utf-8") for name in names()} == docs, REFRESH
 
 
 def test_a_stored_table_has_the_papers_rows_and_its_seeds_in_each():

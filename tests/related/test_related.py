@@ -20,7 +20,9 @@ def test_the_core_doesnt_import_them():
     beside = ("related", "experiments", "cli", "widgets")
     core = [path for path in package.rglob("*.py") if path.relative_to(package).parts[0] not in beside]
     assert len(core) > 30
-    assert [path.name for path in core if re.search(r"(from|import) \.*\S*\brelated\b", path.read_text())] == []
+    assert [
+        path.name for path in core if re.search(r"(from|import) \.*\S*\brelated\b", path.read_text(encoding="utf-8"))
+    ] == []
 
 
 def test_images_come_in_the_order_of_a_run_and_the_last_epoch_may_be_short():
