@@ -3,7 +3,8 @@
 A notebook's source is notebooks/NN_name.py (percent format). `head` writes badge and set-up cell from the repository's
 address in pyproject.toml (while there is none: no badge), `build` runs the source and stores notebooks/NN_name.ipynb
 with its outputs, `core` prints the core path with its clock, `style` prints the numbers that keep a notebook readable,
-`test` runs the stored notebooks (and the solutions of the exercises) by nbval from an installed wheel in an empty folder.
+`test` runs the stored notebooks (and the solutions of the exercises) by nbval from an installed wheel, in an empty
+folder.
 """
 
 import base64
@@ -30,7 +31,8 @@ SECONDS = 300  # a cell may take: a class's laptop is slower than the machine th
 YOURS = "11"  # the stage that trains the reader's own file: the tests run it in miniature, with the reference
 TRAINED = 3600  # seconds that its cells may take where its outputs are stored
 
-SET_UP = """# Safe to run twice; keeps the installed torch and numpy. With a GPU it takes Cityscapes, where that is found; for
+SET_UP = """\
+# Safe to run twice; keeps the installed torch and numpy. With a GPU it takes Cityscapes, where that is found; for
 # Streets nevertheless run this in a cell before it: %env SPADE_EDU_PROFILE=cpu
 {install}
 from spade_edu import course
