@@ -1,8 +1,6 @@
 # %% [markdown] tags=["core"] minutes=2
 # # 00 · Set-up and data
 #
-# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/spade_edu/blob/main/notebooks/00_data.ipynb)
-#
 # SPADE (*spatially-adaptive denormalization*) is a layer that tells a network at every pixel what to paint there. With
 # it a label map, in which each pixel says only "sky", "road" or "car", becomes a photograph-like picture; before it,
 # networks like pix2pixHD lost the labels on the way. The paper is [Park et al. 2019](https://arxiv.org/abs/1903.07291),
@@ -14,17 +12,22 @@
 # Afterwards you can read a label map, turn it into the tensor that every network of this course takes, and recognise
 # the mistakes that spoil a label map.
 #
-# **Time:** runs in 11 seconds on two CPU cores (measured); the core path takes a class 40 minutes. On a T4 about as
-# long (estimated, not measured: `SPADE_EDU_PROFILE=gpu python tools/notebooks.py test 00` measures it).
+# **Time:** runs in 11 seconds on two CPU cores (measured); the core path takes a class 40 minutes. Not timed on a GPU
+# (`python tools/notebooks.py test 00` does it there).
 #
 # **Builds on:** nothing; this is the first stage.
 
 # %%
-# Safe to run twice; keeps the installed torch and numpy. SPADE_EDU_PROFILE (cpu or gpu) sets the size.
+# Safe to run twice; keeps the installed torch and numpy. With a GPU it takes Cityscapes, where that is found; for
+# Streets nevertheless run this in a cell before it: %env SPADE_EDU_PROFILE=cpu
+import sys
 from importlib.util import find_spec
 
+package = ""  # used on Colab only: the address of spade_edu's wheel, or the name of the file uploaded there
 if find_spec("spade_edu") is None:
-    get_ipython().run_line_magic("pip", "install --quiet git+https://github.com/OWNER/spade_edu")
+    assert "google.colab" in sys.modules, "This kernel lacks spade_edu: choose the Python that it was installed for."
+    assert package, "Upload spade_edu's wheel (folder symbol, on the left) and write its name, or its address, above."
+    get_ipython().run_line_magic("pip", f"install --quiet {package}")
 from spade_edu import course
 from spade_edu.course import plotting as show
 

@@ -1,22 +1,25 @@
 # %% [markdown] tags=["core"] minutes=2
 # # 01 · Batch norm
 #
-# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/spade_edu/blob/main/notebooks/01_batchnorm.ipynb)
-#
 # Afterwards you can compute batch norm by hand, say what changes between training and evaluation, and say what a norm
 # throws away. SPADE rests on that last fact.
 #
-# **Time:** runs in 12 seconds on two CPU cores (measured); the core path takes a class 45 minutes. On a T4 about as
-# long (estimated, not measured: `SPADE_EDU_PROFILE=gpu python tools/notebooks.py test 01` measures it).
+# **Time:** runs in 12 seconds on two CPU cores (measured); the core path takes a class 45 minutes. Not timed on a GPU
+# (`python tools/notebooks.py test 01` does it there).
 #
 # **Builds on:** stage 00 for the images, nothing else.
 
 # %%
-# Safe to run twice; keeps the installed torch and numpy. SPADE_EDU_PROFILE (cpu or gpu) sets the size.
+# Safe to run twice; keeps the installed torch and numpy. With a GPU it takes Cityscapes, where that is found; for
+# Streets nevertheless run this in a cell before it: %env SPADE_EDU_PROFILE=cpu
+import sys
 from importlib.util import find_spec
 
+package = ""  # used on Colab only: the address of spade_edu's wheel, or the name of the file uploaded there
 if find_spec("spade_edu") is None:
-    get_ipython().run_line_magic("pip", "install --quiet git+https://github.com/OWNER/spade_edu")
+    assert "google.colab" in sys.modules, "This kernel lacks spade_edu: choose the Python that it was installed for."
+    assert package, "Upload spade_edu's wheel (folder symbol, on the left) and write its name, or its address, above."
+    get_ipython().run_line_magic("pip", f"install --quiet {package}")
 from spade_edu import course
 from spade_edu.course import plotting as show
 

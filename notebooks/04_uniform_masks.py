@@ -1,23 +1,25 @@
 # %% [markdown] tags=["core"] minutes=2
 # # 04 · Uniform masks
 #
-# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/spade_edu/blob/main/notebooks/04_uniform_masks.ipynb)
-#
 # Afterwards you can explain Figure 3 of the paper: why pix2pixHD can't tell an all-sky mask from an all-grass mask, why
 # SPADE can, how to measure it without being fooled by rounding, and what this argument does not explain.
 #
-# **Time:** runs in about 58 seconds on two CPU cores (measured); the core path takes a class
-# 45 minutes. On a T4 less (estimated, not measured:
-# `SPADE_EDU_PROFILE=gpu python tools/notebooks.py test 04` measures it).
+# **Time:** runs in about 58 seconds on two CPU cores (measured); the core path takes a class 45 minutes. Not timed on a
+# GPU (`python tools/notebooks.py test 04` does it there). Trained networks come with it.
 #
 # **Builds on:** stage 02 (pix2pixHD) and stage 03 (the SPADE layer).
 
 # %%
-# Safe to run twice; keeps the installed torch and numpy. SPADE_EDU_PROFILE (cpu or gpu) sets the size.
+# Safe to run twice; keeps the installed torch and numpy. With a GPU it takes Cityscapes, where that is found; for
+# Streets nevertheless run this in a cell before it: %env SPADE_EDU_PROFILE=cpu
+import sys
 from importlib.util import find_spec
 
+package = ""  # used on Colab only: the address of spade_edu's wheel, or the name of the file uploaded there
 if find_spec("spade_edu") is None:
-    get_ipython().run_line_magic("pip", "install --quiet git+https://github.com/OWNER/spade_edu")
+    assert "google.colab" in sys.modules, "This kernel lacks spade_edu: choose the Python that it was installed for."
+    assert package, "Upload spade_edu's wheel (folder symbol, on the left) and write its name, or its address, above."
+    get_ipython().run_line_magic("pip", f"install --quiet {package}")
 from spade_edu import course
 from spade_edu.course import plotting as show
 

@@ -1,22 +1,25 @@
 # %% [markdown] tags=["core"] minutes=2
 # # 07 · Evaluation
 #
-# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/spade_edu/blob/main/notebooks/07_evaluation.ipynb)
-#
 # Afterwards you can compute the two scores of the paper's Table 1 by hand, Fréchet distance and mean IoU, say how large
 # a difference must be before it means something, and say what a published figure leaves open.
 #
-# **Time:** runs in about 45 seconds on one CPU core (measured); the core path takes a class 45 minutes. On a T4
-# about as long (estimated, not measured: `SPADE_EDU_PROFILE=gpu python tools/notebooks.py test 07` measures it).
+# **Time:** runs in about 45 seconds on one CPU core (measured); the core path takes a class 45 minutes. Not timed on a
+# GPU (`python tools/notebooks.py test 07` does it there).
 #
 # **Builds on:** stage 05 (a generator to score); the stored weights stand in for your own.
 
 # %%
-# Safe to run twice; keeps the installed torch and numpy. SPADE_EDU_PROFILE (cpu or gpu) sets the size.
+# Safe to run twice; keeps the installed torch and numpy. With a GPU it takes Cityscapes, where that is found; for
+# Streets nevertheless run this in a cell before it: %env SPADE_EDU_PROFILE=cpu
+import sys
 from importlib.util import find_spec
 
+package = ""  # used on Colab only: the address of spade_edu's wheel, or the name of the file uploaded there
 if find_spec("spade_edu") is None:
-    get_ipython().run_line_magic("pip", "install --quiet git+https://github.com/OWNER/spade_edu")
+    assert "google.colab" in sys.modules, "This kernel lacks spade_edu: choose the Python that it was installed for."
+    assert package, "Upload spade_edu's wheel (folder symbol, on the left) and write its name, or its address, above."
+    get_ipython().run_line_magic("pip", f"install --quiet {package}")
 from spade_edu import course
 from spade_edu.course import plotting as show
 

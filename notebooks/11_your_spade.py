@@ -1,8 +1,6 @@
 # %% [markdown] tags=["core"] minutes=2
 # # 11 · Your SPADE
 #
-# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/spade_edu/blob/main/notebooks/11_your_spade.ipynb)
-#
 # You will train the networks of **your own file**, `my_spade.py`, with your own steps; paint with them; and hold them
 # against the package's.
 #
@@ -11,11 +9,16 @@
 # kernel goes on where it was. **Builds on:** your `my_spade.py`. Parts that you skipped can be borrowed below.
 
 # %%
-# Safe to run twice; keeps the installed torch and numpy. SPADE_EDU_PROFILE (cpu or gpu) sets the size.
+# Safe to run twice; keeps the installed torch and numpy. With a GPU it takes Cityscapes, where that is found; for
+# Streets nevertheless run this in a cell before it: %env SPADE_EDU_PROFILE=cpu
+import sys
 from importlib.util import find_spec
 
+package = ""  # used on Colab only: the address of spade_edu's wheel, or the name of the file uploaded there
 if find_spec("spade_edu") is None:
-    get_ipython().run_line_magic("pip", "install --quiet git+https://github.com/OWNER/spade_edu")
+    assert "google.colab" in sys.modules, "This kernel lacks spade_edu: choose the Python that it was installed for."
+    assert package, "Upload spade_edu's wheel (folder symbol, on the left) and write its name, or its address, above."
+    get_ipython().run_line_magic("pip", f"install --quiet {package}")
 from spade_edu import course
 from spade_edu.course import plotting as show
 

@@ -18,8 +18,9 @@ HOLES = [
     ("pillow", "10.3", "buffer overflow in colour profiles", "nvd.nist.gov/vuln/detail/CVE-2024-28219"),
 ]
 
-# What Colab has: github.com/googlecolab/backend-info, pip-freeze.txt, commit a724079 of 2026-08-19. To renew it:
-# git clone https://github.com/googlecolab/backend-info && grep -E "^(torch|numpy|...)==" backend-info/pip-freeze.txt
+# What Colab has: github.com/googlecolab/backend-info, pip-freeze.gpu.txt, commit a724079 of 2026-08-19. To renew it:
+# curl -s https://raw.githubusercontent.com/googlecolab/backend-info/main/pip-freeze.gpu.txt \
+#     | grep -E "^(torch|torchvision|numpy|pillow|matplotlib|scipy|tqdm|typer|safetensors|anywidget|ipywidgets)=="
 COLAB = {
     "torch": "2.11.0",
     "torchvision": "0.26.0",
@@ -29,6 +30,7 @@ COLAB = {
     "scipy": "1.16.3",
     "tqdm": "4.67.3",
     "typer": "0.27.1",
+    "safetensors": "0.8.0",
     "anywidget": "0.9.21",
     "ipywidgets": "7.7.1",
 }
@@ -39,8 +41,9 @@ def numbers(version):
 
 
 def bounds():
-    found = (re.fullmatch(r"([\w-]+)>=([\d.]+)", line) for line in PROJECT["dependencies"])
-    return {match[1]: numbers(match[2]) for match in found if match}
+    found = [re.fullmatch(r"([\w-]+)>=([\d.]+)", line) for line in PROJECT["dependencies"]]
+    assert all(found), "a requirement that isn't a lower bound: these tests wouldn't see it"
+    return {match[1]: numbers(match[2]) for match in found}
 
 
 @pytest.mark.parametrize("package", COLAB)

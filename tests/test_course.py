@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -39,9 +40,10 @@ def test_the_gpu_profile_takes_cityscapes_where_it_is_found(tmp_path, monkeypatc
     assert batch["segmap"].shape == (2, 36, 128, 256) and sample.image.shape == (2, 3, 128, 256)
 
 
-def test_the_gpu_profile_without_cityscapes_says_how_to_get_it(capsys):
+def test_the_gpu_profile_without_cityscapes_works_as_without_a_gpu_and_says_so(capsys):
+    Path("datasets/camvid").mkdir(parents=True)  # other data that lies about is not taken
     lab = course.start("05", profile="gpu")
-    assert (lab.config.data, lab.size) == ("streets", (256, 512))
+    assert lab.config == course.start("05", profile="cpu").config
     assert "spade-edu data get cityscapes" in capsys.readouterr().out
 
 
@@ -51,9 +53,10 @@ def test_an_unknown_profile_is_refused(monkeypatch):
         course.start("03")
 
 
+@pytest.mark.parametrize("profile", ["cpu", "gpu"])
 @pytest.mark.parametrize("model", ["spade", "pix2pixhd", "pix2pixhd++"])
-def test_stored_weights_serve_until_there_is_a_run(model):
-    networks, source = course.start("04").networks(model)
+def test_stored_weights_serve_until_there_is_a_run(model, profile):
+    networks, source = course.start("04", profile).networks(model)
     assert source == f"stored weights of {model}, Streets, 750 steps"
     assert not networks.generator.training
 
@@ -72,22 +75,37 @@ def test_the_newest_run_on_the_same_data_is_taken(tmp_path):
     assert source == "runs/one, streets, 1 steps" and networks.generator.ngf == config.ngf
     assert course.newest_run("pix2pixhd", config) is None
     for name, text in (("broken", "{"), ("newer", '{"a_setting_to_come": 1}')):
-        (course.RUNS / name).mkdir()
-        (course.RUNS / name / "config.json").write_text(text)
+        Path("runs", name).mkdir()
+        Path("runs", name, "config.json").write_text(text)
     assert course.newest_run("spade", replace(config, height=64)) is None
     Path("runs/one/code").mkdir()
     Path("runs/one/code/0000000.txt").write_text("import torch")  # a student's file trained it
     assert course.newest_run("spade", config) is None
 
 
-def test_without_weights_for_the_data_it_trains_and_says_so_first(tmp_path, capsys, monkeypatch):
-    monkeypatch.setitem(course.PROFILES, "gpu", "test")
-    config = preset("test")
-    data = Streets(config.images, height=config.height, width=config.width)
-    lab = course.Lab("05", "gpu", "cpu", config, data, data)
-    _, source = lab.networks("spade")
-    assert "training up to 15 minutes into runs/streets-spade" in capsys.readouterr().out
-    assert source == "runs/streets-spade, streets, 8 steps"
+def test_without_weights_for_the_data_nothing_is_trained_until_a_cell_names_its_minutes(capsys):
+    lab = course.start("05", profile="test")
+    with pytest.raises(UserError, match=r'`lab.train_networks\("spade", minutes=15\)`.*%env SPADE_EDU_PROFILE=cpu'):
+        lab.networks("spade")
+    assert not Path("runs").exists()
+    lab.train_networks("spade", minutes=1)
+    assert capsys.readouterr().out.endswith("runs/streets-spade: 8 of 8 steps.\n")
+    assert lab.networks("spade")[1] == "runs/streets-spade, streets, 8 steps"
+
+
+def test_a_training_on_a_gpu_has_its_profiles_preset_and_a_gain_for_minutes(tmp_path, monkeypatch):
+    write(tmp_path / "city", train=2, val=2, height=64, width=128)
+    monkeypatch.setenv("CITYSCAPES_DATASET", str(tmp_path / "city"))
+    asked = []
+    monkeypatch.setattr(
+        course, "Run", lambda _, config, *data, **__: asked.append(config) or Mock(step=1, total_steps=1)
+    )
+    course.start("05", profile="gpu").train_networks("spade", minutes=1)
+    monkeypatch.delenv("CITYSCAPES_DATASET")
+    course.start("05", profile="gpu").train_networks("spade", minutes=1)
+    assert [(c.data, c.height, c.ngf, c.init_gain, c.style) for c in asked] == [
+        ("cityscapes", 128, 32, 1, True), ("streets", 64, 16, 1, True),
+    ]  # fmt: skip
 
 
 def test_trainers_start_alike():

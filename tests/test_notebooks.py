@@ -10,6 +10,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tools"))
+from notebook_files import REPOSITORY, install, with_badge  # noqa: E402
+
 import notebooks  # noqa: E402
 
 SOURCES = sorted(notebooks.SOURCES.glob("[0-9][0-9]_*.py"))
@@ -64,8 +66,78 @@ def test_every_tagged_cell_is_compared(path):
 @each
 def test_badge_and_set_up_follow_the_repository_address(path):
     cells = notebooks.convert(path).cells
-    assert notebooks.badge(path.with_suffix(".ipynb")) in cells[0].source
+    assert notebooks.with_badge(cells[0].source, path.with_suffix(".ipynb")) == cells[0].source
     assert next(c for c in cells if c.cell_type == "code").source == notebooks.set_up(path)
+
+
+def test_with_an_address_the_badge_stands_under_the_title_and_without_one_nowhere():
+    path, text = ROOT / "exercises" / "00_data.ipynb", "# Title\n\nFirst.\n\nSecond."
+    with_one = with_badge(text, path, "https://github.com/somebody/spade_edu")
+    title, badge, *rest = with_one.split("\n\n")
+    assert (title, rest) == ("# Title", ["First.", "Second."])
+    assert badge.endswith(
+        "(https://colab.research.google.com/github/somebody/spade_edu/blob/main/exercises/00_data.ipynb)"
+    )
+    assert with_badge(with_one, path, "https://github.com/somebody/spade_edu") == with_one
+    assert with_badge(with_one, path, "") == text
+
+
+def test_without_an_address_no_notebook_has_a_badge_or_installs_from_one():
+    folders = ("notebooks", "exercises", "solutions", "spade_edu/assets/course")
+    stored = [path for folder in folders for path in (ROOT / folder).glob("*.ipynb")]
+    assert REPOSITORY or len(stored) > 40
+    for path in stored if not REPOSITORY else ():
+        text = "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells)
+        assert "colab-badge" not in text and "git+" not in text and "OWNER" not in text, path
+        assert 'package = ""  # used on Colab only' in text, path
+
+
+class Shell:
+    """Stands in for the notebook's own get_ipython()."""
+
+    def __init__(self):
+        self.ran = []
+
+    def run_line_magic(self, name, line):
+        self.ran.append((name, line))
+
+
+def set_up(monkeypatch, source, *, missing=True, colab=True):
+    """What the lines that install ran, in a kernel that lacks the package or not, on Colab or elsewhere."""
+    shell = Shell()
+    if missing:
+        monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    if colab:
+        monkeypatch.setitem(sys.modules, "google.colab", Shell())
+    exec(source, {"get_ipython": lambda: shell})
+    return shell.ran
+
+
+ADDRESS = "https://github.com/somebody/spade_edu"
+
+
+def test_the_set_up_cell_installs_on_colab_from_the_address_or_from_what_the_reader_names(monkeypatch):
+    assert set_up(monkeypatch, install(ADDRESS)) == [("pip", f"install --quiet git+{ADDRESS}")]
+    wheel = install("").replace('package = ""', 'package = "spade_edu-0.1.0-py3-none-any.whl"')
+    assert set_up(monkeypatch, wheel) == [("pip", "install --quiet spade_edu-0.1.0-py3-none-any.whl")]
+
+
+def test_without_an_address_the_set_up_cell_asks_for_a_wheel(monkeypatch):
+    with pytest.raises(AssertionError, match="Upload spade_edu's wheel .* and write its name, or its address, above."):
+        set_up(monkeypatch, install(""))
+
+
+@pytest.mark.parametrize("address", ["", ADDRESS])
+def test_a_wrong_kernel_elsewhere_gets_a_sentence_and_nothing_is_installed(monkeypatch, address):
+    with pytest.raises(
+        AssertionError, match="^This kernel lacks spade_edu: choose the Python that it was installed for.$"
+    ):
+        set_up(monkeypatch, install(address), colab=False)
+
+
+@pytest.mark.parametrize("colab", [True, False])
+def test_an_installed_package_is_left_alone(monkeypatch, colab):
+    assert set_up(monkeypatch, install(ADDRESS), missing=False, colab=colab) == []
 
 
 @each

@@ -17,7 +17,7 @@ from pathlib import Path
 import jupytext
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell
-from notebook_files import INSTALL, ROOT, badge, in_order
+from notebook_files import ROOT, in_order, install, with_badge
 
 from spade_edu.checks import Exercise, known
 from spade_edu.checks.paths import USES
@@ -26,13 +26,12 @@ from spade_edu.course.parts_file import PartsFile
 SOURCES, LEARNERS, COURSE = ROOT / "solutions", ROOT / "exercises", ROOT / "spade_edu" / "assets" / "course"
 MY_SPADE, MY_SPADE_COPY = SOURCES / "my_spade.py", ROOT / "spade_edu" / "assets" / "my_spade.py"
 SET_UP = f"""# Safe to run twice; keeps the installed torch and numpy.
-{INSTALL}
+{install()}
 from spade_edu.course import home, keep, need, plotting
 from spade_edu.checks import check, hint, picture, progress
 
 plotting.use_style()
 home()  # finds your my_spade.py again"""
-BADGE = re.compile(r"\[!\[Open in Colab\].*\n\n?")
 LINK = re.compile(r"\.\./exercises/(\w+)\.ipynb")
 STUB_BODY = "    ...  # your code here"
 PARTS = PartsFile(MY_SPADE.read_text(encoding="utf-8")).parts
@@ -121,8 +120,7 @@ def stub_end(node: ast.stmt, name: str) -> int:
 
 def as_text(target: Path, cells: list) -> str:
     """The notebook file: badge under the title, set-up cell second, ids by position, no outputs."""
-    title, _, rest = cells[0].source.partition("\n")
-    first = new_markdown_cell("\n\n".join([title, badge(target), rest.strip()]))
+    first = new_markdown_cell(with_badge(cells[0].source, target))
     make = {"code": new_code_cell, "markdown": new_markdown_cell}
     cells = [make[cell.cell_type](cell.source) for cell in (first, new_code_cell(SET_UP), *cells[1:])]
     return nbformat.writes(in_order(nbformat.v4.new_notebook(cells=cells), target.name[:2]), version=4) + "\n"
@@ -141,7 +139,7 @@ def course_copy(stem: str, notebook: nbformat.NotebookNode) -> str:
     for cell in notebook.cells:
         cell.source = LINK.sub(r"\1_exercises.ipynb", cell.source)
     title = notebook.cells[0]
-    title.source = BADGE.sub("", title.source)
+    title.source = with_badge(title.source, COURSE / f"{stem}.ipynb", "")
     return nbformat.writes(in_order(notebook, stem[:2]), version=4) + "\n"
 
 

@@ -1,10 +1,10 @@
 """The notebooks' workshop: `python tools/notebooks.py head|build|core|style|test|elsewhere [NN ...]`.
 
-A notebook's source is notebooks/NN_name.py (percent format). `head` writes badge and set-up cell from pyproject's
-Repository URL, `build` runs the source and stores notebooks/NN_name.ipynb with its outputs, `core` prints the core path
-with its clock, `style` prints the numbers that keep a notebook readable, `test` runs the stored notebooks (and the
-solutions of the exercises) by nbval from an installed wheel in an empty folder, `elsewhere` does so with the arithmetic
-of other CPUs.
+A notebook's source is notebooks/NN_name.py (percent format). `head` writes badge and set-up cell from the repository's
+address in pyproject.toml (while there is none: no badge), `build` runs the source and stores notebooks/NN_name.ipynb
+with its outputs, `core` prints the core path with its clock, `style` prints the numbers that keep a notebook readable,
+`test` runs the stored notebooks (and the solutions of the exercises) by nbval from an installed wheel in an empty
+folder, `elsewhere` does so with the arithmetic of other CPUs.
 """
 
 import base64
@@ -23,7 +23,7 @@ from statistics import median
 
 import jupytext
 import nbformat
-from notebook_files import INSTALL, ROOT, badge, in_order
+from notebook_files import ROOT, in_order, install, with_badge
 from PIL import Image
 
 SOURCES = ROOT / "notebooks"
@@ -39,7 +39,9 @@ CPUS = {  # that this one can play: sums are rounded in another order there, and
     },
 }  # fmt: skip
 
-SET_UP = """# Safe to run twice; keeps the installed torch and numpy. SPADE_EDU_PROFILE (cpu or gpu) sets the size.
+SET_UP = """\
+# Safe to run twice; keeps the installed torch and numpy. With a GPU it takes Cityscapes, where that is found; for
+# Streets nevertheless run this in a cell before it: %env SPADE_EDU_PROFILE=cpu
 {install}
 from spade_edu import course
 from spade_edu.course import plotting as show
@@ -57,18 +59,14 @@ def main(command: str, *stages: str) -> int:
 
 def set_up(path: Path) -> str:
     """The set-up cell of a notebook."""
-    return SET_UP.format(install=INSTALL, stage=path.name[:2])
+    return SET_UP.format(install=install(), stage=path.name[:2])
 
 
 def head(sources: list[Path]) -> int:
     """Write the badge (second line of the first cell) and the set-up cell (the first code cell) of each source."""
     for path in sources:
         notebook = jupytext.read(path)
-        title, *rest = notebook.cells[0].source.split("\n")
-        rest = [line for line in rest if "colab-badge" not in line]
-        notebook.cells[0].source = "\n".join([title, "", badge(path.with_suffix(".ipynb")), *rest]).replace(
-            "\n\n\n", "\n\n"
-        )
+        notebook.cells[0].source = with_badge(notebook.cells[0].source, path.with_suffix(".ipynb"))
         first = next(cell for cell in notebook.cells if cell.cell_type == "code")
         first.source = set_up(path)
         jupytext.write(notebook, path, fmt="py:percent")

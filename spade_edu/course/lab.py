@@ -4,15 +4,15 @@
     batch, sample = lab.batch(4)        # what a Trainer takes, and the same as a Sample
     networks, source = lab.networks("spade")
 
-One setting switches the size: the environment variable SPADE_EDU_PROFILE, "cpu" (Streets at 64x128, minutes on two
-cores) or "gpu" (Cityscapes where it is found). Without it: "gpu" where there is a GPU.
+One setting chooses the data: the environment variable SPADE_EDU_PROFILE, "cpu" (Streets at 64x128, minutes on two
+cores) or "gpu" (Cityscapes where it is found, else the same as "cpu"). Without it: "gpu" where there is a GPU. The
+networks work on the GPU, where there is one, in either.
 """
 
 import os
 import time
 from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -26,18 +26,23 @@ from ..fast import threads
 from ..labels import LabelSpace
 from ..models import Networks, build
 from ..presets import preset
-from ..runs.loading import load_config, load_networks, load_stored, own_texts
+from ..runs.loading import load_networks, load_stored
 from ..runs.run import Run
 from ..sampling import spread, to_batch
 from ..training import Trainer
 from .own_folder import home
+from .runs_folder import RUNS_VARIABLE, newest_run, runs_folders
 
 PROFILE_VARIABLE = "SPADE_EDU_PROFILE"
 PROFILES = {"cpu": "cpu", "gpu": "colab", "test": "test"}  # profile: its preset
 YOURS = "11"  # the stage that is held against stored scores: a GPU, too, works at their data and size
 STORED = {"spade": "spade", "pix2pixhd": "pix2pixhd", "pix2pixhd++": "pix2pixhd_pp"}
-RUNS = Path("runs")
-MOST_MINUTES = 15  # that a notebook trains where no weights fit its data
+STORED_PRESET = "cpu"  # by which they were trained
+MISSING = (
+    "No trained {model} is at hand for {data} at {height}x{width} pixels. Train one in a cell of its own, "
+    '`lab.train_networks("{model}", minutes=15)`; or say where one lies, `%env ' + RUNS_VARIABLE + "=FOLDER`; or take "
+    f"Streets, whose networks come with the package: `%env {PROFILE_VARIABLE}=cpu`, then the first cell again."
+)
 VAL_SCENES, TEST_SCENES = 200, 8  # of Streets; in the profile test
 
 
@@ -80,28 +85,32 @@ class Lab:
     def networks(self, model: str = "spade") -> tuple[Networks, str]:
         """Trained networks of `model` for this data, and where they come from, in words for a figure's title.
 
-        The newest run under runs/ on this data, else the weights stored in the package (Streets), else a run of at
-        most 15 minutes, said beforehand.
+        The newest run on this data (runs_folder.py: where it is looked for), else the weights stored in the package.
+        Nothing is trained here. Errors: a UserError where there is neither; it says how to get one.
         """
         found = newest_run(model, self.config)
-        if found is None and self.config.data == "streets" and self.profile == "cpu":
-            return load_stored(STORED[model]).to(self.device), f"stored weights of {model}, Streets, 750 steps"
-        if found is None:
-            found = self._train(model)
-        step = step_of(checkpoints(found / "checkpoints")[-1])
-        return load_networks(found, self.labels).to(self.device), f"{found}, {self.config.data}, {step} steps"
+        if found is not None:
+            step = step_of(checkpoints(found / "checkpoints")[-1])
+            return load_networks(found, self.labels).to(self.device), f"{found}, {self.config.data}, {step} steps"
+        if _kind(self.config) != _kind(preset(STORED_PRESET)):
+            raise UserError(MISSING.format(model=model, data=self.config.data, height=self.size[0], width=self.size[1]))
+        return load_stored(STORED[model]).to(self.device), f"stored weights of {model}, Streets, 750 steps"
 
-    def _train(self, model: str) -> Path:
-        """Train a quarter of an hour; the run can be continued by the same call or by `spade-edu train`."""
-        folder = RUNS / f"{self.config.data}-{model}"
-        print(f"No weights for {model} on {self.config.data}: training up to {MOST_MINUTES} minutes into {folder}.")
+    def train_networks(self, model: str, minutes: float) -> None:
+        """Train `model` on this data for about so many minutes, in a run that `networks` finds.
+
+        The same call goes on with it.
+        """
+        folder = runs_folders()[0] / f"{self.config.data}-{model}"
         shared: dict = dict(data=self.config.data, root=self.config.root, height=self.size[0], width=self.size[1])
-        config = preset(PROFILES[self.profile], model, style=model == "spade", **shared)
+        # A gain of 1: with the published 0.02 a run of minutes hardly gets started.
+        chosen = _preset_name(self.profile, self.config.data)
+        config = preset(chosen, model, style=model == "spade", init_gain=1.0, **shared)
         run = Run(folder, config, self.train, self.val, device=self.device)
         started = time.monotonic()
-        while run.step < run.total_steps and time.monotonic() - started < 60 * MOST_MINUTES:
+        while run.step < run.total_steps and time.monotonic() - started < 60 * minutes:
             run.train(until=run.step + 50)
-        return folder
+        print(f"{folder}: {run.step} of {run.total_steps} steps.")
 
 
 def start(stage: str, profile: str | None = None, seed: int = 0) -> Lab:
@@ -121,7 +130,7 @@ def start(stage: str, profile: str | None = None, seed: int = 0) -> Lab:
     torch.manual_seed(seed)
     use_style()
     data_of = "cpu" if (stage, profile) == (YOURS, "gpu") else profile
-    lab = Lab(stage, profile, device, *_open(data_of, device))
+    lab = Lab(stage, profile, device, *_open(data_of))
     where = torch.cuda.get_device_name() if device == "cuda" else f"CPU ({torch.get_num_threads()} threads)"
     print(f"Stage {stage}: profile {profile} ({PROFILE_VARIABLE} changes it), {where}, torch {torch.__version__}")
     print(f"Data: {lab.config.data}, {len(lab.train)} images for training, {lab.size[0]}x{lab.size[1]} pixels")
@@ -138,39 +147,23 @@ def _advise_once() -> None:
         print(threads.advice())
 
 
-def _open(profile: str, device: str) -> tuple[TrainingConfig, Dataset, Dataset]:
-    """Configuration and data sets of a profile: on a GPU Cityscapes if found, then CamVid, else Streets at 256x512."""
-    size: dict = {}
-    if profile != "gpu":
-        name, root = "streets", None
-    else:
+def _open(profile: str) -> tuple[TrainingConfig, Dataset, Dataset]:
+    """Configuration and data sets of a profile: on a GPU Cityscapes where it is found, else Streets."""
+    name, root = "streets", None
+    if profile == "gpu":
         name, root, _ = choose(None, None)
         if name == "streets":
-            size = {"height": 256, "width": 512}
-        if name == "streets" and Path("datasets/camvid").is_dir():
-            name, root, size = "camvid", Path("datasets/camvid"), {"height": 192, "width": 256}
-        if name != "cityscapes":
-            print(f"Cityscapes was not found (`spade-edu data get cityscapes` says how to get it): taking {name}.")
-    config = preset(PROFILES[profile], data=name, root=str(root or ""), **size)
+            print("Cityscapes was not found (`spade-edu data get cityscapes` says how to get it): taking streets.")
+    config = preset(_preset_name(profile, name), data=name, root=str(root or ""))
     train, val, config, _ = open_splits(config, scenes=TEST_SCENES if profile == "test" else VAL_SCENES)
     return config, train, val
 
 
-def newest_run(model: str, like: TrainingConfig) -> Path | None:
-    """The folder under runs/ whose checkpoint of `model` on the same data and size is the newest; None if none is.
+def _preset_name(profile: str, data: str) -> str:
+    """The preset of a profile; on Streets a GPU, too, works at the size of the stored networks."""
+    return STORED_PRESET if (profile, data) == ("gpu", "streets") else PROFILES[profile]
 
-    Runs of a student's file are passed over: they are opened with the file that is named for them.
-    """
-    found = []
-    for path in RUNS.glob("*/config.json"):
-        try:
-            config, steps = load_config(path.parent), checkpoints(path.parent / "checkpoints")
-        except UserError as error:  # of another version, say: no reason to stop a notebook
-            print(f"Passing over a run. {error}")
-            continue
-        same = all(getattr(config, name) == getattr(like, name) for name in ("data", "height", "width"))
-        if steps and same and config.model == model and not own_texts(path.parent):
-            found.append((steps[-1].stat().st_mtime, path.parent))
-    if not found:
-        return None
-    return max(found)[1]
+
+def _kind(config: TrainingConfig) -> tuple[str, int, int]:
+    """What networks and data must share."""
+    return config.data, config.height, config.width

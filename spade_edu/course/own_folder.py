@@ -9,14 +9,16 @@ from .folder import MANIFEST
 from .parts_file import NAME
 
 DRIVE = Path("/content/drive/MyDrive")  # where Colab mounts it
-MOUNT = (
-    'To have your folder on Drive found again: `from google.colab import drive; drive.mount("/content/drive")`, then '
-    f"run this cell again. To make one there: `!spade-edu start {DRIVE / 'my_spade'}`."
+LOST = (
+    "Colab wipes this machine when the session ends. A notebook opened from GitHub is kept by File, Save a copy in "
+    "Drive; your file and your runs by `save_folder` and `save_runs` of spade_edu.course, in a folder on Drive. To "
+    'reach Drive: `from google.colab import drive; drive.mount("/content/drive")`, then run this cell again: it finds '
+    f"the folder that `!spade-edu start {DRIVE / 'my_spade'}` made there."
 )
 
 
 def home() -> None:
-    """Make `import my_spade` find the student's file, and say in a line which file it is; on Colab also what to run.
+    """Make `import my_spade` find the student's file, and say in a line which file it is; on Colab also what is lost.
 
     The folder is the current one or SPADE_EDU_FOLDER's; where neither has the file, one of `spade-edu start` on Drive.
     """
@@ -27,8 +29,8 @@ def home() -> None:
         sys.path.insert(0, str(folder))
     if (folder / NAME).is_file():
         print(f"Your file: {folder / NAME}")
-    elif "google.colab" in sys.modules:
-        print(MOUNT)
+    if "google.colab" in sys.modules and not folder.is_relative_to(DRIVE):
+        print(LOST)
 
 
 def on_drive() -> Path | None:

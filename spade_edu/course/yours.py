@@ -44,9 +44,9 @@ from .overview import states
 from .own_code import read_code
 from .own_trial import try_out
 from .parts_file import NAME, read_file, read_reference
+from .runs_folder import MY_RUNS
 from .student import Overview
 
-RUNS = "my_runs"  # the folder of the states, in the student's folder
 SCENES = 4  # that are painted on the way
 SCORED = 100  # scenes that the judge sees
 SAVED_EVERY = 50  # steps
@@ -175,7 +175,7 @@ class Training:
     ):
         self.name, self.lab, self.networks, self.optimizers = name, lab, networks, optimizers
         self.steps, self.judge, self.seed = steps, judge, seed
-        self.path = student_folder() / RUNS / f"{name}.safetensors"
+        self.path = student_folder() / MY_RUNS / f"{name}.safetensors"
         self.step, self.seconds = 0, 0.0
         self.losses: list[dict[str, float]] = []
         self.scores: list[dict[str, float]] = []
@@ -309,7 +309,7 @@ class Training:
 def board() -> Overview:
     """The trainings in the student's folder, one a line: steps, seconds, mIoU and accuracy of their last scores."""
     lines = [f"{'':20}{'steps':>8}{'seconds':>9}{'mIoU':>8}{'accuracy':>10}"]
-    for path in sorted((student_folder() / RUNS).glob("*.safetensors")):
+    for path in sorted((student_folder() / MY_RUNS).glob("*.safetensors")):
         about = _about(path)
         miou, accuracy = ("-", "-")
         if about["scores"]:

@@ -54,10 +54,18 @@ def test_a_folder_that_the_variable_names_is_never_exchanged(drive, tmp_path, mo
     assert capsys.readouterr().out == "" and sys.path[0] == str(tmp_path)
 
 
-def test_on_colab_without_a_drive_it_says_what_to_run(drive, monkeypatch, capsys):
+def test_on_colab_it_says_what_is_lost_unless_the_folder_is_on_drive(folder, drive, monkeypatch, capsys):
     module.home()
     assert capsys.readouterr().out == ""
     monkeypatch.setitem(sys.modules, "google.colab", ModuleType("google.colab"))
     module.home()
     said = capsys.readouterr().out
+    assert "Save a copy in Drive" in said and "`save_runs`" in said
     assert 'drive.mount("/content/drive")' in said and "spade-edu start" in said
+    (folder / "my_spade.py").write_text("")
+    module.home()
+    assert capsys.readouterr().out == f"Your file: {folder / 'my_spade.py'}\n{said}"
+    (folder / "my_spade.py").unlink()
+    made(drive / "course")
+    module.home()
+    assert capsys.readouterr().out == f"Your file: {drive / 'course/my_spade.py'}\n"

@@ -7,7 +7,7 @@ from dataclasses import asdict
 import pytest
 
 from spade_edu.checkpoints import save_checkpoint
-from spade_edu.course.lab import newest_run
+from spade_edu.course.runs_folder import newest_run
 from spade_edu.labels import CITYSCAPES
 from spade_edu.models import build
 from spade_edu.presets import preset
