@@ -75,5 +75,6 @@ def subject_of(source: str, code: Path | None = None) -> Subject:
     else:
         edited, styles = EditedMap(found.labels, blank(found.labels, found.size)), {}
     name = "the stored SPADE" if source == "stored" else found.note["weights"]
-    words = f"{name}, trained on {config.data}, pictures of {height}x{width}"
+    data = "its maker's own pictures" if config.data == "folder" else config.data
+    words = f"{name}, trained on {data}, pictures of {height}x{width}"
     return Subject(plain(found.generator, config, found.labels), edited, styles, words)

@@ -3,7 +3,9 @@
 import json
 import shutil
 import subprocess
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import jaxtyping
 import pytest
@@ -15,6 +17,7 @@ from spade_edu.course.own_code import OwnCode, OwnGenerator
 from spade_edu.course.parts_file import PartsFile
 from spade_edu.data import Streets
 from spade_edu.data.base import DataError
+from spade_edu.experiments import report
 from spade_edu.fast.speed_up import speed_up
 from spade_edu.initialisation import init_spade
 from spade_edu.pictures import to_uint8
@@ -234,18 +237,19 @@ def test_without_its_tools_the_command_says_what_to_get_and_writes_nothing(tmp_p
         raise DataError(f"{file.url}: no network; or fetch {file.url} by hand, put it at {file.path}.")
 
     monkeypatch.setattr(runtime, "fetch", refuse)
-    monkeypatch.setitem(__import__("sys").modules, "onnx", type(json)("onnx"))
+    monkeypatch.setattr(report, "style_codes", lambda *_: {})  # which takes a second
+    monkeypatch.setitem(sys.modules, "onnx", ModuleType("onnx"))
     assert fails("stored", tmp_path / "out")
     said = capsys.readouterr().err
     assert str(FILES["onnxruntime.js"].path) in said and "--runtime" in said and "ort-wasm-simd-threaded.wasm" in said
-    monkeypatch.setitem(__import__("sys").modules, "onnx", None)
+    monkeypatch.setitem(sys.modules, "onnx", None)
     assert fails("stored", tmp_path / "out")
     assert "pip install" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
 def test_mistakes_are_one_line(tmp_path, monkeypatch, capsys):
-    monkeypatch.setitem(__import__("sys").modules, "onnx", type(json)("onnx"))
+    monkeypatch.setitem(sys.modules, "onnx", ModuleType("onnx"))
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").touch()
     for arguments, said in (
