@@ -107,6 +107,7 @@ PLAUSIBLE = {
     "data": ["streets", "cityscapes", "camvid"],
     "root": ["datasets/camvid", "datasets/cityscapes"],
     "run": ["run"],
+    "source": ["run", "stored"],
     "images": ["images"],
     "photos": ["images"],
     "official": ["weights.pth"],

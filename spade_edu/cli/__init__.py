@@ -12,7 +12,23 @@ import typer
 
 from ..errors import UserError
 from ..files import meant
-from . import data, demo, doctor, evaluate, grade, paint, paper, plan, reproduce, sample, start, test, train, weights
+from . import (
+    data,
+    demo,
+    doctor,
+    evaluate,
+    grade,
+    page,
+    paint,
+    paper,
+    plan,
+    reproduce,
+    sample,
+    start,
+    test,
+    train,
+    weights,
+)
 
 # click's, which newer versions of typer bring along themselves
 UsageError: Any = typer.BadParameter.__base__
@@ -28,7 +44,7 @@ app = typer.Typer(
     help="Learn SPADE by building it: train, sample, evaluate, look at data.",
 )
 for command in (
-    start, demo, train, sample, test, evaluate, data, doctor, grade, paint, paper, plan, reproduce, weights,
+    start, demo, train, sample, test, evaluate, data, doctor, grade, page, paint, paper, plan, reproduce, weights,
 ):  # fmt: skip
     command.register(app)
 

@@ -108,11 +108,16 @@ def load_stored(name: str = "spade", folder: Path = ASSETS) -> Networks:
     name: "spade", "pix2pixhd" or "pix2pixhd_pp". folder: where their files lie.
     Generator and encoder are trained and in evaluation mode; the discriminator is not stored, so it is untrained.
     """
-    path = folder / f"{name}.json"
-    if not path.exists():
-        raise UserError(f"No weights are stored for {name!r}; there are: {', '.join(STORED)}.")
-    networks = build(stored_config(json.loads(path.read_text(encoding="utf-8"))), CITYSCAPES)
+    networks = build(load_stored_config(name, folder), CITYSCAPES)
     load_weights(networks.generator.eval(), folder / f"{name}.safetensors")
     if networks.encoder is not None:
         load_weights(networks.encoder.eval(), folder / f"{name}_encoder.safetensors")
     return networks
+
+
+def load_stored_config(name: str = "spade", folder: Path = ASSETS) -> TrainingConfig:
+    """The configuration of networks that come with the package. Errors: a UserError for a name that none has."""
+    path = folder / f"{name}.json"
+    if not path.exists():
+        raise UserError(f"No weights are stored for {name!r}; there are: {', '.join(STORED)}.")
+    return stored_config(json.loads(path.read_text(encoding="utf-8")))

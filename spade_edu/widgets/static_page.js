@@ -1,0 +1,128 @@
+// The page that paints without Python: the painter's canvas, and a worker that runs the network.
+
+/** A worker that answers one question at a time: ask(question) gives its answer. */
+function networkWorker() {
+  const worker = new Worker("network.js", { type: "module" });
+  return (question) =>
+    new Promise((resolve) => {
+      worker.onmessage = ({ data }) => resolve(data);
+      worker.onerror = () => resolve({ error: "The network can't be loaded: reload the page, or try another browser." });
+      worker.postMessage(question);
+    });
+}
+
+/** Maps of maps.bin: the empty one, and each scene's labels and objects. */
+function mapsOf(buffer, [height, width], scenes) {
+  const area = height * width;
+  const labels = (i) => new Uint8Array(buffer, i * area, area);
+  const objects = (i) => new Int32Array(buffer.slice((1 + scenes) * area + 4 * i * area, (1 + scenes) * area + 4 * (i + 1) * area));
+  return { blank: labels(0), labels: (scene) => labels(1 + scene), objects };
+}
+
+/** The object of each pixel: the scene's where its label is as it was, else the class. */
+function objectsOf({ ids, start, width, scene, flipped }, maps) {
+  if (scene < 0) return Int32Array.from(ids);
+  const below = flipped ? mirrored(maps.objects(scene), width) : maps.objects(scene);
+  return Int32Array.from(ids, (id, k) => (id === start[k] ? below[k] : id));
+}
+
+/** n draws from N(0, 1), by Box and Muller. */
+function normal(n) {
+  return Array.from({ length: n }, () => Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random()));
+}
+
+/** The looks as a row of choices; `choose(z)` hears of them. */
+function lookChoices(looks, choose) {
+  const group = el("span", { class: "se-group", role: "radiogroup", "aria-label": "Look" });
+  const tiles = looks.map(({ name }, i) => el("button", { type: "button", role: "radio", onclick: () => pick(i) }, name));
+  const others = button("Other draws", "looks drawn from N(0, 1)", () => {
+    for (const look of looks) if (look.name.startsWith("draw ")) look.z = normal(look.z.length);
+    pick(looks.findIndex(({ name }) => name.startsWith("draw ")));
+  });
+  group.append(...tiles);
+  let chosen = 0;
+
+  function pick(i) {
+    chosen = i;
+    tiles.forEach((tile, k) => tile.setAttribute("aria-checked", k === chosen));
+    choose();
+  }
+
+  tiles[0]?.setAttribute("aria-checked", true);
+  const element = el("div", { class: "se-tools" }, el("span", {}, "Look"), group, others);
+  element.hidden = !looks.length;
+  return { element, code: () => looks[chosen]?.z ?? null };
+}
+
+async function start(host) {
+  const status = statusLine();
+  host.replaceChildren(status.element);
+  const ask = networkWorker();
+  const facts = await (await fetch("page.json")).json();
+  const { size, scenes, names } = facts.map;
+  const maps = mapsOf(await (await fetch("maps.bin")).arrayBuffer(), size, scenes);
+  const mapOf = (scene) => {
+    const labels = scene < 0 ? maps.blank : maps.labels(scene);
+    return { ...facts.map, ids: labels, start: labels, blank: maps.blank, scene, flipped: false };
+  };
+  const first = mapOf(scenes ? 0 : -1);
+  const image = el("canvas", { width: size[1], height: size[0], class: "se-picture", role: "img", "aria-label": "No picture yet" });
+  const line = el("p", { class: "se-hint", role: "status", "aria-live": "polite" }, `Loading the network, ${facts.megabytes} MB …`);
+  let sheet = sheetOf(first);
+  const queue = latest(paint);
+  const canvas = labelCanvas(first, { changed, load });
+  const looks = lookChoices(facts.looks, () => queue.submit());
+  const save = button("Save picture", "as a PNG file", () => image.toBlob(download));
+
+  function changed(news) {
+    sheet = news;
+    return queue.submit();
+  }
+
+  async function load(scene) {
+    if (!(scene >= 0 && scene < scenes)) return status.say(`Scene: expected a number from 0 to ${scenes - 1}.`);
+    canvas.adopt(mapOf(scene));
+    await changed(sheetOf(mapOf(scene)));
+  }
+
+  async function paint() {
+    image.setAttribute("aria-busy", "true");
+    const objects = facts.objects ? objectsOf(sheet, maps) : null;
+    const answer = await ask({ ids: sheet.ids, objects, size, classes: names.length, z: looks.code() });
+    image.setAttribute("aria-busy", "false");
+    status.say(answer.error ?? "");
+    if (!answer.error) show(answer);
+  }
+
+  function show({ pixels, size: [high, wide], seconds }) {
+    [image.width, image.height] = [wide, high];
+    image.getContext("2d").putImageData(new ImageData(pixels, wide, high), 0, 0);
+    image.setAttribute("aria-label", `Picture generated from: ${canvas.describe()}`);
+    line.textContent = `New picture: ${seconds.toFixed(2)} s`;
+  }
+
+  const map = el("figure", {}, canvas.stage, el("figcaption", {}, "Label map: paint on it. ? shows the keys"));
+  const picture = el("figure", {}, image, el("figcaption", {}, "Generated picture"));
+  const about = `Each picture here is generated by a neural network from the label map beside it; none is a photograph. \
+The network: ${facts.network}. It runs in this browser, and nothing you paint leaves it. Made with spade_edu.`;
+  const root = frame(
+    "Painter", canvas.tools, el("div", { class: "se-sides" }, map, picture), canvas.palette, looks.element,
+    el("div", { class: "se-tools" }, save), line, status.element, el("p", { class: "se-hint" }, about),
+  );
+  root.addEventListener("keydown", (event) => {
+    if (canvas.key(event)) event.preventDefault();
+  });
+  host.replaceChildren(root);
+  root.querySelector(".se-stage").focus({ preventScroll: true });
+  await queue.submit();
+}
+
+function download(blob) {
+  const link = saveLink("", "generated.png");
+  link.href = URL.createObjectURL(blob);
+  link.click();
+  URL.revokeObjectURL(link.href);
+}
+
+const main = document.getElementById("widget");
+start(main).catch((error) => (main.textContent = `The page's files can't be read (${error.message}): reload it.`));
