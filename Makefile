@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test test-all claims coverage soak lab assets clean
+.PHONY: demo test test-all claims coverage soak lab site assets clean
 
 demo: $(VENV)/installed
 	$(BIN)/spade-edu demo --out runs/demo
@@ -15,7 +15,7 @@ test: $(VENV)/installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -rs --timeout 900 --timeout-method thread -m "not slow" tests
 	$(BIN)/python tools/notebooks.py test
 
-test-all: test
+test-all: test $(VENV)/site
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests
 
 # Every claim of the notebooks over five seeds; goes on where it was stopped.
@@ -33,6 +33,10 @@ soak: $(VENV)/installed
 lab: $(VENV)/installed
 	$(BIN)/jupyter lab notebooks
 
+# The whole course as static pages: site/index.html.
+site: $(VENV)/site
+	$(BIN)/python tools/build_site.py
+
 # Judge, second segmenter, the stored weights of the cpu preset, and the notebooks that show them: about half an hour.
 assets: $(VENV)/installed
 	$(BIN)/python -m spade_edu.evaluation.train_judge
@@ -46,5 +50,9 @@ $(VENV)/installed: pyproject.toml
 	$(BIN)/python -m pip install --quiet -e ".[notebooks,test]"
 	touch $@
 
+$(VENV)/site: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet -e ".[site]"
+	touch $@
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) build dist site *.egg-info
