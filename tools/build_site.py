@@ -135,8 +135,12 @@ def holds(node: ast.ClassDef | ast.FunctionDef, line: int) -> bool:
 
 def code_page(title: str) -> str:
     """The page of a module, or of several: their docstrings in the order of the code."""
-    parts = [f".. automodule:: spade_edu.{module}\n" for module in SEVERAL.get(title, [title])]
-    return "\n".join([title, "=" * len(title), "", *parts])
+    parts = [f"{title}\n{'=' * len(title)}\n"]
+    for module in SEVERAL.get(title, [title]):
+        heading = module.removeprefix(f"{title}.")
+        parts += [f"{heading}\n{'-' * len(heading)}\n"] if title in SEVERAL else []
+        parts += [f".. automodule:: spade_edu.{module}\n"]
+    return "\n".join(parts)
 
 
 def contents() -> str:

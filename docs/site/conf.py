@@ -25,6 +25,7 @@ autodoc_default_options = {"members": True, "member-order": "bysource"}
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
 add_module_names = False
+highlight_language = "text"  # of blocks that name no language: commands and tables
 toc_object_entries_show_parents = "hide"
 python_maximum_signature_line_length = 90
 

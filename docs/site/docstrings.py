@@ -6,7 +6,8 @@ from pathlib import Path
 
 FORMULAS = tomllib.loads(Path(__file__).with_name("formulas.toml").read_text(encoding="utf-8"))
 NAMED = re.compile(r"[a-z_]\w*(?:, \w+)*: ")  # begins what is said of one argument, or of several
-INLINE = re.compile("(" + "|".join(map(re.escape, sorted(FORMULAS, key=len, reverse=True))) + r")|`([^`]+)`|([*|_\\])")
+LONGEST_FIRST = "|".join(map(re.escape, sorted(FORMULAS, key=len, reverse=True)))
+INLINE = re.compile(rf"({LONGEST_FIRST})|`([^`]+)`|\*\w+\*|([*|_\\])")
 
 
 def as_rst(docstring: str) -> str:
@@ -46,6 +47,8 @@ def inline(text: str, *, bullet: bool = False) -> str:
 
 def _marked(found: re.Match) -> str:
     formula, code, special = found.groups()
-    if special:
-        return "\\" + special
-    return rf"\ :math:`{FORMULAS[formula]}`\ " if formula else rf"\ ``{code}``\ "
+    if formula:
+        return rf"\ :math:`{FORMULAS[formula]}`\ "
+    if code:
+        return rf"\ ``{code}``\ "
+    return "\\" + special if special else found[0]  # *emphasis* stays

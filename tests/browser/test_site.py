@@ -20,6 +20,9 @@ ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted(p for folder in ("notebooks", "exercises", "solutions") for p in (ROOT / folder).glob("*.ipynb"))
 WIDGET = "application/vnd.jupyter.widget-view+json"
 LOOKED_AT = ["index", "notebooks/03_spade_layer", "exercises/03_spade_layer", "api/normalization", "docs/data"]
+# How each formula that is wider than its place moves.
+WAYS = """formulas => formulas.filter((formula) => formula.scrollWidth > formula.clientWidth)
+  .map((formula) => getComputedStyle(formula).overflowX)"""
 
 pytestmark = pytest.mark.slow
 
@@ -172,6 +175,14 @@ def test_no_page_is_wider_than_the_window(alone, address, name, width):
     alone.set_viewport_size({"width": width, "height": 900})
     alone.goto(f"{address}/{name}.html")
     assert alone.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_long_formula_scrolls_on_a_phone(alone, address):
+    alone.set_viewport_size({"width": 390, "height": 900})
+    alone.goto(f"{address}/api/losses.html")
+    alone.locator("mjx-container svg").last.wait_for()
+    ways = alone.locator("span.math").evaluate_all(WAYS)
+    assert ways and set(ways) == {"auto"}
 
 
 def test_next_and_previous(alone, address):
