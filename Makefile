@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 NO_UTF8 = LC_ALL=C PYTHONCOERCECLOCALE=0 PYTHONUTF8=0 PYTHONWARNDEFAULTENCODING=1
 OLD = import sys; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: demo test test-all claims coverage soak lab assets clean
+.PHONY: demo test test-all claims coverage soak lab site assets clean
 
 demo: $(VENV)/runs
 	$(BIN)/spade-edu demo --out runs/demo
@@ -18,7 +18,7 @@ test: $(VENV)/installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -rs --timeout 900 --timeout-method thread -m "not slow" tests
 	$(BIN)/python tools/notebooks.py test
 
-test-all: test
+test-all: test $(VENV)/site
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests
 	$(NO_UTF8) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --timeout 900 --timeout-method thread -m "not slow" tests
 	$(BIN)/python tools/notebooks.py elsewhere
@@ -38,6 +38,10 @@ soak: $(VENV)/installed
 lab: $(VENV)/installed
 	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks
 
+# The whole course as static pages: site/index.html.
+site: $(VENV)/site
+	$(BIN)/python tools/build_site.py
+
 # Judge, second segmenter, the stored weights of the cpu preset, and the notebooks that show them: about half an hour.
 assets: $(VENV)/installed
 	$(BIN)/python -m spade_edu.evaluation.train_judge
@@ -56,5 +60,9 @@ $(VENV)/installed: $(VENV)/runs
 	$(BIN)/python -m pip install --quiet -e ".[notebooks,test]"
 	touch $@
 
+$(VENV)/site: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet -e ".[site]"
+	touch $@
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) build dist site *.egg-info

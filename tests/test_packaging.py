@@ -35,8 +35,15 @@ def run(*command, cwd):
 
 def test_environment_yml_lists_the_same_packages_as_pyproject():
     listed = re.findall(r"^ {6}- (\S+)$", (ROOT / "environment.yml").read_text(encoding="utf-8"), flags=re.MULTILINE)
-    extras = [name for group in PROJECT["optional-dependencies"].values() for name in group]
+    groups = PROJECT["optional-dependencies"]
+    extras = [name for group in groups if group != "site" for name in groups[group]]  # of the site by `make site` alone
     assert sorted(listed) == sorted(PROJECT["dependencies"] + extras)
+
+
+def test_the_version_is_the_same_everywhere():
+    cited = re.findall(r"^version: (\S+)$", (ROOT / "CITATION.cff").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    shown = run(sys.executable, "-m", "spade_edu", "--version", cwd=ROOT)
+    assert [PROJECT["version"]] == cited == shown.split()
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="needs make")

@@ -5,8 +5,9 @@ the commands, so that `spade-edu --help` answers at once.
 """
 
 import sys
+from importlib.metadata import version
 from io import TextIOWrapper
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -41,12 +42,26 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Learn SPADE by building it: train, sample, evaluate, look at data.",
 )
 for command in (
     start, demo, train, sample, test, evaluate, data, doctor, grade, page, paint, paper, plan, reproduce, weights,
 ):  # fmt: skip
     command.register(app)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(version("spade-edu"))
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version of spade_edu.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Learn SPADE by building it: train, sample, evaluate, look at data."""
 
 
 def main(arguments: list[str] | None = None) -> None:
