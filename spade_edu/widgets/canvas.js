@@ -6,9 +6,11 @@ function labelCanvas(map, { changed, load }) {
   const zoom = Math.max(2, Math.round(768 / width)); // pixels of the overlay for one of the map
   let sheet = sheetOf(map);
   const sheets = sheetHistory(sheet);
-  let [tool, size, shape] = ["brush", 3, "round"]; // size: index in SIZES
+  let [tool, shape] = ["brush", "round"];
+  const sizes = { brush: 3, stamp: 3 }; // index in SIZES and in SCALES
   let chosen = map.offered.includes(26) ? 26 : map.offered[0];
-  let object = null; // what the stamp places
+  let object = null; // what the stamp places, as it was taken
+  let placed = null; // and in the size that was chosen
   let outlined = true;
   let cursor = null; // [x, y]
   let stroke = null; // { before: the sheet, from: [x, y], to: [x, y] }
@@ -32,12 +34,13 @@ function labelCanvas(map, { changed, load }) {
   const help = helpSheet();
   const view = viewport(stage, layers);
   const commands = {
-    tool: setTool, size: (step) => setSize(size + step), sizeIs: setSize, shape: turnShape, class: chooseNumber, pick: pickHere,
+    tool: turnTool, size: (step) => setSize(sizes[sizeOf()] + step), sizeIs: setSize, shape: turnShape, class: chooseNumber, pick: pickHere,
     flip, clear, go, load: askFor, help: () => help.showModal(), outlines: () => setOutlines(!outlined), outlinesAre: setOutlines,
-    zoom: (factor) => turnView(factor, middleOf(stage), [0, 0]), whole: () => turnView(0, middleOf(stage), [0, 0]),
+    zoom: (factor) => turnView(factor, onPage(cursor), [0, 0]), whole: () => turnView(0, middleOf(stage), [0, 0]),
   };
   const bar = canvasTools(map, commands);
   const classes = palette(map, choose);
+  const stamps = stampStrip(map, take);
 
   const inks = map.colours.map(([r, g, b]) => ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0); // bytes r, g, b, opaque
   let known = {}; // lines that were found on the present map, by class; all of them under "all"
@@ -66,9 +69,11 @@ function labelCanvas(map, { changed, load }) {
       strokePath(pen, around, "black", zoom / 1.6);
       strokePath(pen, around, "white", zoom / 3.2);
     }
+    if (tool === "stamp" && placed) drawObject(pen);
     const marks = cursorPath();
-    strokePath(pen, marks, "black", 3);
-    strokePath(pen, marks, "white", 1.5);
+    const thin = Math.max(0.4, 1 / view.scale()); // a nearer view makes lines thicker
+    strokePath(pen, marks, "black", 3 * thin);
+    strokePath(pen, marks, "white", 1.5 * thin);
   }
 
   function pathOf(lines) {
@@ -87,18 +92,24 @@ function labelCanvas(map, { changed, load }) {
     pen.stroke(path);
   }
 
+  /** The object where the stamp would place it. */
+  function drawObject(pen) {
+    pen.fillStyle = `rgb(${map.colours[placed.id]})`;
+    for (const [x, y] of placed.pixels) pen.fillRect((cursor[0] + x) * zoom, (cursor[1] + y) * zoom, zoom, zoom);
+  }
+
   /** What the tool would touch: the brush's ring, the line or rectangle so far, the object's frame. */
   function cursorPath() {
     const path = new Path2D();
     const [x, y] = cursor;
     const box = (left, top, wide, high) => path.rect(left * zoom, top * zoom, wide * zoom, high * zoom);
-    if (tool === "stamp" && object) {
-      box(x - (object.width >> 1), y - object.height + 1, object.width, object.height);
+    if (tool === "stamp" && placed) {
+      box(x - middleColumn(placed), y - placed.height + 1, placed.width, placed.height);
     } else if (tool === "rectangle" && stroke) {
       const [[left, right], [top, bottom]] = [0, 1].map((i) => extremes([stroke.from[i], cursor[i]]));
       box(left, top, right - left + 1, bottom - top + 1);
     } else {
-      const wide = ["fill", "stamp", "rectangle"].includes(tool) ? 1 : SIZES[size];
+      const wide = ["fill", "stamp", "rectangle"].includes(tool) ? 1 : SIZES[sizes.brush];
       const [left, top] = [x - Math.floor(wide / 2), y - Math.floor(wide / 2)];
       if (shape === "square") box(left, top, wide, wide);
       else path.arc((left + wide / 2) * zoom, (top + wide / 2) * zoom, (wide / 2) * zoom, 0, 7);
@@ -118,15 +129,15 @@ function labelCanvas(map, { changed, load }) {
 
   function showTools() {
     const { scene } = sheet;
-    bar.show({ tool, size, shape, scene, outlines: outlined, undo: sheets.can(-1), redo: sheets.can(1), nearer: view.nearer() });
+    bar.show({ tool, size: sizes[sizeOf()], shape, scene, outlines: outlined, undo: sheets.can(-1), redo: sheets.can(1), nearer: view.scale() > 1 });
   }
 
   /** The name of the class under the cursor, beside it. */
   function nameUnderCursor(aloud) {
-    tip.hidden = !cursor || stroke !== null;
+    tip.hidden = !cursor || stroke !== null || (tool === "stamp" && object !== null); // which shows by itself
     if (!cursor) return;
     const name = map.names[idAt(sheet, cursor)];
-    tip.textContent = tool === "stamp" && !object ? `${name}: right click or I takes it` : name;
+    tip.textContent = tool === "stamp" ? `${name}: right click or I takes it` : name;
     tip.style.left = `${(100 * (cursor[0] + 0.5)) / width}%`;
     tip.style.top = `${(100 * (cursor[1] + 0.5)) / height}%`;
     tip.classList.toggle("se-left", cursor[0] > 0.7 * width);
@@ -135,6 +146,7 @@ function labelCanvas(map, { changed, load }) {
 
   function turnView(factor, centre, shift) {
     view.turn(factor, centre, shift);
+    drawOverlay();
     showTools();
   }
 
@@ -145,8 +157,17 @@ function labelCanvas(map, { changed, load }) {
     drawOverlay();
   }
 
+  /** A tool's key: the stamp's, pressed again, takes the next object. */
+  function turnTool(name) {
+    if (name === "stamp" && (tool === "stamp" || !object)) take(stamps.after(object));
+    else setTool(name);
+  }
+
+  const sizeOf = () => (tool === "stamp" ? "stamp" : "brush");
+
   function setSize(index) {
-    size = Math.min(SIZES.length - 1, Math.max(0, index));
+    sizes[sizeOf()] = Math.min(SIZES.length - 1, Math.max(0, index));
+    placed = object && resized(object, SCALES[sizes.stamp]);
     showTools();
     drawOverlay();
   }
@@ -173,11 +194,19 @@ function labelCanvas(map, { changed, load }) {
     if (index < map.offered.length) choose(map.offered[index]);
   }
 
+  /** Take an object for the stamp; null where none is offered. */
+  function take(taken) {
+    [object, placed] = [taken, taken && resized(taken, SCALES[sizes.stamp])];
+    stamps.show(object);
+    setTool("stamp");
+    if (object) spoken.textContent = `${map.names[object.id]} taken`;
+  }
+
   /** Take the class under the cursor; with the stamp, the object. */
   function pickHere() {
     cursor ??= [width >> 1, height >> 1];
-    if (tool === "stamp") object = objectAt(sheet, cursor);
-    else choose(idAt(sheet, cursor));
+    if (tool === "stamp") return take(objectAt(sheet, cursor));
+    choose(idAt(sheet, cursor));
     spoken.textContent = `${map.names[idAt(sheet, cursor)]} taken`;
     drawOverlay();
   }
@@ -197,17 +226,18 @@ function labelCanvas(map, { changed, load }) {
   }
 
   function move(point) {
-    if (tool === "brush" || tool === "eraser") drag(sheet, stroke.to, point, { wide: SIZES[size], shape }, ink);
+    if (tool === "brush" || tool === "eraser") drag(sheet, stroke.to, point, { wide: SIZES[sizes.brush], shape }, ink);
     stroke.to = point;
   }
 
   function end() {
     if (!stroke) return;
     const { before, from, to } = stroke;
-    if (tool === "line") drag(sheet, from, to, { wide: SIZES[size], shape }, ink);
+    if (tool === "line") drag(sheet, from, to, { wide: SIZES[sizes.brush], shape }, ink);
     if (tool === "rectangle") rectangle(sheet, from, to, ink);
-    if (tool === "stamp") place(sheet, object, to, () => object.id);
+    if (tool === "stamp") place(sheet, placed, to, () => placed.id);
     stroke = null;
+    nameUnderCursor();
     if (same(before.ids, sheet.ids)) draw();
     else keep();
     if (waiting !== null) askFor(waiting);
@@ -279,6 +309,13 @@ function labelCanvas(map, { changed, load }) {
     return [Math.min(width - 1, Math.max(0, x)), Math.min(height - 1, Math.max(0, y))];
   }
 
+  /** The middle of a pixel of the map on the page; without one, of what is seen. */
+  function onPage(pixel) {
+    if (!pixel) return middleOf(stage);
+    const box = overlay.getBoundingClientRect();
+    return [box.left + ((pixel[0] + 0.5) / width) * box.width, box.top + ((pixel[1] + 0.5) / height) * box.height];
+  }
+
   function pointAt(event) {
     cursor = pixelOf(event);
     drawOverlay();
@@ -311,14 +348,14 @@ function labelCanvas(map, { changed, load }) {
       pickHere();
     },
     view: turnView,
-    takesWheel: (down) => document.activeElement === stage && (down < 0 || view.nearer()),
+    takesWheel: (down) => document.activeElement === stage && (down < 0 || view.scale() > 1),
   });
 
   /** Keys of the cursor; gives whether it was one. */
   function cursorKey(event) {
     cursor ??= [width >> 1, height >> 1];
     if (event.key in ARROWS) {
-      const far = event.shiftKey ? 1 : Math.max(1, SIZES[size] >> 1);
+      const far = event.shiftKey ? 1 : Math.max(1, SIZES[sizes.brush] >> 1);
       const limits = [width - 1, height - 1];
       const goal = cursor.map((c, i) => Math.min(limits[i], Math.max(0, c + far * ARROWS[event.key][i])));
       if (event.shiftKey && !stroke && tool !== "fill" && tool !== "stamp") begin(cursor);
@@ -332,6 +369,7 @@ function labelCanvas(map, { changed, load }) {
       else begin(cursor);
     } else if (event.key === "Escape" && stroke) cancel();
     else return false;
+    view.follow(onPage(cursor));
     drawOverlay();
     nameUnderCursor(true);
     return true;
@@ -356,7 +394,9 @@ function labelCanvas(map, { changed, load }) {
   choose(chosen);
   draw();
   return {
-    tools: bar.element, palette: classes.element, paper, adopt, key,
+    tools: bar.element, palette: el("div", {}, classes.element, stamps.element), paper, adopt, key,
+    /** Objects that the stamp offers, as Python found them. */
+    offer: stamps.offer,
     stage: el("div", {}, stage, spoken, help),
     /** Where the cursor is, in shares of the map's width and height; null where there is none. */
     cursor: () => cursor && [(cursor[0] + 0.5) / width, (cursor[1] + 0.5) / height],
@@ -379,19 +419,34 @@ function middleOf(element) {
 function viewport(stage, layers) {
   let scale = 1;
   let corner = [0, 0]; // of the layers, in pixels of the page, from the stage's own
+
+  /** The corner where `wanted(c, axis, room)` puts it, as far as no edge is passed. */
+  function place(wanted) {
+    const box = stage.getBoundingClientRect();
+    const room = [box.width, box.height];
+    corner = corner.map((c, i) => Math.min(0, Math.max(room[i] * (1 - scale), wanted(c, i, room[i]))));
+    layers.style.setProperty("--se-scale", scale);
+    layers.style.transform = scale > 1 ? `translate(${corner[0]}px, ${corner[1]}px) scale(${scale})` : "";
+  }
+
+  function fromStage(point) {
+    const box = stage.getBoundingClientRect();
+    return [point[0] - box.left, point[1] - box.top];
+  }
+
   return {
-    nearer: () => scale > 1,
+    scale: () => scale,
     /** `factor` times as near (0: the whole), with the point of the page `centre` where it was, then moved by `shift`. */
     turn(factor, centre, shift) {
-      const box = stage.getBoundingClientRect();
       const before = scale;
       scale = Math.min(8, Math.max(1, scale * factor));
-      const [room, origin] = [[box.width, box.height], [box.left, box.top]];
-      corner = corner.map((c, i) => {
-        const held = centre[i] - origin[i];
-        return Math.min(0, Math.max(room[i] * (1 - scale), held - ((held - c) * scale) / before + shift[i]));
-      });
-      layers.style.transform = scale > 1 ? `translate(${corner[0]}px, ${corner[1]}px) scale(${scale})` : "";
+      const held = fromStage(centre);
+      place((c, i) => held[i] - ((held[i] - c) * scale) / before + shift[i]);
+    },
+    /** Move so far that a point of the page is seen, with a tenth of the view around it. */
+    follow(point) {
+      const at = fromStage(point);
+      place((c, i, room) => c + Math.max(0, room / 10 - at[i]) - Math.max(0, at[i] - 0.9 * room));
     },
   };
 }

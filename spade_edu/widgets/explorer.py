@@ -17,7 +17,7 @@ from .copies import DrawingCopy
 from .host import Core, Tool, script, whole_number
 from .looks import code
 from .maps import CANVAS, EditedMap
-from .still import captioned, diverging, legend_of, png
+from .still import captioned, diverging, legend_of, map_tile, png
 
 COLUMNS = 16  # of the overview
 TILE = (24, 48)  # height and width in it of one channel
@@ -119,7 +119,7 @@ class Modulation(Core):
     def still(self) -> Image.Image:
         """Label map, gamma and beta."""
         where = f"{self.names[self.layer]}, channel {self.channel}"
-        tiles = [("label map", self.map.colours())]
+        tiles = [("label map", map_tile(self.map.label, self.map.labels))]
         for name, values in (("gamma", self.gamma), ("beta", self.beta)):
             limit = float(values.abs().max())
             tiles.append((f"{name} of {where}: ±{limit:.2f}", diverging(values, limit)))

@@ -7,18 +7,18 @@ const KEYS = [
   [["l"], "tool", "line", "line"],
   [["r"], "tool", "rectangle", "rectangle"],
   [["f"], "tool", "fill", "fill a region"],
-  [["s"], "tool", "stamp", "stamp: place an object again"],
+  [["s"], "tool", "stamp", "stamp: places an object; again: the next one"],
   [["e"], "tool", "eraser", "eraser: brings the scene back"],
-  [["[", "-"], "size", -1, "smaller brush"],
-  [["]", "+", "="], "size", 1, "larger brush"],
+  [["[", "-"], "size", -1, "smaller brush or stamp"],
+  [["]", "+", "="], "size", 1, "larger brush or stamp"],
   [["q"], "shape", null, "round or square brush"],
-  [["i"], "pick", null, "take the class under the cursor (also right click, Alt click)"],
+  [["i"], "pick", null, "take the class under the cursor, with the stamp the object"],
   [["h"], "flip", null, "flip left and right"],
   [["o"], "outlines", null, "outlines between classes"],
   [["ctrl z"], "go", -1, "undo"],
   [["ctrl y", "ctrl shift z"], "go", 1, "do again"],
-  [["z"], "zoom", 1.5, "nearer (also the wheel, or two fingers)"],
-  [["x"], "zoom", 1 / 1.5, "farther; two fingers move the view"],
+  [["z"], "zoom", 1.5, "nearer"],
+  [["x"], "zoom", 1 / 1.5, "farther"],
   [["?"], "help", null, "these keys"],
 ];
 
@@ -62,9 +62,11 @@ function keyName(key) {
   return key.split(" ").map((part) => part[0].toUpperCase() + part.slice(1)).join(" ");
 }
 
-/** Every key in words: [keys, words]. */
+/** Hands and keys in words: [keys, words]. */
 function helpRows() {
   return [
+    ["Mouse", "left paints; right, or Alt click, takes the class or the object; wheel: nearer; middle button: moves the view"],
+    ["Fingers", "one paints; two together bring the view nearer and move it"],
     ["Arrows", "move the cursor; with Shift they paint along"],
     ["Space or Enter", "use the tool where the cursor is; Escape drops a stroke"],
     ["1 to 9, 0", "the first ten classes; with Shift the next ten"],

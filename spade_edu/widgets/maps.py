@@ -17,7 +17,9 @@ from ..labels import IGNORE, LabelError, LabelSpace
 from ..pictures import to_uint8
 from .host import whole_number
 
-CANVAS = ("common.js", "sheet.js", "history.js", "keys.js", "pointer.js", "tools.js", "canvas.js", "strokes.js")
+CANVAS = (
+    "common.js", "sheet.js", "history.js", "keys.js", "pointer.js", "tools.js", "stamps.js", "canvas.js", "strokes.js",
+)  # fmt: skip
 MOST_IDS = 256  # a map travels as one byte a pixel
 
 
@@ -174,10 +176,6 @@ class EditedMap:
         ids, counts = self.label.unique(return_counts=True)
         pairs = sorted(zip(counts.tolist(), ids.tolist()), reverse=True)
         return {self.labels.names[i]: count for count, i in pairs}
-
-    def colours(self) -> UInt8[Tensor, "h w 3"]:
-        """The map in the classes' colours."""
-        return self.labels.colourise(self.label)
 
     def state(self) -> dict:
         """What a canvas needs."""

@@ -1,6 +1,6 @@
 // The painter: the canvas, beside it the picture that follows each stroke, below it the same map in other looks.
 
-const QUIET = 300; // milliseconds without a stroke after which thumbnails are brought up to date
+const QUIET = 300; // milliseconds without a stroke after which thumbnails are brought up to date and objects sought
 
 function render({ model, el: host }) {
   const status = statusLine();
@@ -24,6 +24,7 @@ function render({ model, el: host }) {
   canvas.paper.before(under);
   const strokes = strokeSender({ ...python, ask: watched }, state, () => canvas);
   const strip = looksStrip(python, state);
+  const refresh = whenQuiet(python, state, () => strokes.busy());
   const files = mapFiles(python, state);
   const keeper = mapKeeper(state, canvas, Boolean(model.words)); // a notebook keeps its maps itself
   const whole = button("Full screen", "for a projector; Escape ends it", () => root.requestFullscreen());
@@ -35,6 +36,7 @@ function render({ model, el: host }) {
     return done;
   }
 
+  whole.hidden = !document.fullscreenEnabled; // a frame around the notebook may not let it
   const beside = picture("", "The other network's picture of the same map");
   const map = el("figure", {}, canvas.stage, el("figcaption", {}, "Label map: paint on it. ? shows the keys"));
   const root = frame(
@@ -55,6 +57,7 @@ function render({ model, el: host }) {
   function showWipe(share) {
     photo.hidden = !share;
     photo.style.clipPath = `inset(0 ${100 * (1 - share)}% 0 0)`;
+    generated.element.lastChild.textContent = share ? "Left: the scene's own picture. Right: generated" : "Generated picture";
   }
 
   function update() {
@@ -72,7 +75,8 @@ function render({ model, el: host }) {
     files.update();
     keeper.update();
     strip.update();
-    strip.refreshWhenQuiet(strokes.busy);
+    canvas.offer(now.stamps.found);
+    refresh();
     generated.img.alt = `Picture generated from: ${canvas.describe()}`;
     facts.textContent = `New picture: ${now.seconds.toFixed(2)} s, ${now.network}`;
   }
@@ -94,7 +98,7 @@ function looksStrip(python, state) {
   const add = el("label", { class: "se-button" }, "Style of a picture …", file);
   const element = el("div", {}, tiles, el("div", { class: "se-tools" }, others, add));
   let shown = [];
-  let timer = null;
+  walkRadios(tiles, () => shown.map((t) => t.element), (look) => looks.submit(look));
 
   async function style(picked) {
     if (picked) await python.ask({ do: "style", name: picked.name.replace(/\.\w+$/, "") }, new Uint8Array(await picked.arrayBuffer()));
@@ -117,20 +121,26 @@ function looksStrip(python, state) {
     }
     now.forEach((look, i) => {
       shown[i].name.textContent = look.name;
-      shown[i].element.setAttribute("aria-checked", i === chosen);
+      markRadio(shown[i].element, i === chosen, i === chosen);
       if (look.png.byteLength) setPng(shown[i].img, look.png);
       shown[i].img.classList.toggle("se-old", !look.fresh);
     });
   }
 
-  /** Bring one thumbnail up to date, later, and so on with each answer. */
-  function refreshWhenQuiet(busy) {
-    clearTimeout(timer);
-    const look = state().looks.findIndex(({ fresh }) => !fresh);
-    if (look >= 0) timer = setTimeout(() => (busy() ? refreshWhenQuiet(busy) : python.whisper({ do: "thumbnail", look })), QUIET);
-  }
+  return { element, update, style };
+}
 
-  return { element, update, style, refreshWhenQuiet };
+/** While nobody paints, one at a time and so on with each answer: thumbnails are brought up to date, then objects sought. */
+function whenQuiet(python, state, busy) {
+  let timer = null;
+  return function refresh() {
+    clearTimeout(timer);
+    const { looks, stamps } = state();
+    const look = looks.findIndex(({ fresh }) => !fresh);
+    if (look < 0 && stamps.done) return;
+    const request = look >= 0 ? { do: "thumbnail", look } : { do: "stamps" };
+    timer = setTimeout(() => (busy() ? refresh() : python.whisper(request)), QUIET);
+  };
 }
 
 /** Saving picture and map, opening a map. */

@@ -22,7 +22,8 @@ from .host import Core, Tool, script, short_text, whole_number
 from .looks import MOST_SEED, code, draw, title
 from .maps import CANVAS, EditedMap, blank, ids_picture, image_size
 from .references import read_map, read_upload, style_of
-from .still import captioned, legend_of, png
+from .stamps import Stamps
+from .still import captioned, legend_of, map_tile, png
 
 DRAWS = 4  # looks that are drawn from N(0, 1)
 MOST_LOOKS = 16
@@ -51,7 +52,7 @@ class Painting(Core):
     another network, whose picture of the same map stands beside it.
     """
 
-    actions = ("paint", "load", "open", "look", "thumbnail", "draws", "style", "enlarge")
+    actions = ("paint", "load", "open", "look", "thumbnail", "draws", "style", "enlarge", "stamps")
 
     def __init__(
         self, generator: Generator, edited: EditedMap, z: Float[Tensor, "..."] | None = None, *,
@@ -62,6 +63,7 @@ class Painting(Core):
         self.beside = beside and (beside[0], DrawingCopy(beside[1]))
         self.encoder = None if encoder is None else DrawingCopy(encoder)
         self.network = network or type(generator).__name__
+        self.objects = Stamps(edited.scenes, edited.labels)
         self.named: list[Look] = []
         self.drawn: list[Look] = []
         self.chosen, self.version, self.fixed = 0, 0, z is not None
@@ -149,6 +151,10 @@ class Painting(Core):
         large = Image.fromarray(self.image.numpy()).resize((4 * width, 4 * height), Image.Resampling.LANCZOS)
         self.large = png(torch.from_numpy(np.array(large)), self.recipe() | {"enlarged": 4})
 
+    def stamps(self, request: dict, buffers: list) -> None:
+        """Look for objects to place in a few more scenes: views ask when nothing else is to do."""
+        self.objects.seek()
+
     def _draw_from(self, seed: int) -> None:
         self.drawn = [Look({"seed": seed + i}) for i in range(DRAWS)]
 
@@ -184,6 +190,7 @@ class Painting(Core):
             "saved": png_bytes(ids_picture(self.map.label, self.map.labels)),
             "looks": [] if self.fixed else looks,
             "chosen": self.chosen,
+            "stamps": self.objects.state(),
             "takesPictures": self.encoder is not None and not self.fixed,
             "network": f"{self.network}, {height}x{width}",
             "seconds": round(self.seconds, 2),
@@ -191,7 +198,7 @@ class Painting(Core):
 
     def still(self) -> Image.Image:
         """Map and picture side by side, the classes named below."""
-        tiles = [("label map", self.map.colours()), ("generated", self.image)]
+        tiles = [("label map", map_tile(self.map.label, self.map.labels)), ("generated", self.image)]
         return captioned(tiles, 2, legend_of(self.map.label, self.map.labels))
 
     def __repr__(self) -> str:

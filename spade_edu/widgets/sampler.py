@@ -15,7 +15,7 @@ from .copies import DrawingCopy
 from .host import Core, Tool, fraction, script, whole_number
 from .looks import MOST_SEED, code, draw, require_codes, title
 from .maps import objects_of
-from .still import captioned, png
+from .still import captioned, map_tile, png
 
 TILES = 12
 MOST_KEPT = 24
@@ -92,7 +92,7 @@ class Sampling(Core):
     def still(self) -> Image.Image:
         """The label map, then the grid."""
         tiles = [(title(recipe), picture) for recipe, picture in self.tiles]
-        return captioned([("label map", self.labels.colourise(self.label)), *tiles[:7]], 4)
+        return captioned([("label map", map_tile(self.label, self.labels)), *tiles[:7]], 4)
 
     def __repr__(self) -> str:
         return f"{self.label.shape[0]}x{self.label.shape[1]}, z of {self.z_dim}"

@@ -79,9 +79,40 @@ function objectAt(sheet, point) {
   const places = region(sheet, point).map((k) => [k % width, Math.floor(k / width)]);
   const [left, right] = extremes(places.map(([x]) => x));
   const [top, bottom] = extremes(places.map(([, y]) => y));
-  const middle = (left + right) >> 1;
-  const pixels = places.map(([x, y]) => [x - middle, y - bottom]);
-  return { id: idAt(sheet, point), pixels, width: right - left + 1, height: bottom - top + 1 };
+  const object = { id: idAt(sheet, point), width: right - left + 1, height: bottom - top + 1 };
+  return { ...object, pixels: places.map(([x, y]) => [x - left - middleColumn(object), y - bottom]) };
+}
+
+function middleColumn({ width }) {
+  return (width - 1) >> 1;
+}
+
+/** The object of a stamp that Python sent: a mask of `width` columns. */
+function objectOf({ id, width, mask }) {
+  const inside = bytesOf(mask);
+  const object = { id, width, height: inside.length / width };
+  const pixels = [];
+  inside.forEach((byte, k) => {
+    if (byte) pixels.push([(k % width) - middleColumn(object), Math.floor(k / width) + 1 - object.height]);
+  });
+  return { ...object, pixels };
+}
+
+/** An object `factor` times as large, its pixels repeated or left out. */
+function resized(object, factor) {
+  const large = {
+    id: object.id, width: Math.max(1, Math.round(object.width * factor)), height: Math.max(1, Math.round(object.height * factor)),
+  };
+  const key = (x, y) => y * object.width + x;
+  const inside = new Set(object.pixels.map(([x, y]) => key(x + middleColumn(object), y + object.height - 1)));
+  const pixels = [];
+  for (let y = 0; y < large.height; y++) {
+    for (let x = 0; x < large.width; x++) {
+      const from = key(Math.floor(((x + 0.5) * object.width) / large.width), Math.floor(((y + 0.5) * object.height) / large.height));
+      if (inside.has(from)) pixels.push([x - middleColumn(large), y + 1 - large.height]);
+    }
+  }
+  return { ...large, pixels };
 }
 
 /** The least and the largest; by loops, as a region may have more pixels than a call takes arguments. */

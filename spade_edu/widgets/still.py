@@ -4,7 +4,7 @@ import io
 import json
 
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Integer, UInt8
 from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 from torch import Tensor
 
@@ -12,6 +12,7 @@ from ..labels import LabelSpace
 
 GAP, LINE, INK = 8, 16, "#222222"
 TILE_WIDTH = 256  # pixels on the page
+NEAR = 80  # distance of two RGB colours that are hard to tell apart, as those of car, truck and bus
 RECIPE = "spade_edu recipe"  # the PNG text field of a recipe (see looks.code)
 
 
@@ -40,6 +41,20 @@ def captioned(tiles: list[tuple[str, UInt8[Tensor, "_ _ 3"]]], columns: int, bel
         sheet.paste(picture, (x, y + LINE))
     sheet.paste(legend, (GAP, size[1] - legend.height))
     return sheet
+
+
+def map_tile(label: Integer[Tensor, "h w"], labels: LabelSpace) -> UInt8[Tensor, "h2 w2 3"]:
+    """A label map in its classes' colours, enlarged, with light lines where two classes of near colours meet."""
+    factor = max(1, TILE_WIDTH // label.shape[1])
+    colours = labels.colourise(torch.arange(labels.num_ids)).float()
+    near = torch.cdist(colours, colours) < NEAR
+    near.fill_diagonal_(False)
+    line = torch.zeros(label.shape[0] * factor, label.shape[1] * factor, dtype=torch.bool)
+    line[factor::factor] = near[label[1:], label[:-1]].repeat_interleave(factor, 1)
+    line[:, factor::factor] |= near[label[:, 1:], label[:, :-1]].repeat_interleave(factor, 0)
+    tile = labels.colourise(label).repeat_interleave(factor, 0).repeat_interleave(factor, 1)
+    tile[line] = 235
+    return tile
 
 
 def legend_of(label: Tensor, labels: LabelSpace) -> list[tuple[tuple[int, ...], str]]:

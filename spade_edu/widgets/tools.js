@@ -2,6 +2,7 @@
 
 const TOOLS = ["brush", "line", "rectangle", "fill", "stamp", "eraser"];
 const SIZES = [1, 2, 3, 5, 8, 12, 20, 32]; // brush diameters in pixels of the map
+const SCALES = [0.3, 0.45, 0.67, 1, 1.5, 2.2, 3.3, 5]; // of a stamp
 
 function button(text, title, onclick) {
   return el("button", { type: "button", title, onclick }, text);
@@ -16,7 +17,7 @@ function canvasTools(map, does) {
   const toolButtons = TOOLS.map((name) =>
     el("button", { type: "button", "data-tool": name, title: keyOf("tool", name), onclick: () => does.tool(name) }, capital(name)),
   );
-  const shape = button("Round", `${keyOf("shape")}: shape of the brush`, () => does.shape());
+  const shape = button("", `${keyOf("shape")}: shape of the brush`, () => does.shape());
   const shown = el("output", {});
   const range = el("input", {
     type: "range", min: 0, max: SIZES.length - 1, "aria-label": "Brush size", oninput: () => does.sizeIs(Number(range.value)),
@@ -31,7 +32,7 @@ function canvasTools(map, does) {
     el("span", { class: "se-group", role: "group", "aria-label": "Tool" }, ...toolButtons),
     el("label", { class: "se-field" }, "Size", range, shown), shape,
     el("span", { class: "se-group" }, undo, redo),
-    el("span", { class: "se-group" }, button("Flip", keyOf("flip"), () => does.flip()), button("Clear", "", () => does.clear())),
+    el("span", { class: "se-group" }, button("Flip", keyOf("flip"), () => does.flip()), button("Clear", "an empty scene", () => does.clear())),
     ...(map.scenes ? [scenes.element] : []),
     el("label", { class: "se-field", title: keyOf("outlines") }, outlines, "Outlines"),
     whole, button("?", `${keyOf("help")}: keys`, () => does.help()),
@@ -41,9 +42,11 @@ function canvasTools(map, does) {
   function show(state) {
     for (const b of toolButtons) b.setAttribute("aria-pressed", b.dataset.tool === state.tool);
     range.value = state.size;
-    shown.textContent = SIZES[state.size];
-    range.setAttribute("aria-valuetext", `${SIZES[state.size]} pixels`);
-    shape.textContent = capital(state.shape);
+    const stamping = state.tool === "stamp";
+    shown.textContent = stamping ? `${SCALES[state.size]}x` : SIZES[state.size];
+    range.setAttribute("aria-valuetext", stamping ? `${SCALES[state.size]} times` : `${SIZES[state.size]} pixels`);
+    range.setAttribute("aria-label", stamping ? "Stamp size" : "Brush size");
+    shape.textContent = `${capital(state.shape)} brush`;
     undo.setAttribute("aria-disabled", !state.undo); // not `disabled`: the focus would be lost, and the keys with it
     redo.setAttribute("aria-disabled", !state.redo);
     outlines.checked = state.outlines;
@@ -116,28 +119,39 @@ function palette(map, choose) {
     if (map.others.includes(chosen)) folded.open = true;
     for (const s of swatches) {
       const on = Number(s.dataset.id) === chosen;
-      s.setAttribute("aria-checked", on);
-      s.tabIndex = on ? 0 : -1; // arrows move within the group, Tab leaves it
+      markRadio(s, on, on);
     }
   }
 
-  element.addEventListener("keydown", (event) => {
-    const here = swatches.indexOf(event.target);
-    if (!(event.key in ARROWS) || here < 0) return;
-    event.preventDefault();
-    const many = folded.open ? ids.length : map.offered.length;
-    const [right, downwards] = ARROWS[event.key];
-    const goal = (here + right + downwards + many) % many;
-    choose(ids[goal]);
-    swatches[goal].focus();
-  });
+  walkRadios(element, () => (folded.open ? swatches : main), (index) => choose(ids[index]));
   return { element, show };
 }
 
-/** Every key, on a sheet over the widget that Escape closes. */
+/** Whether a radio is chosen, and whether Tab stops at it: at one of a group, within which arrows move. */
+function markRadio(radio, chosen, stop) {
+  radio.setAttribute("aria-checked", chosen);
+  radio.tabIndex = stop ? 0 : -1;
+}
+
+/** Arrows go from radio to radio of a group and choose. */
+function walkRadios(element, radios, choose) {
+  element.addEventListener("keydown", (event) => {
+    const all = radios();
+    const here = all.indexOf(event.target);
+    if (!(event.key in ARROWS) || here < 0) return;
+    event.preventDefault();
+    event.stopPropagation();
+    const [right, down] = ARROWS[event.key];
+    const goal = (here + right + down + all.length) % all.length;
+    choose(goal);
+    all[goal].focus();
+  });
+}
+
+/** Hands and keys, on a sheet over the widget that Escape closes. */
 function helpSheet() {
   const rows = helpRows().map(([keys, words]) => el("tr", {}, el("th", { scope: "row" }, keys), el("td", {}, words)));
   const close = el("button", { type: "button", onclick: () => element.close() }, "Close");
-  const element = el("dialog", { class: "se-help", "aria-label": "Keys" }, el("table", {}, ...rows), close);
+  const element = el("dialog", { class: "se-help", "aria-label": "Keys" }, close, el("table", {}, ...rows));
   return element;
 }

@@ -222,11 +222,43 @@ def test_looks_are_chosen_at_a_glance_and_pictures_give_theirs(fresh, tmp_path):
         fresh.page.wait_for_timeout(300)
         shown.append(pixels(fresh.locator(".se-picture")).float().mean())
     assert shown[0] > shown[1] + 30  # the night is dark
+    looks.filter(has_text="night").press("ArrowRight")
+    fresh.get_by_role("radio", name="overcast", checked=True).wait_for()
+    assert looks.filter(has_text="overcast").evaluate("e => e === document.activeElement")
     Image.fromarray(Streets(1, split="test", style="night").scene(0).image).save(tmp_path / "evening.png")
     fresh.get_by_label("Style of a picture").set_input_files(tmp_path / "evening.png")
     fresh.get_by_role("radio", name="evening", checked=True).wait_for()
     fresh.page.wait_for_timeout(300)
     assert pixels(fresh.locator(".se-picture")).float().mean() < shown[0] - 30
+
+
+def test_objects_are_placed_by_click_and_by_keyboard(fresh):
+    """The offered ones come from the data set; one undo takes each off again."""
+    stamps = fresh.get_by_role("radiogroup", name="Stamps")
+    stamps.get_by_role("radio").nth(3).wait_for(timeout=60_000)
+    assert stamps.get_by_role("radio").all_text_contents() == ["Car", "Bus", "Person", "Tree"]
+    paper, img, stage = (fresh.locator(css) for css in (".se-paper", ".se-picture", ".se-stage"))
+    before = pixels(paper)
+    stamps.get_by_role("radio", name="Bus").click()
+    with NextPicture(img):
+        stroke(fresh, (0.5, 0.9))
+    by_click = (pixels(paper) == torch.tensor([0, 60, 100])).all(-1).sum()
+    assert by_click > 200
+    stage.focus()
+    for key in ("[", "s", "s", "s"):  # smaller; the person, the tree, the car again
+        stage.press(key)
+    assert stamps.get_by_role("radio", name="Car").get_attribute("aria-checked") == "true"
+    stage.press("ArrowUp")
+    with NextPicture(img):
+        stage.press("Enter")
+    by_keyboard = (pixels(paper) == torch.tensor([0, 0, 142])).all(-1).sum()
+    assert by_keyboard > (before == torch.tensor([0, 0, 142])).all(-1).sum()
+    for _ in range(2):
+        with NextPicture(img):
+            stage.press("Control+z")
+    assert torch.equal(pixels(paper), before)
+    stamps.get_by_role("radio", name="Car").press("ArrowRight")
+    assert stamps.get_by_role("radio", name="Bus", checked=True).evaluate("e => e === document.activeElement")
 
 
 def test_picture_and_map_are_saved_with_names_of_their_own_and_the_map_comes_back(fresh, tmp_path):

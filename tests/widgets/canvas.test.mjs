@@ -6,8 +6,8 @@ import { test } from "node:test";
 
 const FOLDER = new URL("../../spade_edu/widgets/", import.meta.url);
 const SOURCE = ["common.js", "sheet.js", "history.js", "keys.js", "pointer.js"].map((name) => readFileSync(new URL(name, FOLDER), "utf8")).join("\n");
-const NAMES = "stamp, drag, rectangle, fill, objectAt, place, mirrored, sides, shares, same, sheetHistory, commandOf, keyOfClass, helpRows, KEYS, followPointers";
-const { stamp, drag, rectangle, fill, objectAt, place, mirrored, sides, shares, same, sheetHistory, commandOf, keyOfClass, helpRows, KEYS, followPointers } =
+const NAMES = "stamp, drag, rectangle, fill, objectAt, objectOf, resized, place, mirrored, sides, shares, same, sheetHistory, commandOf, keyOfClass, helpRows, KEYS, followPointers";
+const { stamp, drag, rectangle, fill, objectAt, objectOf, resized, place, mirrored, sides, shares, same, sheetHistory, commandOf, keyOfClass, helpRows, KEYS, followPointers } =
   new Function(`${SOURCE}\nreturn { ${NAMES} };`)();
 
 /** A sheet from rows of digits. */
@@ -20,6 +20,9 @@ function rowsOf({ ids, width }) {
 }
 
 const seven = () => 7;
+
+/** An object with its pixels in a fixed order. */
+const inOrder = (object) => ({ ...object, pixels: object.pixels.map(String).sort() });
 
 test("a brush is round or square, and is cut off at the edges", () => {
   const round = sheet("0000000", "0000000", "0000000", "0000000", "0000000", "0000000");
@@ -66,6 +69,21 @@ test("an object is taken and placed by its foot", () => {
   const to = sheet("0000", "0000", "0000");
   place(to, object, [3, 2], () => object.id);
   assert.deepEqual(rowsOf(to), ["0000", "0005", "0055"]);
+});
+
+test("an object that Python sent is the same as one taken from a map", () => {
+  const mask = Uint8Array.from([0, 1, 0, 1, 1, 1]);
+  assert.deepEqual(inOrder(objectOf({ id: 5, width: 3, mask: new DataView(mask.buffer) })), inOrder(objectAt(sheet("00500", "05550", "00000"), [2, 0])));
+});
+
+test("an object keeps its foot when it grows and shrinks", () => {
+  const object = objectAt(sheet("00500", "05550", "00000"), [2, 0]);
+  assert.deepEqual(inOrder(resized(object, 1)), inOrder(object));
+  const to = sheet("00000000", "00000000", "00000000", "00000000");
+  const large = resized(object, 2);
+  place(to, large, [3, 3], () => large.id);
+  assert.deepEqual(rowsOf(to), ["00055000", "00055000", "05555550", "05555550"]);
+  assert.deepEqual(resized(object, 0.01), { id: 5, width: 1, height: 1, pixels: [[0, 0]] });
 });
 
 test("mirrored twice is the same", () => {
@@ -185,4 +203,13 @@ test("right click and Alt click take what is there", () => {
   hand("up", 1, 10, { button: 2, pointerType: "mouse" });
   hand("down", 1, 10, { altKey: true, pointerType: "mouse" });
   assert.deepEqual(heard, ["pick", "pick"]);
+});
+
+test("the middle button moves the view and paints nothing", () => {
+  const { heard, hand } = touched();
+  hand("down", 1, 10, { button: 1, pointerType: "mouse" });
+  hand("move", 1, 30, { pointerType: "mouse" });
+  hand("up", 1, 30, { button: 1, pointerType: "mouse" });
+  hand("move", 1, 40, { pointerType: "mouse" });
+  assert.deepEqual(heard, ["view", "hover"]);
 });

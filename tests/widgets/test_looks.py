@@ -4,13 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from spade_edu import UserError
+from spade_edu import CITYSCAPES, UserError
 from spade_edu.data import Streets, stack
 from spade_edu.pictures import to_uint8
 from spade_edu.runs.loading import load_stored
 from spade_edu.sampling import generate
 from spade_edu.widgets.looks import between, code, draw, read_recipe, title
-from spade_edu.widgets.still import captioned, diverging, png
+from spade_edu.widgets.still import captioned, diverging, map_tile, png
 
 SEEDS = st.integers(0, 1000)
 
@@ -90,3 +90,13 @@ def test_captioned_tiles_of_several_sizes_fit():
     picture = captioned(tiles, 2, [((255, 0, 0), "red")])
     assert picture.width >= 2 * 16 and picture.height >= 2 * 20
     assert (255, 0, 0) in {colour for _, colour in picture.getcolors(1 << 20)}
+
+
+def test_a_still_map_has_lines_only_between_classes_of_near_colours():
+    label = torch.full((4, 8), CITYSCAPES.id("road"))
+    label[:2, :4], label[:2, 4:] = CITYSCAPES.id("car"), CITYSCAPES.id("truck")
+    tile = map_tile(label, CITYSCAPES)
+    assert tile.shape == (128, 256, 3)
+    light = (tile == 235).all(-1)
+    assert light[:64, 128].all() and light.sum() == 64  # between car and truck; none above the road
+    assert torch.equal(tile[16::32, 16::32], CITYSCAPES.colourise(label))

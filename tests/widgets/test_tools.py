@@ -247,15 +247,38 @@ def test_no_widget_changes_the_mode_or_a_statistic_of_a_network(generator):
     assert all(torch.equal(value, before[name]) for name, value in generator.state_dict().items())
 
 
-def test_a_widget_follows_the_weights_of_its_network(painter, generator):
-    old = painter.image
-    with torch.no_grad():
-        for weight in generator.parameters():
-            weight.data.mul_(1.5)  # which leaves no trace in a tensor's version
-    painter.core.draw()
-    assert not torch.equal(painter.image, old)
+def one_value(generator):
+    next(generator.parameters()).view(-1)[0] += 1
+
+
+def all_without_a_trace(generator):
+    for weight in generator.parameters():
+        weight.data.mul_(1.5)  # which isn't counted in the tensor's version
+
+
+def other_tensors(generator):
+    generator.load_state_dict({k: v * 1.5 for k, v in generator.state_dict().items()}, assign=True)
+
+
+def a_fused_step(generator):
+    for weight in generator.parameters():
+        weight.grad = torch.ones_like(weight)
+    torch.optim.Adam(generator.parameters(), lr=0.1, fused=True).step()  # which isn't counted either
+    generator.zero_grad()
+
+
+@pytest.mark.parametrize("change", [one_value, all_without_a_trace, other_tensors, a_fused_step])
+def test_a_widget_follows_the_weights_of_its_network(painter, generator, change):
     copy = painter.core.generator.present()
     assert painter.core.generator.present() is copy  # made anew only where something has changed
+    with torch.no_grad():
+        change(generator)
+    now = painter.core.generator.present()
+    assert now is not copy
+    assert all(torch.equal(value, now.state_dict()[name]) for name, value in generator.state_dict().items())
+    old = painter.image
+    painter.core.draw()
+    assert not torch.equal(painter.image, old)
 
 
 def test_a_generator_of_any_size_needs_a_map():
