@@ -3,11 +3,12 @@
 import pytest
 from answers_kinds import RIGHT, WRONG, R
 from answers_left import WRONG as LEFT
+from answers_rest import WRONG as REST
 
 from spade_edu.checks import check, exercises
 from spade_edu.checks.diagnosis import exercise_cases, expected_outcome
 
-ROWS = [(kind, *row) for kind, rows in (WRONG | {"left": LEFT}).items() for row in rows]
+ROWS = [(kind, *row) for kind, rows in (WRONG | {"left": LEFT, "rest": REST}).items() for row in rows]
 
 
 @pytest.mark.parametrize(("kind", "name", "answer", "words"), ROWS, ids=[f"{k}-{n}-{w:.20}" for k, n, _, w in ROWS])
