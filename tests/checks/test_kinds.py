@@ -4,6 +4,7 @@ import pytest
 from answers_kinds import RIGHT, WRONG, R
 from answers_left import WRONG as LEFT
 from answers_rest import WRONG as REST
+from test_answers import WRONG as TYPICAL
 
 from spade_edu.checks import check, exercises
 from spade_edu.checks.diagnosis import exercise_cases, expected_outcome
@@ -21,6 +22,12 @@ def test_a_wrong_answer_is_told_by_its_kind(kind, name, answer, words):
 def test_an_unusual_right_answer_passes(name, answer):
     result = check(name, answer)
     assert result.passed, result.message
+
+
+@pytest.mark.parametrize("exercise", exercises(), ids=lambda e: e.name)
+def test_every_named_mistake_has_a_stored_answer(exercise):
+    stored = [words for name, _, words in [*TYPICAL, *LEFT, *REST] if name == exercise.name and words]
+    assert [key for key, text in exercise.mistakes.items() if not any(words in text for words in stored)] == []
 
 
 def test_there_are_ten_of_each_kind_and_fifty_right_ones():
