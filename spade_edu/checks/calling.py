@@ -30,7 +30,7 @@ from .exercise import Case
 T = TypeVar("T")
 
 SECONDS = 3.0  # of computing, that one call may take; every right answer takes milliseconds
-PATIENCE = 3  # times as many seconds by the clock, for machines that are busy with other things
+PATIENCE = 3.0  # times as many seconds by the clock, for machines that are busy with other things
 
 
 class TimeUp(BaseException):
@@ -101,7 +101,8 @@ def _called(
     left = effects(things)
     gradients = None
     if case.gradient:
-        gradients, _, _ = guard(lambda: _gradients(leaves, inputs))  # an error here: no gradient can be had
+        gradients, stopped, _ = guard(lambda: _gradients(leaves, inputs))  # an error here: no gradient can be had
+        error = stopped if isinstance(stopped, TimeUp) else None
     arguments = {path: leaf for name, value in zip(names, given) for path, leaf in flatten(value, name).items()}
     changed = _changed(case, names, arguments)
     return Outcome(_frozen(leaves), _frozen(arguments), changed, left, gradients, error, trouble)

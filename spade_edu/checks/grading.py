@@ -6,6 +6,9 @@ likes, but a wrong answer passes only if somebody computed the right numbers for
 still do that, for instance by calling the package in a roundabout way; authorship.py finds the plain ways.
 
 All notebooks are read before the first one runs. What else keeps them apart depends on the system: see wall.py.
+
+No verdict may depend on how busy the machine is. Where time by the clock, memory or processes ran short, or the system
+killed a process, an answer that doesn't pass needs a look, and a second run grades its notebook again.
 """
 
 import json
@@ -14,10 +17,12 @@ import queue
 import re
 import secrets
 import stat
+import subprocess
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
@@ -37,8 +42,11 @@ MOST_SECONDS = 86400  # that a cell may be given
 CELLS = 10  # so many times what a cell may take is given to a whole notebook
 MOST_BYTES = 32 * 2**20  # of a notebook, and of what a process sends; the longest outcomes of an exercise are 5 MB
 MOST_NOTES = 20
+STARTS = 3  # tries to start a process: a busy machine may refuse one
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, MemoryError)  # a notebook
 ENDED = "Its cell ended the Python process."
+CRASHED = "Its process was ended: it crashed, or the system lacked memory."
+AGAIN = "A second run grades this notebook again."
 
 
 def grade_folder(folder: Path, seconds: float, out: Path, programs: bool = False) -> Iterator[list[Grade]]:
@@ -137,22 +145,24 @@ def grade_notebook(hand_in: HandIn, seconds: float, wall: Wall, programs: bool =
     run = Run(hand_in, names, seconds, wall, programs)
     if not hand_in.trouble:
         run.to_the_end()
+    version = "" if run.rushed else hand_in.version
     rows = [name for name in known() if name in names or name in run.found]
     open_one = Verdict(False, "Needs a look: no cell checks it, and nothing is called so at the end.", look=True)
     if hand_in.trouble:
         open_one = Verdict(False, hand_in.trouble, look=True)
     if not rows:
         text = hand_in.trouble or "Needs a look: no exercise was found in it."
-        return [Grade(hand_in.name, hand_in.version, "", "", "", False, True, "", "", run.with_notes(text))]
-    return [_grade(hand_in, name, run, run.found.get(name, open_one)) for name in rows]
+        return [Grade(hand_in.name, version, "", "", "", False, True, "", "", run.with_notes(text))]
+    return [_grade(replace(hand_in, version=version), name, run, run.found.get(name, open_one)) for name in rows]
 
 
 def _grade(hand_in: HandIn, name: str, run: "Run", verdict: Verdict) -> Grade:
     exercise = known()[name]
     mistakes = [key for key, text in exercise.mistakes.items() if text in verdict.message]
-    message = run.with_notes(verdict.message) if verdict.look else verdict.message
+    look = verdict.look or (run.rushed and not verdict.passed)
+    message = run.with_notes(verdict.message) if look else verdict.message
     head = (hand_in.name, hand_in.version, exercise.stage, name, exercise.title)
-    return Grade(*head, verdict.passed, verdict.look, " ".join(mistakes), _remark(hand_in, name, verdict), message)
+    return Grade(*head, verdict.passed, look, " ".join(mistakes), _remark(hand_in, name, verdict), message)
 
 
 def _remark(hand_in: HandIn, name: str, verdict: Verdict) -> str:
@@ -179,14 +189,17 @@ class Run:
     closed: set[str] = field(default_factory=set)  # not to be tried again
     skipped: set[int] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
+    rushed: bool = False  # the machine had a part in what doesn't pass
+    starts: int = 0  # in vain
+    until: float = 0.0  # by the clock
 
     def to_the_end(self) -> None:
         """Run what there is to run, within the notebook's time."""
-        until = time.monotonic() + START_SECONDS + CELLS * self.seconds
-        while self._one_process(until):
+        self.until = time.monotonic() + START_SECONDS + CELLS * self.seconds
+        while self._one_process():
             pass
 
-    def _one_process(self, until: float) -> bool:
+    def _one_process(self) -> bool:
         """Run a process to its end; returns whether there has to be another."""
         order = {
             "token": secrets.token_hex(16),
@@ -195,19 +208,22 @@ class Run:
             "skipped": sorted(self.skipped),
             "closed": sorted(self.closed),
             "programs": self.programs,
-            "walled": self.wall.namespaces or self.wall.user,
+            "counted": self.wall.counts_apart,
         }
         module = ["-m", "spade_edu.checks.run_notebook"]
-        with self.wall.started(module, json.dumps(order), self.hand_in.files) as process:
-            assert process.stdout is not None
-            return self._follow(Lines(process.stdout, str(order["token"])), until)
+        try:
+            with self.wall.started(module, json.dumps(order), self.hand_in.files) as process:
+                assert process.stdout is not None
+                return self._follow(process, Lines(process.stdout, str(order["token"])))
+        except OSError as error:  # no process, no place: the class goes on
+            return self._start_again(f"Its process couldn't be started ({error.strerror}).")
 
-    def _follow(self, lines: "Lines", until: float) -> bool:
+    def _follow(self, process: subprocess.Popen, lines: "Lines") -> bool:
         """Take what a process sends until it ends or is late; returns whether there has to be another."""
         steps = [n for n in range(len(self.hand_in.cells) + len(self.names)) if n not in self.skipped]
         step, trying, late = -1, "", time.monotonic() + START_SECONDS
         while True:
-            line = lines.take(min(late, until))
+            line = lines.take(min(late, self.until))
             if line is None:
                 break
             if "done" in line:
@@ -215,24 +231,54 @@ class Run:
             if steps and line.get("cell") == steps[0]:  # no other number sets the clock again
                 step, trying, late = steps.pop(0), "", time.monotonic() + self.seconds
             trying = str(line.get("trying", trying))
-            self._hear(line)
-        over = time.monotonic() >= until
-        self._skip(step, trying, ENDED if lines.ended else f"Its cell took longer than {self.seconds:g} seconds.")
+            late += self._hear(line)
+        if step < 0 and time.monotonic() < self.until:
+            return self._start_again("Its process didn't begin.")
+        self._skip(step, trying, self._reason(process, lines))
+        over = time.monotonic() >= self.until
         if over:
-            self.note(f"The notebook took longer than {START_SECONDS + CELLS * self.seconds:g} seconds.")
-        if step < 0:
-            self.note("Its process didn't begin.")
-        return step >= 0 and not over
+            self._rush(f"The notebook took longer than {START_SECONDS + CELLS * self.seconds:g} seconds.")
+        return not over
 
-    def _hear(self, line: dict[str, Any]) -> None:
-        """Take over what a line says."""
+    def _start_again(self, reason: str) -> bool:
+        """Whether a process that wasn't to be had is tried for once more."""
+        self.starts += 1
+        if self.starts >= STARTS:
+            self._rush(reason)
+        return self.starts < STARTS
+
+    def _reason(self, process: subprocess.Popen, lines: "Lines") -> str:
+        """Why a process didn't come to the end of a step."""
+        if not lines.ended:
+            self._rush("")
+            return f"Its cell took longer than {self.seconds:g} seconds."
+        with suppress(subprocess.TimeoutExpired):
+            if process.wait(5) != 0:  # through `unshare` a signal is told as a 1
+                self._rush("")
+                return CRASHED
+        return ENDED
+
+    def _rush(self, note: str) -> None:
+        """Keep in mind that the machine had a part in it."""
+        self.rushed = True
+        if note:
+            self.note(note)
+
+    def _hear(self, line: dict[str, Any]) -> float:
+        """Take over what a line says; returns the seconds that it took, in which no time of the notebook runs."""
+        begun = time.monotonic()
         name, passed, message = (line.get(key) for key in ("name", "passed", "message"))
         if "left_out" in line:
             self.note(f"Not run: {line['left_out']}")
+        elif "short" in line:
+            self._rush(f"It ran short: {line['short']}.")
         elif isinstance(name, str) and name in known() and name not in self.closed and isinstance(message, str):
             self.found[name] = self._confirmed(name, line) if passed is True else Verdict(False, plain(message))
             if passed is True:
                 self.closed.add(name)
+        took = time.monotonic() - begun
+        self.until += took
+        return took
 
     def _confirmed(self, name: str, line: dict[str, Any]) -> Verdict:
         """The verdict on an answer that is said to pass."""
@@ -263,7 +309,7 @@ class Run:
 
     def with_notes(self, message: str) -> str:
         """A message that asks for a look, with what is known about the notebook."""
-        return " ".join([message, *self.notes])
+        return " ".join([message, *self.notes, *([AGAIN] if self.rushed else [])])
 
 
 class Lines:
@@ -290,12 +336,14 @@ class Lines:
         self.waiting.put(None)
 
     def take(self, until: float) -> dict[str, Any] | None:
-        """The next line; None at the end (`ended`), or when it is later than `until` by this process's clock."""
-        while (left := until - time.monotonic()) > 0 and not self.ended:
+        """The next line; None at the end (`ended`), or if none has come until then by this process's clock."""
+        while not self.ended:
             try:
-                line = self.waiting.get(timeout=left)
+                line = self.waiting.get(timeout=max(0.0, until - time.monotonic()))
                 found = None if line is None else json.loads(line)
-            except (queue.Empty, ValueError, RecursionError):
+            except queue.Empty:
+                return None
+            except (ValueError, RecursionError):
                 continue
             self.ended = line is None
             if isinstance(found, dict):

@@ -6,8 +6,10 @@ the answer; that goes to the process that judges, through what was standard outp
 
 import builtins
 import contextlib
+import errno
 import functools
 import json
+import math
 import os
 import sys
 from collections.abc import Callable
@@ -18,6 +20,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.text import SList
 
 from .. import checks
+from . import calling
 from .authorship import foreign, uses
 from .calling import Outcome
 from .exercise import Exercise, Result
@@ -35,6 +38,8 @@ NOT_RUN = {  # magics that start programs, or move the notebook to other places
     "rehashx", "debug", "edit", "load", "loadpy", "killbgscripts",
 }
 # fmt: on
+SHORT = {errno.EAGAIN, errno.ENOMEM, errno.ENOSPC, errno.EMFILE, errno.ENFILE}  # what a full machine answers
+SHORT_WORDS = ("can't start new thread", "can't allocate memory", "not enough memory")  # Python's, and torch's
 SETTINGS = {"matplotlib", "config", "load_ext", "reload_ext", "autoreload"}  # no answer depends on them
 
 
@@ -112,6 +117,8 @@ class Watched:
             return self.plain(name, function)
         self.report.say(trying=name)
         result, outcomes = self._tried(exercise, function)
+        for outcome in outcomes:
+            tell_shortage(self.report, outcome.error)
         more: dict[str, Any] = {}
         if result.passed:
             self.closed.add(name)
@@ -139,14 +146,25 @@ def run(order: dict[str, Any], report: Report) -> None:
     shell.note, shell.programs = lambda line: report.say(left_out=line), order["programs"]
     steps = [functools.partial(shell.run_cell, source, store_history=True) for source in order["cells"]]
     steps += [functools.partial(_try_open, watched, shell.user_ns, name) for name in order["wanted"]]
-    _set_limits(order["walled"])
+    _set_limits(order["counted"])
+    # The judging process has the clock. Here computing is measured only, which varies less on a busy machine.
+    calling.SECONDS, calling.PATIENCE = calling.SECONDS * calling.PATIENCE, math.inf
     for number, step in enumerate(steps):
         if number in order["skipped"]:
             continue
         report.say(cell=number)
         with contextlib.suppress(BaseException):
-            step()
+            tell_shortage(report, getattr(step(), "error_in_exec", None))
     report.say(done=True)
+
+
+def tell_shortage(report: Report, error: object) -> None:
+    """Say so if an error may be the machine's: no time, no memory, no thread, no place for a file."""
+    if isinstance(error, calling.TimeUp):
+        report.say(short=f"a call computed for {calling.SECONDS:g} seconds")
+    short = isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in SHORT)
+    if short or (isinstance(error, RuntimeError) and any(words in str(error) for words in SHORT_WORDS)):
+        report.say(short=f"{type(error).__name__}: {error}")
 
 
 def _try_open(watched: Watched, names: dict[str, Any], name: str) -> None:
@@ -154,7 +172,7 @@ def _try_open(watched: Watched, names: dict[str, Any], name: str) -> None:
         watched.check(name, names[name])
 
 
-def _set_limits(walled: bool) -> None:
+def _set_limits(counted: bool) -> None:
     """Give the process GIGABYTES more than it has, and bounds of files, time and processes, where the system can."""
     try:
         import resource
@@ -163,7 +181,7 @@ def _set_limits(walled: bool) -> None:
     except (ImportError, OSError, ValueError):
         return
     limits = {"AS": taken + GIGABYTES * 2**30, "FSIZE": FILE_BYTES, "CPU": CPU_SECONDS, "CORE": 0}
-    if walled:  # else the processes of everything that the user does count
+    if counted:
         limits["NPROC"] = PROCESSES
     for name, most in limits.items():
         with contextlib.suppress(ValueError, OSError):  # the system's own limit is lower

@@ -96,10 +96,11 @@ def _response_cases() -> list[Case]:
 
 
 def _response_mistaken(wrong: Wrong, class_id: int, weight: Tensor, bias: Tensor) -> Tensor:
+    if "output_channel" in wrong:
+        return weight[class_id].sum() + bias  # an IndexError where there are more classes than channels
     middle = weight.shape[-1] // 2
     weight = variant(wrong, weight, from_the_end=weight.flip(1))
-    output_channel = weight[class_id % len(weight)]
-    taps = variant(wrong, weight[:, class_id], all_classes=weight.sum(dim=1), output_channel=output_channel)
+    taps = variant(wrong, weight[:, class_id], all_classes=weight.sum(dim=1))
     taps = variant(wrong, taps, id_as_value=taps * class_id)
     value = variant(
         wrong,
@@ -108,8 +109,6 @@ def _response_mistaken(wrong: Wrong, class_id: int, weight: Tensor, bias: Tensor
         one_row=taps[:, middle].sum(dim=1),
         averaged=taps.mean(dim=(1, 2)),
     )
-    if "output_channel" in wrong:
-        return value[: len(bias)].sum() + bias
     return variant(wrong, value + bias, no_bias=value)
 
 

@@ -8,6 +8,7 @@ reach. Without either it runs with the grader's rights, on a copy of the package
 import ctypes
 import json
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -21,16 +22,15 @@ from functools import cache
 from itertools import count
 from pathlib import Path
 
-from ..fast import threads
+from ..errors import UserError
 
 PACKAGE = Path(__file__).parents[1]
 FIRST_USER = 50_000  # users of this number and above get no name and own nothing
-PASSED_ON = (
-    "PATH", "LANG", "LC_ALL", "TZ", "OMP_NUM_THREADS", "MKL_NUM_THREADS", *threads.CHOICES, "SYSTEMROOT", "COMSPEC",
-    "PATHEXT",
-)  # fmt: skip
+PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "SYSTEMROOT", "COMSPEC", "PATHEXT")
 HIDDEN = ("/run", "/var/run", "/var/lib/docker")  # where services listen, to a grader that is root
 TRY = "import importlib.util as u; [open(u.find_spec(n).origin).close() for n in ('torch', 'IPython', 'spade_edu')]"
+TRY_SECONDS = 120  # for Python to start on a busy machine
+COUNTED_APART = (5, 14)  # since this Linux a namespace's processes have a count of their own
 NOW_CHILDREN = 36  # of prctl: whoever loses its parent becomes a child of this process
 # A user's end takes all that runs under its number: two gradings at a time, whose pids are near, may not share any.
 _users = count(FIRST_USER + secrets.randbelow(10_000))
@@ -57,6 +57,11 @@ class Wall:
             "This system gives notebooks neither namespaces nor a user of their own: they run with your rights, and "
             "can change your files. Grade people whom you don't know in a container (docs/teaching.md)."
         )
+
+    @property
+    def counts_apart(self) -> bool:
+        """Whether a bound of processes counts the notebook's alone, and nothing else that the same user runs."""
+        return self.user or (self.namespaces and _linux() >= COUNTED_APART)
 
     def hiding(self, folder: Path) -> "Wall":
         """The same wall, with a folder hidden, unless Python or the package lie in it."""
@@ -118,9 +123,19 @@ def _holds(wall: Wall) -> bool:
         return False
     if wall.namespaces and (sys.platform != "linux" or shutil.which("unshare") is None):
         return False
-    with suppress(OSError, subprocess.SubprocessError), wall.started(["-c", TRY], "", {}) as process:
-        return process.wait(30) == 0
-    return False
+    try:
+        with wall.started(["-c", TRY], "", {}) as process:
+            return process.wait(TRY_SECONDS) == 0
+    except subprocess.TimeoutExpired as error:  # nobody shall get a weaker wall for that
+        text = f"A process took longer than {TRY_SECONDS} seconds to start: the machine is too busy to grade."
+        raise UserError(text) from error
+    except (OSError, subprocess.SubprocessError):
+        return False
+
+
+def _linux() -> tuple[int, ...]:
+    """The version of the kernel, as (6, 1)."""
+    return tuple(int(part) for part in re.findall(r"\d+", os.uname().release)[:2])
 
 
 def _unshare() -> list[str]:
@@ -139,6 +154,7 @@ def _environment(folder: Path, packages: Path) -> dict[str, str]:
     )
     paths = os.pathsep.join(filter(None, [str(packages), os.environ.get("PYTHONPATH")]))
     fixed = {"PYTHONPATH": paths, "PYTHONUTF8": "1", "MPLBACKEND": "agg", "CUDA_VISIBLE_DEVICES": "", "USER": "student"}
+    fixed |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}  # threads of a busy machine compute by waiting
     return {name: os.environ[name] for name in PASSED_ON if name in os.environ} | here | fixed
 
 

@@ -254,7 +254,7 @@ WRONG = [
     ("feature_statistics", statistics(torch.cov), "torch.cov wants the features in the rows"),
     ("feature_statistics", statistics(lambda x: x.T.cov(), lambda x: x), "float32"),
     ("feature_statistics", statistics(lambda x: x.T @ x / (len(x) - 1)), "isn't subtracted"),
-    ("feature_statistics", statistics(lambda x: x.T.corrcoef()), ""),
+    ("feature_statistics", statistics(lambda x: x.T.corrcoef()), "That is the correlation"),
     ("feature_statistics", statistics(lambda x: x.var(0)), "has shape"),
     ("update_statistics", merged_with(lambda c, mean, s, x, n, m: s + about(x, m)), "distance of the two means"),
     ("update_statistics", merged_with(lambda c, mean, s, x, n, m: s + about(x, mean)), "centred on the old mean"),

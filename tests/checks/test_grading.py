@@ -40,7 +40,7 @@ def test_every_answer_of_a_hostile_notebook_is_graded(tmp_path, monkeypatch, cap
     write(tmp_path / "class" / ".ipynb_checkpoints" / "02_pix2pixhd.ipynb", *CELLS)
     (tmp_path / "class" / "04_broken.ipynb").write_text("{")
     monkeypatch.chdir(tmp_path)
-    main(["grade", "class", "--out", "grades.csv", "--seconds", "8"])
+    main(["grade", "class", "--out", "grades.csv", "--seconds", "30"])
     out = capsys.readouterr().out
     assert "anna/02_pix2pixhd.ipynb: 1 of 6" in out and "02 receptive_field: 1 of 1 solved" in out
     assert "    ResnetBlock, Pix2PixHDGenerator: Needs a look: no cell checks it" in out
@@ -59,6 +59,7 @@ def test_every_answer_of_a_hostile_notebook_is_graded(tmp_path, monkeypatch, cap
         assert text in rows[name]["message"], rows[name]
     assert [name for name, row in rows.items() if row["passed"] == "True"] == ["receptive_field"]
     assert {name for name, row in rows.items() if row["look"] == "True" and row["stage"] == "02"} == {
+        "residual_block",  # another cell was late
         "ResnetBlock",
         "Pix2PixHDGenerator",
     }

@@ -13,6 +13,7 @@ from graded import CHECKED, SOLVED, graded, write
 
 import spade_edu.checks
 from spade_edu.checks import grading
+from spade_edu.checks.grades import Grade
 from spade_edu.checks.grading import Lines
 from spade_edu.checks.wall import Wall, best_wall
 from spade_edu.cli import main
@@ -241,23 +242,43 @@ HOSTILE = [  # what the five of a class try
 ]
 
 
-def class_with_hostile(folder: Path, size: int) -> dict[str, bool]:
-    """A class whose every fifth of five parts begins with a hostile notebook; {notebook: whether it is right}."""
-    right = {}
+LOOP = 'from spade_edu import checks\nfor name in ["receptive_field"]:\n    checks.check(name, globals()[name])'
+HONEST = [  # (cells, what is said of receptive_field): kinds of small hand-ins
+    ([SOLVED, CHECKED], "right"),
+    ([WRONG, CHECKED], "wrong"),
+    ([f"%%time\n!nvidia-smi\n{SOLVED}", LOOP], "right"),
+    ([SOLVED, "1 / 0"], "right"),  # no cell checks it
+    ([CHECKED, "def receptive_field(layers):\n    return None", "exit()", CHECKED], "wrong"),
+    (["# Nothing done yet."], "look"),
+]
+SAID = [("look", "wrong"), ("right",), ("right",), ("look", "wrong"), ("look",)]  # of what the hostile ones try
+
+
+def class_with_hostile(folder: Path, size: int) -> dict[str, tuple[str, ...]]:
+    """A class whose every fifth of five parts begins with a hostile notebook; {notebook: what may be said of it}."""
+    said = {}
     for number in range(size):
         attack, rest = divmod(number, size // len(HOSTILE))
         hostile = rest == 1 and attack < len(HOSTILE)
-        cells = HOSTILE[attack] if hostile else [SOLVED if number % 3 else WRONG, CHECKED]
-        name = f"{number:03d}.ipynb"
-        write(folder / name, *cells)
-        right[name] = number % 3 != 0 if not hostile else attack in (1, 2)
-    return right
+        cells, expected = HONEST[number % len(HONEST)]
+        name = f"02_{number:03d}.ipynb"
+        write(folder / name, *(HOSTILE[attack] if hostile else cells))
+        said[name] = SAID[attack] if hostile else (expected,)
+    return said
+
+
+def verdict(row: Grade) -> str:
+    """What a row says, in a word."""
+    if row.passed:
+        return "right"
+    return "look" if row.look else "wrong"
 
 
 @pytest.mark.slow
 @linux
 def test_a_class_of_two_hundred_with_five_hostile_is_graded_to_the_end(tmp_path):
     expected = class_with_hostile(tmp_path / "class", 200)
-    rows = [r for rows in grading.grade_folder(tmp_path / "class", 5, tmp_path / "grades.csv") for r in rows]
-    found = {row.notebook: row.passed for row in rows if row.exercise == "receptive_field"}
-    assert found == expected
+    rows = [r for rows in grading.grade_folder(tmp_path / "class", 20, tmp_path / "grades.csv") for r in rows]
+    found = {row.notebook: verdict(row) for row in rows if row.exercise == "receptive_field"}
+    assert found.keys() == expected.keys()
+    assert {name: said for name, said in found.items() if said not in expected[name]} == {}

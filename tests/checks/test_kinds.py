@@ -3,11 +3,13 @@
 import pytest
 from answers_kinds import RIGHT, WRONG, R
 from answers_left import WRONG as LEFT
+from answers_rest import WRONG as REST
+from test_answers import WRONG as TYPICAL
 
 from spade_edu.checks import check, exercises
 from spade_edu.checks.diagnosis import exercise_cases, expected_outcome
 
-ROWS = [(kind, *row) for kind, rows in (WRONG | {"left": LEFT}).items() for row in rows]
+ROWS = [(kind, *row) for kind, rows in (WRONG | {"left": LEFT, "rest": REST}).items() for row in rows]
 
 
 @pytest.mark.parametrize(("kind", "name", "answer", "words"), ROWS, ids=[f"{k}-{n}-{w:.20}" for k, n, _, w in ROWS])
@@ -20,6 +22,12 @@ def test_a_wrong_answer_is_told_by_its_kind(kind, name, answer, words):
 def test_an_unusual_right_answer_passes(name, answer):
     result = check(name, answer)
     assert result.passed, result.message
+
+
+@pytest.mark.parametrize("exercise", exercises(), ids=lambda e: e.name)
+def test_every_named_mistake_has_a_stored_answer(exercise):
+    stored = [words for name, _, words in [*TYPICAL, *(row[1:] for row in ROWS)] if name == exercise.name and words]
+    assert [key for key, text in exercise.mistakes.items() if not any(words in text for words in stored)] == []
 
 
 def test_there_are_ten_of_each_kind_and_fifty_right_ones():
