@@ -11,6 +11,7 @@ from pretended_gpu import DEVICE, pretended_gpu
 from spade_edu import course
 
 ROOT = Path(__file__).parents[1]
+FIRST_CELLS = {"01": 4, "02": 4, "03": 6, "04": 2, "05": 6, "09": 4}  # of code: stage and how many
 
 
 def test_what_mixes_devices_fails_and_what_does_not_gives_the_same_numbers():
@@ -43,7 +44,7 @@ def test_the_gpu_profile_paints_with_the_stored_networks_on_the_device(tmp_path,
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stage, cells", [("03", 6), ("04", 2), ("05", 6)])  # code cells, from the first
+@pytest.mark.parametrize("stage, cells", FIRST_CELLS.items())
 def test_notebooks_begin_on_it(stage, cells, tmp_path):
     (source,) = (ROOT / "notebooks").glob(f"{stage}_*.py")
     command = [sys.executable, ROOT / "tests" / "pretended_gpu.py", source, str(cells)]
