@@ -18,7 +18,8 @@ from ..pictures import to_uint8
 from .host import whole_number
 
 CANVAS = (
-    "common.js", "sheet.js", "history.js", "keys.js", "pointer.js", "tools.js", "stamps.js", "canvas.js", "strokes.js",
+    "common.js", "sheet.js", "history.js", "hand.js", "keys.js", "pointer.js", "tools.js", "stamps.js", "sight.js",
+    "canvas.js", "strokes.js",
 )  # fmt: skip
 MOST_IDS = 256  # a map travels as one byte a pixel
 

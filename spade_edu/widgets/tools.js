@@ -1,8 +1,6 @@
 // What stands around the canvas: toolbar, palette and help. They call commands by the names in keys.js.
 
 const TOOLS = ["brush", "line", "rectangle", "fill", "stamp", "eraser"];
-const SIZES = [1, 2, 3, 5, 8, 12, 20, 32]; // brush diameters in pixels of the map
-const SCALES = [0.3, 0.45, 0.67, 1, 1.5, 2.2, 3.3, 5]; // of a stamp
 
 function button(text, title, onclick) {
   return el("button", { type: "button", title, onclick }, text);

@@ -144,14 +144,44 @@ def test_a_palm_that_rests_on_the_map_neither_paints_nor_moves_the_stroke(fresh,
 def test_two_fingers_zoom_and_paint_nothing(fresh, fingers):
     before = pixels(fresh.locator(".se-paper"))
     width = fresh.locator(".se-overlay").bounding_box()["width"]
-    fingers("Start", (0.45, 0.5))
-    fingers("Start", (0.45, 0.5), (0.55, 0.5))
+    fingers("Start", (0.45, 0.5), (0.55, 0.5))  # at once: a slow machine would make the second a palm
     fingers("Move", (0.4, 0.5), (0.6, 0.5))
     fingers("End")
     assert fresh.locator(".se-overlay").bounding_box()["width"] == pytest.approx(2 * width, rel=0.05)
     assert torch.equal(pixels(fresh.locator(".se-paper")), before)
     fresh.get_by_role("button", name="Whole map").click()
     assert fresh.locator(".se-overlay").bounding_box()["width"] == pytest.approx(width, rel=0.01)
+
+
+def test_a_near_view_follows_the_cursor_and_the_middle_button(fresh):
+    stage, overlay, tip = (fresh.locator(css) for css in (".se-stage", ".se-overlay", ".se-tip"))
+    before, room = pixels(fresh.locator(".se-paper")), stage.bounding_box()
+    stage.focus()
+    for key in ("ArrowRight", "z", "z", "z", "z", *["ArrowRight"] * 25):
+        stage.press(key)
+    left = overlay.bounding_box()["x"]
+    assert left < room["x"] - room["width"]  # more than half of the map lies to the left of what is seen
+    seen = tip.bounding_box()
+    assert room["x"] <= seen["x"] <= room["x"] + room["width"]
+    assert seen["height"] < 40  # letters stay as they are in the nearer view
+    mouse = fresh.page.mouse
+    mouse.move(room["x"] + 50, room["y"] + 50)
+    mouse.down(button="middle")
+    mouse.move(room["x"] + 150, room["y"] + 50, steps=3)
+    mouse.up(button="middle")
+    assert overlay.bounding_box()["x"] == pytest.approx(left + 100, abs=2)
+    assert torch.equal(pixels(fresh.locator(".se-paper")), before)
+    fresh.get_by_role("button", name="Whole map").click()
+
+
+def test_letters_grow_in_full_screen(fresh):
+    size = "e => parseFloat(getComputedStyle(e).fontSize)"
+    before = fresh.evaluate(size)
+    fresh.get_by_role("button", name="Full screen").click()
+    fresh.page.wait_for_function("() => document.fullscreenElement")
+    assert fresh.evaluate(size) >= 1.3 * before
+    fresh.page.evaluate("() => document.exitFullscreen()")
+    fresh.page.wait_for_function("() => !document.fullscreenElement")
 
 
 def test_scenes_do_what_one_expects(fresh):
@@ -327,6 +357,10 @@ def test_a_phone_reaches_everything(program, browser, fresh):
     assert min(heights) >= 44
     page.get_by_role("radio", name="bicycle").tap()
     assert page.get_by_role("radio", name="bicycle").get_attribute("aria-checked") == "true"
+    page.evaluate("() => window.scrollTo(0, 1e6)")
+    for css in (".se-stage", ".se-picture"):  # in sight while looks are chosen at the page's end
+        box = page.locator(css).bounding_box()
+        assert box["y"] >= 0 and box["y"] + box["height"] < 500
     context.close()
 
 

@@ -5,9 +5,9 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
 const FOLDER = new URL("../../spade_edu/widgets/", import.meta.url);
-const SOURCE = ["common.js", "sheet.js", "history.js", "keys.js", "pointer.js"].map((name) => readFileSync(new URL(name, FOLDER), "utf8")).join("\n");
-const NAMES = "stamp, drag, rectangle, fill, objectAt, objectOf, resized, place, mirrored, sides, shares, same, sheetHistory, commandOf, keyOfClass, helpRows, KEYS, followPointers";
-const { stamp, drag, rectangle, fill, objectAt, objectOf, resized, place, mirrored, sides, shares, same, sheetHistory, commandOf, keyOfClass, helpRows, KEYS, followPointers } =
+const SOURCE = ["common.js", "sheet.js", "history.js", "hand.js", "keys.js", "pointer.js"].map((name) => readFileSync(new URL(name, FOLDER), "utf8")).join("\n");
+const NAMES = "stamp, drag, rectangle, fill, objectAt, objectOf, resized, place, mirrored, sides, shares, same, sheetHistory, newHand, beginStroke, moveStroke, endStroke, commandOf, keyOfClass, helpRows, KEYS, followPointers";
+const { stamp, drag, rectangle, fill, objectAt, objectOf, resized, place, mirrored, sides, shares, same, sheetHistory, newHand, beginStroke, moveStroke, endStroke, commandOf, keyOfClass, helpRows, KEYS, followPointers } =
   new Function(`${SOURCE}\nreturn { ${NAMES} };`)();
 
 /** A sheet from rows of digits. */
@@ -84,6 +84,38 @@ test("an object keeps its foot when it grows and shrinks", () => {
   place(to, large, [3, 3], () => large.id);
   assert.deepEqual(rowsOf(to), ["00055000", "00055000", "05555550", "05555550"]);
   assert.deepEqual(resized(object, 0.01), { id: 5, width: 1, height: 1, pixels: [[0, 0]] });
+});
+
+/** What a stroke through points leaves of a map of three rows, with a hand that holds `held`. */
+function painted(held, ...points) {
+  const hand = Object.assign(newHand({ offered: [7] }), held);
+  const before = { ...sheet("00000", "00500", "00000"), start: Uint8Array.from("111111111111111", Number) };
+  const stroke = beginStroke(hand, before, points[0]);
+  for (const point of points.slice(1)) moveStroke(hand, stroke, point);
+  endStroke(hand, stroke);
+  assert.deepEqual(rowsOf(before), ["00000", "00500", "00000"]); // what undo goes back to
+  return rowsOf(stroke.sheet);
+}
+
+test("each tool's stroke, from where it begins to where it ends", () => {
+  const thin = { sizes: { brush: 0, stamp: 3 } };
+  const bent = [[0, 0], [4, 0], [4, 2]];
+  assert.deepEqual(painted({ tool: "brush", ...thin }, ...bent), ["77777", "00507", "00007"]);
+  assert.deepEqual(painted({ tool: "eraser", ...thin }, ...bent), ["11111", "00501", "00001"]);
+  assert.deepEqual(painted({ tool: "line", ...thin }, ...bent), ["70000", "07700", "00077"]);
+  assert.deepEqual(painted({ tool: "rectangle" }, ...bent), ["77777", "77777", "77777"]);
+  assert.deepEqual(painted({ tool: "fill" }, [0, 0]), ["77777", "77577", "77777"]);
+});
+
+test("the stamp has a size of its own, and follows to where it is let go", () => {
+  const hand = newHand({ offered: [7] });
+  hand.tool = "stamp";
+  hand.take(objectAt(sheet("00000", "00500", "00000"), [2, 1]));
+  hand.setSize(5);
+  assert.deepEqual([hand.placed.width, hand.wide(), hand.size()], [2, 5, 5]);
+  hand.tool = "brush";
+  assert.equal(hand.size(), 3);
+  assert.deepEqual(painted({ tool: "stamp", placed: hand.placed }, [0, 0], [3, 2]), ["00000", "00555", "00055"]);
 });
 
 test("mirrored twice is the same", () => {
