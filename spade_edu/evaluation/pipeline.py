@@ -46,7 +46,7 @@ class Scorer:
     @cached_property
     def originals(self) -> Originals:
         """The label maps, with the photographs that belong to them."""
-        return self.place.originals("val", self.plan.full)
+        return self.place.originals(full=self.plan.full)
 
     def images(self, generator: Generator, seed: int = 0) -> list[UInt8[Tensor, "3 h w"]]:
         """What a generator paints for the label maps."""

@@ -152,6 +152,12 @@ _CHOICES: dict[str, dict] = {
         origin="this package, for Streets: everything at the generated size, distance to twice as many other scenes, "
         "mean over the classes that hold at least 0.5 % of the pixels.",
     ),
+    "own": dict(
+        fed="generated", filter="bicubic", compared="fed",
+        real_split="val", real_size="generated", real_filter="bicubic",
+        origin="this package, for data sets without a published segmenter: a judge trained on the training pictures "
+        "(evaluation/own_judge.py), everything at the generated size, distance to the photographs that are scored.",
+    ),
     "paper": dict(
         fed="label", filter="bilinear", compared="label", real_split="val", real_size="label", real_filter="bicubic",
         origin="best-supported reading of SPADE's section 4, which follows CRN and pix2pixHD and states no sizes. "
@@ -197,8 +203,9 @@ _CHOICES: dict[str, dict] = {
     ),
 }  # fmt: skip
 
-# Those of others that any data set may be scored with; "streets" is for Streets alone, "csail" for ADE20K.
-NAMES = tuple(name for name in _CHOICES if name not in ("streets", "csail"))
+# Those of others that any data set may be scored with; "streets" is for Streets alone, "csail" for
+# ADE20K, "own" for a command that trains its judge (`reproduce`).
+NAMES = tuple(name for name in _CHOICES if name not in ("streets", "own", "csail"))
 
 
 def protocol(name: str, data: str, segmenter: str = "") -> Protocol:
@@ -213,6 +220,8 @@ def protocol(name: str, data: str, segmenter: str = "") -> Protocol:
         raise UserError(f"there is no protocol for {data!r}: expected one of {', '.join(_OWN_CODE)}.")
     if name == "streets" != data:
         raise UserError(f"the protocol 'streets' is for Streets, not {data}: expected one of {', '.join(NAMES)}.")
+    if name == "own" and _OWN_CODE[data]["segmenter"]:
+        raise UserError(f"the protocol 'own' is for data sets without a segmenter, not {data}.")
     if name == "csail" and not data.startswith("ade20k"):
         raise UserError(f"the protocol 'csail' is for ADE20K, not {data}: expected one of {', '.join(NAMES)}.")
     if segmenter and not (segmenter in UPERNETS and data.startswith("ade20k")):

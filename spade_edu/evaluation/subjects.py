@@ -25,7 +25,7 @@ class Place:
 
     data: a name of spade_edu.data. root: its folder; None for Streets. size: (height, width) of the generated images.
     count: how many label maps are scored; None: all, on Streets STREETS_COUNT. edges: whether the generator is fed the
-    edges of instance maps, where there are some.
+    edges of instance maps, where there are some. split: which label maps are scored.
     """
 
     data: str
@@ -33,14 +33,15 @@ class Place:
     size: tuple[int, int]
     count: int | None
     edges: bool = True
+    split: str = "val"
 
-    def originals(self, split: str = "val", full: int = 1) -> Originals:
+    def originals(self, split: str = "", full: int = 1) -> Originals:
         """Labels and photographs in full size (for Streets: `full` times the generated size)."""
-        return Originals(self._open(split, full), None if split == "test" else self.count)
+        return Originals(self._open(split or self.split, full), None if split == "test" else self.count)
 
     def inputs(self) -> Dataset:
         """The same scenes as a generator takes them."""
-        return self._open("val", 1)
+        return self._open(self.split, 1)
 
     def _open(self, split: str, scale: int) -> Dataset:
         length = self.count or STREETS_COUNT

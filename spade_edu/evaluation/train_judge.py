@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..checkpoints import save_weights
+from ..config import TrainingConfig, resolve_precision
 from ..data.base import Dataset, Sample, stack
 from ..labels import CITYSCAPES, IGNORE
 from ..pretrained.judge import ASSETS, NUM_CLASSES, Judge, SecondOpinion
@@ -25,16 +26,20 @@ from .segmentation import ConfusionMatrix
 def train_segmenter(
     network: Judge | SecondOpinion, dataset: Dataset, *, steps: int, batch_size: int = 8, lr: float = 3e-3
 ) -> None:
-    """Train `network.logits` by cross-entropy with AdamW under a one-cycle rate, in bf16."""
+    """Train `network.logits` to tell score ids, by cross-entropy with AdamW under a one-cycle rate.
+
+    In bf16 where the CPU has it.
+    """
     network.train().to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(network.parameters(), lr=lr)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=steps)
+    fast = resolve_precision(TrainingConfig(precision="auto"), "cpu").precision == "bf16"
     for batch in _random_batches(dataset, steps, batch_size):
         image = batch.image.to(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=fast):
             prediction = network.logits(image)
-        target = CITYSCAPES.to_score_ids(batch.label)
-        loss = F.cross_entropy(prediction.float(), target, class_weights(target), ignore_index=IGNORE)
+        target, classes = dataset.labels.to_score_ids(batch.label), prediction.shape[1]
+        loss = F.cross_entropy(prediction.float(), target, class_weights(target, classes), ignore_index=IGNORE)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -42,9 +47,9 @@ def train_segmenter(
     network.eval()
 
 
-def class_weights(target: Int64[Tensor, "n h w"]) -> Float[Tensor, "19"]:
+def class_weights(target: Int64[Tensor, "n h w"], classes: int = NUM_CLASSES) -> Float[Tensor, "classes"]:
     """One over the fourth root of each class's share of the batch: the mean IoU counts rare classes like the others."""
-    share = torch.bincount(target[target != IGNORE], minlength=NUM_CLASSES).float() / target.numel()
+    share = torch.bincount(target[target != IGNORE], minlength=classes).float() / target.numel()
     return share.clamp(min=1e-3) ** -0.25
 
 

@@ -26,10 +26,11 @@ from PIL import Image
 from torch import Tensor
 
 from ..config import TrainingConfig, resolve_precision
-from ..data import Sample, choose, open_splits
+from ..data import Sample, choose, open_dataset, open_splits
 from ..data.files import open_picture
 from ..data.paired import hash_of_names
 from ..errors import UserError
+from ..evaluation.own_judge import own_judges
 from ..evaluation.pipeline import Scorer
 from ..evaluation.protocol import default_protocol, protocol
 from ..evaluation.subjects import STREETS_COUNT, Place
@@ -40,9 +41,13 @@ from ..pictures import save_png, to_uint8
 from ..presets import ROWS, preset
 from ..runs.identity import identity_of
 from ..runs.loading import load_networks
+from ..runs.own_features import FILE as FEATURES
 from ..runs.run import Run
 from ..sampling import generate, spread
 
+# In miniature (preset cpu), a data set's own size and features; and what is scored in place of its val split.
+MINIATURE: dict[str, dict] = {"camvid": dict(height=96, width=128, features="own")}
+SCORED = {"camvid": "unseen"}
 SAMPLES = 8  # scenes whose pictures every cell keeps
 TABLE_STEPS = {"cpu": 180}  # where --steps is not given; other presets run their whole schedule
 
@@ -82,13 +87,17 @@ class Bench:
     ):  # fmt: skip
         self.out, self.preset_name, self.device, self.progress = Path(out), preset_name, device, progress
         self.data, found, _ = choose(None if data == "auto" else data, root or None)
-        config = preset(preset_name, data=self.data, root=str(found or ""))
+        self.own = MINIATURE.get(self.data, {}) if preset_name == "cpu" else {}
+        config = preset(preset_name, data=self.data, root=str(found or ""), **self.own)
         if steps is not None and steps < 1:
             raise UserError(f"A training has at least one step, not {steps}.")
         if self.data == "streets" and steps is not None:
             config = replace(config, images=-(-steps // (config.epochs + config.epochs_decay)) * config.batch_size)
         self.size = config.height, config.width
         self.training, self.val, self.base, _ = open_splits(config, scenes=self.scenes)
+        if split := SCORED.get(self.data):
+            options: dict = dict(height=config.height, width=config.width, edges=config.edges)
+            self.val, _ = open_dataset(self.data, self.base.root, split, **options)
         self.asked = steps
         self.steps = self._steps(config)
 
@@ -102,7 +111,7 @@ class Bench:
     def cell(self, row: str, seed: int, **overrides: Any) -> Cell:
         """The cell of a row: of presets.ROWS, or of spade_edu.related.SYSTEMS (which take SPADE's settings)."""
         system = "" if row in ROWS else row
-        settings: dict = dict(data=self.base.data, root=self.base.root, images=self.base.images, seed=seed)
+        settings: dict = dict(data=self.base.data, root=self.base.root, images=self.base.images, seed=seed, **self.own)
         config = preset(self.preset_name, "spade" if system else row, **settings | overrides)
         if config.norm == "batch":  # one process: sync batch norm has nobody to exchange statistics with
             config = replace(config, norm="syncbatch")
@@ -163,9 +172,21 @@ class Bench:
             return generator, time.monotonic() - started
         save_every = min(500, cell.steps // 3 + 1)
         folder = self.folder(cell)
+        self._share(self.features_file, folder / FEATURES)
         run = Run(folder, cell.config, self.training, self.val, device=self.device, save_every=save_every)
         run.train(until=cell.steps, progress=self.progress)
+        self._share(folder / FEATURES, self.features_file)
         return load_networks(run.folder, self.val.labels).generator.to(self.device), run.seconds
+
+    def _share(self, source: Path, target: Path) -> None:
+        """Copy the features that a cell has trained (features=own), so that all cells look at the same."""
+        if source.exists() and not target.exists():
+            write_whole(target, source.read_bytes())
+
+    @property
+    def features_file(self) -> Path:
+        """Where the features are kept that the cells share, where each would have trained its own."""
+        return self.out / f"features-{self.files}.safetensors"
 
     def circumstances(self) -> dict:
         """What goes into every result's file beside the result."""
@@ -207,16 +228,18 @@ class Bench:
 
     @cached_property
     def scorer(self) -> Scorer:
-        """Scores generators on the validation split: the Streets judge, or the published networks of the data set."""
+        """Scores generators on the validation split: Streets' judge, published networks, or a judge trained here."""
         count = self.scenes if self.data == "streets" else None
-        place = Place(self.data, Path(self.base.root) if self.base.root else None, self.size, count)
-        if not protocol(default_protocol(self.data), self.data).segmenter:
-            raise UserError(f"no segmenter is published for {self.data}, and the tables need one.")
-        return Scorer(place, device=self.device)
+        root, split = Path(self.base.root) if self.base.root else None, SCORED.get(self.data, "val")
+        place = Place(self.data, root, self.size, count, split=split)
+        if protocol(default_protocol(self.data), self.data).segmenter:
+            return Scorer(place, device=self.device)
+        judges = own_judges(self.out / f"judge-{self.files}.safetensors", self.training, torch.device(self.device))
+        return Scorer(place, "own", judges=judges, device=self.device)
 
     @cached_property
     def bound(self) -> dict | None:
-        """The figures of real renders: what nobody can be expected to pass. Streets only."""
-        if self.data != "streets":
+        """The figures of real pictures, what nobody can be expected to pass; None where published networks judge."""
+        if self.data != "streets" and self.scorer.plan.name != "own":
             return None
         return self.scorer.bound().row()

@@ -17,6 +17,11 @@ from .paper import SOURCES, TABLES, Row
 TABLE1 = {"pix2pixHD": "pix2pixHD", "SPADE": "decoder w/ SPADE"}
 FIGURES = ("miou", "accuracy", "fd")
 TITLES = {"miou": "mIoU in %", "accuracy": "pixel accuracy in %", "fd": "FID"}
+REAL = {"streets": "real renders"}
+EYES = {
+    "second_opinion": "a small segmenter of Streets that never scores",
+    "own": "a small segmenter of the training pictures that never scores",
+}
 HERE = "#0072B2"
 MARKERS = {
     "COCO-Stuff": ("o", "#CC79A7"), "ADE20K": ("^", "#009E73"), "ADE20K-outdoor": ("v", "#E69F00"),
@@ -114,7 +119,9 @@ def render(result: dict) -> str:
     heads = ["", "mIoU %", "accuracy %", result["distance"], "G", *(f"paper: {c}" for c in paper.columns), "source"]
     lines = [heads] + [_cells(result["table"], row, len(paper.columns)) for row in result["rows"]]
     if real := result["real"]:
-        lines.append(["real renders", *figure_cells(real, {}), ""] + [""] * (len(paper.columns) + 1))
+        lines.append(
+            [REAL.get(result["data"], "photographs"), *figure_cells(real, {}), ""] + [""] * (len(paper.columns) + 1)
+        )
     widths = [max(len(line[i]) for line in lines) for i in range(len(heads))]
     sources = sorted({s for row in paper.rows for s in row.sources})
     return "\n".join([
@@ -139,8 +146,8 @@ def notes(result: dict) -> list[str]:
         said.append("Streets is rendered and its judge small: only the order of rows compares with the paper.")
     if result["data"] == "cityscapes":
         said.append("The paper's Cityscapes accuracy counts void pixels as wrong; the one here leaves them out.")
-    if result["perceptual_features"] != "vgg":
-        said.append("The perceptual loss looks at a small segmenter of Streets that never scores, not at VGG-19.")
+    if eyes := EYES.get(result["perceptual_features"]):
+        said.append(f"The perceptual loss looks at {eyes}, not at VGG-19. Judge and features know the same classes.")
     if result["table"] == 4:
         said.append("In one process sync batch norm is batch norm: the two rows are one training.")
     return said
@@ -190,7 +197,7 @@ def draw(result: dict, path: Path) -> None:
             axes.grid(color="#dddddd")
             axes.set_axisbelow(True)
             axes.spines[["top", "right"]].set_visible(False)
-    bound = "; dotted: real renders" if result["real"] else ""
+    bound = f"; dotted: {REAL.get(result['data'], 'photographs')}" if result["real"] else ""
     panels[0, 0].set_title(
         f"here: {result['data']}, {result['steps']} steps, {result['seeds']} seed(s){bound}", fontsize=10
     )

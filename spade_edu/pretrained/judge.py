@@ -33,21 +33,24 @@ def _conv(fin: int, fout: int, stride: int = 1, dilation: int = 1) -> nn.Sequent
 
 
 class Judge(nn.Module):
-    """A U-Net: image (n, 3, h, w) in [-1, 1] -> logits (n, 19, h, w) of the Cityscapes trainIds; h, w at least 8."""
+    """A U-Net: image (n, 3, h, w) in [-1, 1] -> logits (n, classes, h, w); h, w at least 8.
 
-    def __init__(self, widths: tuple[int, ...] = (16, 32, 64, 96)):
+    classes: how many there are to tell apart; Streets' judge knows the 19 trainIds of Cityscapes.
+    """
+
+    def __init__(self, classes: int = NUM_CLASSES, widths: tuple[int, ...] = (16, 32, 64, 96)):
         super().__init__()
         pairs = list(zip((3, *widths), widths))
         self.down = nn.ModuleList(nn.Sequential(_conv(a, b), _conv(b, b)) for a, b in pairs)
         ups = list(zip(widths[:0:-1], widths[-2::-1]))
         self.up = nn.ModuleList(nn.Sequential(_conv(a + b, b), _conv(b, b)) for a, b in ups)
-        self.head = nn.Conv2d(widths[0], NUM_CLASSES, 1)
+        self.head = nn.Conv2d(widths[0], classes, 1)
 
-    def forward(self, image: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 19 h w"]:
+    def forward(self, image: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n classes h w"]:
         """Class logits at the image's size: the mean of the image's and its mirror image's."""
         return (self.logits(image) + self.logits(image.flip(-1)).flip(-1)) / 2
 
-    def logits(self, image: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 19 h w"]:
+    def logits(self, image: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n classes h w"]:
         """Class logits from one look: what it is trained by."""
         skips = self._encode(image)
         x = skips.pop()
@@ -76,11 +79,11 @@ class SecondOpinion(nn.Module):
 
     weights = (0.25, 0.25, 0.5, 0.5, 1.0)  # of the five maps in a perceptual loss
 
-    def __init__(self, widths: tuple[int, ...] = (16, 32, 48, 64, 64)):
+    def __init__(self, classes: int = NUM_CLASSES, widths: tuple[int, ...] = (16, 32, 48, 64, 64)):
         super().__init__()
         fins, strides, dilations = (3, *widths), (1, 2, 2, 2, 1), (1, 1, 1, 1, 2)
         self.stages = nn.ModuleList(_conv(*sizes) for sizes in zip(fins, widths, strides, dilations))
-        self.heads = nn.ModuleList(nn.Conv2d(width, NUM_CLASSES, 1) for width in widths)
+        self.heads = nn.ModuleList(nn.Conv2d(width, classes, 1) for width in widths)
 
     def forward(self, image: Float[Tensor, "n 3 h w"]) -> list[Float[Tensor, "n _ _ _"]]:
         """The five feature maps, finest first."""
@@ -90,7 +93,7 @@ class SecondOpinion(nn.Module):
             features.append(image)
         return features
 
-    def logits(self, image: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 19 h w"]:
+    def logits(self, image: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n classes h w"]:
         """Class logits at the image's size: what it is trained by."""
         scores = [head(f) for head, f in zip(self.heads, self(image))]
         size = image.shape[-2:]

@@ -1,6 +1,6 @@
 """A training run in a folder: configuration, metrics, sample grids, checkpoints, resume.
 
-    runs/NAME/config.json  data.json  metrics.csv  samples/0000200.png  checkpoints/0000200/...
+    runs/NAME/config.json  data.json  metrics.csv  samples/0000200.png  checkpoints/0000200/...  (features.safetensors)
 
 A run that is killed and started again goes on from its last checkpoint and ends with the same weights as one that was
 never stopped: order of images, augmentation, style noise and learning rate all follow from the seed and the step.
@@ -27,7 +27,7 @@ from ..data.base import Dataset
 from ..data.streets import Streets
 from ..errors import UserError
 from ..files import write_whole
-from ..models import build
+from ..models import Untrained, build
 from ..pictures import grid, save_png, to_uint8
 from ..sampling import generate, spread, to_batch
 from ..training import Batch, Trainer
@@ -37,6 +37,7 @@ from .holder import Holder
 from .identity import identity_of, note_classes, require_same_data, write_identity
 from .loading import load_config, require_package
 from .longer import MORE_EPOCHS, require_no_earlier_end, say_longer
+from .own_features import own_features
 from .reading import Told, stack_or_error
 from .stops import Stop, finish_first, stop_asked
 
@@ -123,6 +124,8 @@ class Run:
             self.check_folder()  # it may have been filled since, by another process
             write_whole(self.folder / "config.json", json.dumps(dataclasses.asdict(self.config), indent=2))
             sweep(self.folder / "checkpoints")
+        if isinstance(self.trainer.features, Untrained):
+            self.trainer.features = own_features(self.folder, self.dataset, self.device, self.config.seed)
         self.resume()
         if self.writes:  # only now: weights that don't fit the classes would have stopped it
             if self.saved is not None:
