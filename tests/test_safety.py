@@ -205,6 +205,7 @@ def test_nothing_opens_a_connection_but_downloads_that_were_asked_for():
         ("course/doctor.py", "webbrowser"),  # whether there is one
         ("course/dry_run.py", "subprocess"),  # JupyterLab, for an instructor's dry run
         ("course/dry_run.py", "urllib.request"),  # whether that answers, on this computer
+        ("checks/grading.py", "subprocess"),
         ("checks/wall.py", "subprocess"),
         ("course/trial.py", "subprocess"),  # the student's file is tried there before it is kept
     }

@@ -40,10 +40,3 @@ def test_a_notebook_that_loaded_torch_first_is_told_once_what_to_set():
     assert python("-c", f"{LATE}; course.start('04', 'test')").count(f"set {SHORT_SPINS} before Python starts") == 1
     assert "before Python starts" not in python("-c", LATE, GOMP_SPINCOUNT="77")
     assert "before Python starts" not in python("-c", LATE.replace("set_num_threads(2)", "set_num_threads(1)"))
-
-
-def test_a_graded_notebook_waits_as_its_grader_does(monkeypatch, tmp_path):
-    from spade_edu.checks.wall import _environment
-
-    monkeypatch.setenv("GOMP_SPINCOUNT", "77")
-    assert _environment(tmp_path, tmp_path)["GOMP_SPINCOUNT"] == "77"
