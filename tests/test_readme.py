@@ -95,7 +95,7 @@ NOT_HERE = {
     "spade-edu paint": "serves until it is stopped: the next test",
     "spade-edu paint --beside pix2pixhd": "serves until it is stopped",
     "spade-edu paint --run runs/mine --map street.png": "serves until it is stopped",
-    "spade-edu page stored site": "network, and an extra: tests/browser/test_page_without_python.py",
+    "spade-edu page stored painter": "network, and an extra: tests/browser/test_page_without_python.py",
     "spade-edu data get camvid": "network",
     "spade-edu data get NAME": "network",
     "spade-edu evaluate --images DIR --data cityscapes --root PATH --protocol paper": "published networks, 500 MB",

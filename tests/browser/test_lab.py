@@ -161,7 +161,7 @@ def test_fill_flip_and_scenes(page, kernel, views):
     with NextPicture(img):
         stroke(view, (0.5, 0.97))
     assert kernel.value("painter.counts()")["truck"] > 300
-    view.get_by_role("button", name="Brush").click()
+    view.get_by_role("button", name="Brush", exact=True).click()
 
 
 def test_painting_goes_on_while_python_works_and_only_the_latest_map_is_sent(page, kernel, views, lab):

@@ -22,7 +22,6 @@ from spade_edu.evaluation.protocol import protocol
 from spade_edu.evaluation.scoring import Features, Judges, judges_of
 from spade_edu.evaluation.segmenters.drn import DRN
 from spade_edu.evaluation.subjects import from_folder
-from spade_edu.experiments.cells import Bench
 from spade_edu.generators import SPADEGenerator
 from spade_edu.pictures import to_uint8
 from spade_edu.pretrained.judge import ASSETS
@@ -334,8 +333,3 @@ def test_a_split_by_rule_is_scored_as_it_was_trained(place, tmp_path, capsys):
     run("evaluate", "--run", tmp_path / "run")
     out = capsys.readouterr().out
     assert "2 images, folder" in out and "Note: There is no val folder: 2 of the 20 pairs" in out
-
-
-def test_tables_need_a_segmenter(own, tmp_path):
-    with pytest.raises(UserError, match="no segmenter is published for camvid, and the tables need one"):
-        Bench(tmp_path, "camvid", preset_name="test", root=str(own / "camvid"), steps=1).scorer  # noqa: B018
