@@ -34,10 +34,10 @@ def own_judges(file: Path, training: Dataset, device: torch.device) -> Judges:
     )
 
 
-def trained(judge: Judge, training: Dataset, steps: int = STEPS) -> Judge:
+def trained(judge: Judge, training: Dataset) -> Judge:
     """A judge of the same shape, trained from SEED on pictures drawn from SEED."""
     with torch.random.fork_rng():
         torch.manual_seed(SEED)
         network = Judge(judge.head.out_channels)
-        train_segmenter(network, training, steps=steps)
+        train_segmenter(network, training, steps=STEPS)
     return network
