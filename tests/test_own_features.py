@@ -66,6 +66,20 @@ def test_it_stops_where_the_last_fifth_gets_no_better(short, monkeypatch):
     assert len(asked) == 5
 
 
+def test_the_weights_of_the_best_look_are_kept_not_the_last(short, monkeypatch):
+    monkeypatch.setattr(own_features, "ROUNDS", 3)
+    seen, losses = [], [3.0, 1.0, 2.0]
+
+    def look(network, *_):
+        seen.append({name: value.clone() for name, value in network.state_dict().items()})
+        return losses[len(seen) - 1]
+
+    monkeypatch.setattr(own_features, "loss_on", look)
+    kept = train_features(scenes(), CPU, 0).state_dict()
+    assert all(torch.equal(kept[name], seen[1][name]) for name in kept)
+    assert not all(torch.equal(kept[name], seen[2][name]) for name in kept)
+
+
 def test_training_and_last_fifth_share_no_picture():
     for length in (30, 31, 34, 367):
         first, last = fifths(length)
@@ -170,6 +184,9 @@ def test_the_judge_is_trained_once_and_from_its_own_seed(tmp_path, monkeypatch):
     data, file = CamVid(trees.camvid_small(tmp_path, count=8), **SIZE), tmp_path / "judge.safetensors"
     torch.manual_seed(5)
     first = own_judge.own_judges(file, data, CPU)
+    torch.manual_seed(6)
+    own_judge.own_judges(tmp_path / "other.safetensors", data, CPU)
+    assert (tmp_path / "other.safetensors").read_bytes() == file.read_bytes()
     monkeypatch.setattr(own_judge, "trained", lambda *_: pytest.fail("trained again"))
     again = own_judge.own_judges(file, data, CPU)
     image = torch.rand(1, 3, 32, 64)
